@@ -1,0 +1,1 @@
+"""Afterimage: what happens to an image inside a multimodal model."""

@@ -1,0 +1,269 @@
+"""What every model in the workbench can be asked, whatever its family.
+
+The types here are the one language between the adapters (which know a family's weights) and the studies
+(which know a question). Importing this file loads neither torch nor a model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+from workbench.errors import Refusal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import LongTensor, nn
+
+Band = Literal["vision", "projector", "llm"]
+BANDS: tuple[Band, ...] = ("vision", "projector", "llm")
+
+RENORMS = ("global", "channel", "text_channel")
+ROUTES = ("re-encode", "bridge", "both")
+RESTORES = ("auto", "always", "never")
+
+
+class Capability(StrEnum):
+    """What a model can do; a panel names what it needs."""
+
+    ANSWERS = "answers"
+    SCORES = "scores"
+    HIDDEN_STATES = "hidden states"
+    GENERATES = "generates"
+    INTERLEAVES = "interleaves"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What is known about an open model.
+
+    ``revision`` is the first 12 hex digits of the sha256 of the weights; ``parameters`` counts numbers, not bytes;
+    ``knows`` is one sentence on what the model was trained on.
+    """
+
+    id: str
+    family: str
+    folder: Path
+    revision: str
+    parameters: int
+    dtype: str
+    device: str
+    vision_layers: int
+    llm_layers: int
+    width: int
+    capabilities: frozenset[Capability]
+    licence: str
+    knows: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One point on the axis vision blocks, projector, LLM layers.
+
+    ``index`` is the position on that axis, 0 … n-1. "llm 0" is what enters the language model; "projector" is the
+    connector's output before a position embedding is added.
+    """
+
+    name: str
+    band: Band
+    index: int
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the visual tokens stand on the image.
+
+    ``boxes`` is float32 (rows*cols, 4): x0, y0, x1, y1 in pixels of the image as it was given, row by row.
+    """
+
+    rows: int
+    cols: int
+    boxes: np.ndarray
+
+
+@dataclass
+class Prompt:
+    """A batch of images with one text, ready for one model.
+
+    ``images`` are uint8 (H, W, 3), all one size; ``visual`` holds the positions of one image's visual tokens in the
+    LLM sequence; ``inputs`` belongs to the adapter and is read by nobody else.
+    """
+
+    images: list[np.ndarray]
+    text: str
+    grid: Grid
+    inputs: dict[str, Any]
+    visual: LongTensor
+
+
+@dataclass(frozen=True)
+class Tap:
+    """Where a stage can be read: a module, the token positions on axis -2 (None: all), its output or its input."""
+
+    stage: Stage
+    module: nn.Module
+    positions: LongTensor | None
+    when: Literal["output", "input"] = "output"
+
+
+@dataclass(frozen=True)
+class Token:
+    """One generated token with its natural-log probability."""
+
+    text: str
+    logprob: float
+    id: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A generated answer; ``logprob`` is the sum over the answer's words, in nats."""
+
+    text: str
+    tokens: tuple[Token, ...]
+    logprob: float
+
+    @property
+    def probability(self) -> float:
+        """The joint probability of the answer's words, 0 … 1."""
+        return math.exp(self.logprob)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a response is drawn. Every field is shown on the page; a value outside its limits raises Refusal.
+
+    ``steps`` counts the points of the time grid's walk from noise (t = 1) to image (t = 0); the two scales are
+    classifier-free guidance on the text and on the image (1 = none), used while ``interval[0] < t <= interval[1]``;
+    ``renorm`` and ``renorm_min`` hold the guided velocity's norm to the conditional one's (renorm_min = 1 disables it);
+    ``shift`` moves the grid towards noise; ``route`` says how a drawn image re-enters the context.
+    """
+
+    steps: int = 12
+    text_scale: float = 1.0
+    image_scale: float = 1.0
+    renorm: str = "global"
+    renorm_min: float = 0.0
+    interval: tuple[float, float] = (0.4, 1.0)
+    shift: float = 3.0
+    seed: int = 0
+    route: str = "re-encode"
+    restore: str = "auto"
+    max_new_tokens: int = 48
+
+    def __post_init__(self) -> None:
+        _within("steps", self.steps, 1, 200)
+        _within("text guidance", self.text_scale, 0.0, 20.0)
+        _within("image guidance", self.image_scale, 0.0, 20.0)
+        _within("renorm_min", self.renorm_min, 0.0, 1.0)
+        _within("shift", self.shift, 0.1, 20.0)
+        _within("seed", self.seed, 0, 2**31 - 1)
+        _within("max_new_tokens", self.max_new_tokens, 1, 2048)
+        _one_of("renorm", self.renorm, RENORMS)
+        _one_of("route", self.route, ROUTES)
+        _one_of("restore", self.restore, RESTORES)
+        low, high = self.interval
+        if not (0.0 <= low <= high <= 1.0):
+            raise Refusal(f"The guidance interval must satisfy 0 <= low <= high <= 1; it is {low:g} to {high:g}.")
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not (low <= value <= high):
+        raise Refusal(f"{name} must lie between {low:g} and {high:g}; it is {value:g}.")
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise Refusal(f"{name} must be one of {', '.join(allowed)}; it is {value!r}.")
+
+
+@dataclass(frozen=True)
+class Thought:
+    """What the model says to itself before it decides."""
+
+    text: str
+    tokens: tuple[Token, ...] = ()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether the model restores the image; ``probability`` is p(restore), whichever way it was decided."""
+
+    restore: bool
+    probability: float
+
+
+@dataclass(frozen=True)
+class VisualState:
+    """One point of the walk from noise to image.
+
+    Step 0 is the noise (t = 1) and step ``steps`` the restored image (t = 0). ``image`` is uint8 (H, W, 3), what the
+    latent decodes to now; ``latent`` float32; ``velocity_norm`` the norm of the velocity that led here (0 at step 0).
+    """
+
+    step: int
+    steps: int
+    t: float
+    image: np.ndarray
+    latent: np.ndarray
+    velocity_norm: float
+
+
+@dataclass(frozen=True)
+class Final:
+    """The answer, and the image it was given after, if one was drawn: uint8 (H, W, 3)."""
+
+    answer: Answer
+    restored: np.ndarray | None = None
+
+
+Event = Thought | Decision | VisualState | Final
+
+
+def never() -> bool:
+    """The stop flag of work that nobody stops."""
+    return False
+
+
+@runtime_checkable
+class Model(Protocol):
+    """An open checkpoint."""
+
+    card: ModelCard
+
+    def stages(self) -> list[Stage]:
+        """Every stage that can be read, in order along the axis."""
+        ...
+
+    def prepare(self, images: Sequence[np.ndarray], text: str = "") -> Prompt:
+        """A batch of uint8 (H, W, 3) images of one size with one text."""
+        ...
+
+    def taps(self, prompt: Prompt) -> list[Tap]:
+        """Where each stage of this prompt can be read, in the order of ``stages()``."""
+        ...
+
+    def forward(self, prompt: Prompt) -> None:
+        """Run the prompt once without gradients; hooks on the taps see everything."""
+        ...
+
+    def answer(self, prompt: Prompt, *, max_new_tokens: int = 16) -> list[Answer]:
+        """One greedy answer for each image, without drawing anything."""
+        ...
+
+    def score(self, prompt: Prompt, candidates: Sequence[str]) -> np.ndarray:
+        """Teacher-forced log-probabilities in nats, float (B, C), of each candidate answer."""
+        ...
+
+    def respond(
+        self, image: np.ndarray, question: str, settings: Sampling, *, stop: Callable[[], bool] = never
+    ) -> Iterator[Event]:
+        """Thought, decision, drawing and answer as they happen; asks ``stop`` between tokens and steps.
+
+        Raises Cancelled once ``stop`` says so.
+        """
+        ...
