@@ -1,0 +1,64 @@
+"""Pixels ↔ patch vectors, and the resize rule that decides the grid."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from workbench.models.bagel.config import ResizeRule
+
+MOST_PIXELS = 14 * 14 * 9 * 1024
+"""Above this many pixels the published code shrinks an image."""
+
+
+def patchify(x: Tensor, patch: int) -> Tensor:
+    """(B, C, h·p, w·p) → (B, h·w, p·p·C): row-major patches, each ordered (row, column, channel)."""
+    b, c, height, width = x.shape
+    x = x.reshape(b, c, height // patch, patch, width // patch, patch)
+    return x.permute(0, 2, 4, 3, 5, 1).reshape(b, -1, patch * patch * c)
+
+
+def unpatchify(tokens: Tensor, rows: int, cols: int, patch: int) -> Tensor:
+    """The inverse of `patchify`: (B, rows·cols, p·p·C) → (B, C, rows·p, cols·p)."""
+    b = tokens.shape[0]
+    x = tokens.reshape(b, rows, cols, patch, patch, -1)
+    return x.permute(0, 5, 1, 3, 2, 4).reshape(b, -1, rows * patch, cols * patch)
+
+
+def target_size(width: int, height: int, rule: ResizeRule) -> tuple[int, int]:
+    """The (width, height) that the rule gives an image: within the bounds, multiples of the stride."""
+
+    def scaled(scale: float) -> tuple[int, int]:
+        return tuple(max(rule.stride, round(side * scale / rule.stride) * rule.stride) for side in (width, height))  # type: ignore[return-value]
+
+    scale = min(rule.longest / max(width, height), 1.0)
+    scale = max(scale, rule.shortest / min(width, height))
+    size = scaled(scale)
+    if size[0] * size[1] > MOST_PIXELS:
+        scale *= MOST_PIXELS / (size[0] * size[1])
+        size = scaled(scale)
+    if max(size) > rule.longest:
+        size = scaled(scale * rule.longest / max(size))
+    return size
+
+
+def resize(image: np.ndarray, rule: ResizeRule) -> np.ndarray:
+    """uint8 (H, W, 3) → uint8 at the rule's size (bicubic, antialiased); unchanged where it fits already."""
+    height, width = image.shape[:2]
+    size = target_size(width, height, rule)
+    if size == (width, height):
+        return image
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+
+
+def to_unit(image: np.ndarray) -> Tensor:
+    """uint8 (H, W, 3) → float32 (1, 3, H, W) in −1 … 1."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 127.5 - 1.0
+
+
+def to_image(pixels: Tensor) -> np.ndarray:
+    """float (3, H, W) in −1 … 1 → uint8 (H, W, 3), clamped."""
+    unit = (pixels.float() * 0.5 + 0.5).clamp(0, 1)
+    return (unit * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
