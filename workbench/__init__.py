@@ -1,1 +1,3 @@
-"""Afterimage: what happens to an image inside a multimodal model."""
+"""Afterimage: a workbench that shows what multimodal language models do with an image inside."""
+
+__version__ = "0.1.0"

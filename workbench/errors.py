@@ -1,12 +1,15 @@
-"""The two exceptions that are part of every interface."""
+"""The two exceptions that travel through every part of the workbench."""
+
+from __future__ import annotations
 
 
 class Refusal(Exception):
-    """Something a user asked for cannot be done.
+    """Something a person asked for cannot be done.
 
-    The message is one sentence or two that a person can act on: what was wrong, and what to do.
+    The message is one sentence that a person can act on: what was wrong and what to do about it. The page shows
+    it as it stands and the command line prints it without a traceback.
     """
 
 
 class Cancelled(Exception):
-    """Raised by work that was asked to stop, at the next place where it could."""
+    """Raised inside work that was asked to stop; nobody needs to be told anything."""

@@ -1,0 +1,1 @@
+"""Images: reading them safely, corrupting them by definition, drawing scenes whose truth is known."""
