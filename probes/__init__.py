@@ -1,0 +1,1 @@
+"""Measurements as pure functions over arrays: no model, no file, no screen."""

@@ -1,0 +1,280 @@
+"""Do patches of one object still look alike, and unlike the rest?
+
+With a mask: intra-object cohesion, inter-object coupling and their contrast. Without one: neighbours against
+distant patches, and Moran's I. Source of the idea: PRe (arXiv 2603.20808, section on patch structure). It
+names the quantities without formulas; those below are our operationalisation.
+
+Everything is computed for each image alone; averages over images come afterwards (`summarise`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from probes.bootstrap import draws, interval, resampled_mean
+from probes.labels import UNLABELLED
+from probes.similarity import unit
+
+Floats = NDArray[np.float64]
+STRUCTURE = ("cohesion", "coupling", "contrast ratio", "contrast difference")
+SURROUNDINGS = ("neighbour cosine", "far cosine", "neighbour - far", "Moran's I")
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Patch structure of N images; every field float64 (N,), NaN where it is undefined.
+
+    cohesion: mean over regions of the mean cosine of two different tokens of that region, -1..1.
+    coupling: mean cosine over all pairs of tokens from different regions, -1..1.
+    chance: mean cosine over all pairs of labelled tokens. It is what coupling, and each region's part of
+        cohesion, are on average when the labels are permuted: the exact permutation baseline of both.
+    """
+
+    cohesion: Floats
+    coupling: Floats
+    chance: Floats
+
+    @property
+    def ratio(self) -> Floats:
+        """Semantic contrast ratio, cohesion / coupling; chance is about 1. NaN where coupling <= 0."""
+        return contrast_ratio(self.cohesion, self.coupling)
+
+    @property
+    def difference(self) -> Floats:
+        """cohesion - coupling, -2..2; chance is 0. Defined also where the ratio is not."""
+        return self.cohesion - self.coupling
+
+
+def contrast_ratio(cohesion: ArrayLike, coupling: ArrayLike) -> Floats:
+    """cohesion / coupling, NaN where coupling is not positive: a quotient of signs would say nothing."""
+    a, b = np.broadcast_arrays(np.asarray(cohesion, dtype=np.float64), np.asarray(coupling, dtype=np.float64))
+    return np.divide(a, b, out=np.full(a.shape, np.nan), where=b > 0)
+
+
+def structure(states: ArrayLike, regions: ArrayLike, *, minimum: int = 2, centre: bool = False) -> Structure:
+    """Cohesion and coupling of each image.
+
+    With u_i = x_i / |x_i|, regions R_1..R_K of n_k tokens and S_k = sum of u_i over R_k (so no matrix of
+    tokens by tokens is needed):
+
+        cohesion = 1/K sum_k (|S_k|^2 - sum_{i in R_k} |u_i|^2) / (n_k (n_k - 1))
+        coupling = (|sum_k S_k|^2 - sum_k |S_k|^2) / (n^2 - sum_k n_k^2)
+
+    Args:
+        states: (N, tokens, width) or (tokens, width).
+        regions: integers (N, tokens) or (tokens,), -1 for tokens that belong nowhere (see `token_labels`).
+        minimum: regions with fewer tokens are left out of both, at least 2.
+        centre: subtract each image's mean token first.
+
+    Returns:
+        Fields of length N (1 for a single image). Cohesion needs one region, coupling two.
+
+    Raises:
+        ValueError: when shapes disagree or `minimum` is below 2.
+    """
+    x, labels = _batch(states, regions, minimum)
+    u = unit(x, centre=centre)
+    out = np.full((3, len(u)), np.nan)
+    for i, (vectors, names) in enumerate(zip(u, labels, strict=True)):
+        members = _membership(names, minimum)
+        out[:, i] = _from_membership(vectors, members[None])[:, 0]
+    return Structure(*out)
+
+
+def permuted_structure(
+    states: ArrayLike,
+    regions: ArrayLike,
+    *,
+    permutations: int = 200,
+    seed: int = 0,
+    minimum: int = 2,
+    centre: bool = False,
+) -> Structure:
+    """The same quantities of ONE image after permuting its labels; fields of length `permutations`.
+
+    Only labelled tokens of regions that count are permuted, so region sizes stay as they are. The same seed
+    gives the same permutations for every stage of a model.
+    """
+    x, labels = _batch(states, regions, minimum)
+    if len(x) != 1:
+        raise ValueError("permutations are drawn for one image at a time")
+    members = _membership(labels[0], minimum)
+    kept = members.any(axis=0)
+    rng = np.random.default_rng(seed)
+    vectors = unit(x[0], centre=centre)[kept]
+    shuffled = np.stack([members[:, kept][:, rng.permutation(int(kept.sum()))] for _ in range(permutations)])
+    return Structure(*_from_membership(vectors, shuffled))
+
+
+def _batch(
+    states: ArrayLike, regions: ArrayLike, minimum: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    x = np.asarray(states, dtype=np.float32)
+    labels = np.asarray(regions, dtype=np.int64)
+    if x.ndim == 2 and labels.ndim == 1:
+        x, labels = x[None], labels[None]
+    if x.ndim != 3 or labels.shape != x.shape[:2]:
+        raise ValueError(f"regions {labels.shape} do not name the tokens of states {x.shape}")
+    if minimum < 2:
+        raise ValueError(f"a region needs at least 2 tokens to be alike, not {minimum}")
+    return x, labels
+
+
+def _membership(labels: NDArray[np.int64], minimum: int) -> NDArray[np.bool_]:
+    """(regions, tokens): which token belongs to which region that is large enough."""
+    names, sizes = np.unique(labels[labels != UNLABELLED], return_counts=True)
+    return labels[None, :] == names[sizes >= minimum][:, None]
+
+
+def _from_membership(u: NDArray[np.float32], members: NDArray[np.bool_]) -> Floats:
+    """(3, P): cohesion, coupling, chance for P memberships (P, regions, tokens) of one image's unit tokens."""
+    p, k, _ = members.shape
+    out = np.full((3, p), np.nan)
+    if k == 0:
+        return out
+    weights = members.astype(np.float64)
+    vectors = u.astype(np.float64)
+    sums = weights @ vectors
+    sizes = weights.sum(axis=2)
+    selves = weights @ (vectors * vectors).sum(axis=1)
+    squares = (sums * sums).sum(axis=2)
+    out[0] = ((squares - selves) / (sizes * (sizes - 1))).mean(axis=1)
+    n = sizes.sum(axis=1)
+    whole = (sums.sum(axis=1) ** 2).sum(axis=1)
+    if k > 1:
+        out[1] = (whole - squares.sum(axis=1)) / (n**2 - (sizes**2).sum(axis=1))
+    out[2] = (whole - selves.sum(axis=1)) / (n * (n - 1))
+    return out
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Spatial order of N images without any mask; every field float64 (N,).
+
+    near: mean cosine of patches that share an edge.
+    far: mean cosine of patches at least half the grid's longer side apart (Euclidean, in patches).
+    moran: Moran's I of the unit vectors, about -1 (checkerboard) .. 1 (smooth); chance is -1 / (tokens - 1).
+    chance: mean cosine over all pairs, which near and far both are on average for shuffled places.
+    """
+
+    near: Floats
+    far: Floats
+    moran: Floats
+    chance: Floats
+
+    @property
+    def gap(self) -> Floats:
+        """near - far; chance is 0."""
+        return self.near - self.far
+
+
+def surroundings(states: ArrayLike, rows: int, cols: int, *, centre: bool = False) -> Surroundings:
+    """Neighbour-against-far cosine and Moran's I of each image.
+
+    Moran's I for vectors z_i = u_i - mean(u), rook neighbours, E edges:
+
+        I = N / (2 E) * (2 sum_{edges ij} z_i . z_j) / sum_i |z_i|^2
+
+    Unit vectors rather than raw states, because one token of huge norm would otherwise decide it.
+    For one feature this is Moran (1950); the sum over features is the usual multivariate form.
+
+    Args:
+        states: (N, rows * cols, width) or (rows * cols, width), row-major.
+        rows: rows of the grid; the grid needs at least 2 x 2.
+        cols: columns of the grid.
+        centre: subtract each image's mean token before the cosines.
+    """
+    x = np.asarray(states, dtype=np.float32)
+    x = x[None] if x.ndim == 2 else x
+    if x.ndim != 3 or x.shape[1] != rows * cols or min(rows, cols) < 2:
+        raise ValueError(f"a grid of {rows} x {cols} patches does not fit states {x.shape}")
+    return _surroundings(unit(x, centre=centre), rows, cols)
+
+
+def permuted_surroundings(
+    states: ArrayLike, rows: int, cols: int, *, permutations: int = 200, seed: int = 0, centre: bool = False
+) -> Surroundings:
+    """The same of ONE image after permuting the places of its tokens; fields of length `permutations`."""
+    x = np.asarray(states, dtype=np.float32)
+    if x.ndim != 2:
+        raise ValueError("permutations are drawn for one image at a time")
+    rng = np.random.default_rng(seed)
+    u = unit(x, centre=centre)
+    shuffled = [surroundings(u[rng.permutation(len(u))], rows, cols) for _ in range(permutations)]
+    return Surroundings(
+        near=np.concatenate([s.near for s in shuffled]),
+        far=np.concatenate([s.far for s in shuffled]),
+        moran=np.concatenate([s.moran for s in shuffled]),
+        chance=np.concatenate([s.chance for s in shuffled]),
+    )
+
+
+def _surroundings(u: NDArray[np.float32], rows: int, cols: int) -> Surroundings:
+    tokens = rows * cols
+    place = np.stack(np.divmod(np.arange(tokens), cols), axis=1)
+    apart = ((place[:, None] - place[None]) ** 2).sum(axis=2)
+    far_pairs = (apart >= (max(rows, cols) / 2) ** 2).astype(np.float32)
+    edges = 2 * rows * cols - rows - cols
+
+    near, far, moran, chance = np.empty((4, len(u)))
+    for i, vectors in enumerate(u):
+        near[i] = _edge_products(vectors, rows, cols) / edges
+        far[i] = float(np.vdot(vectors @ vectors.T, far_pairs)) / float(far_pairs.sum())
+        total = vectors.sum(axis=0, dtype=np.float64)
+        selves = float(np.vdot(vectors, vectors))
+        chance[i] = (total @ total - selves) / (tokens * (tokens - 1))
+        z = vectors - vectors.mean(axis=0)
+        spread = float(np.vdot(z, z))
+        moran[i] = tokens / edges * _edge_products(z, rows, cols) / spread if spread > 0 else np.nan
+    return Surroundings(near, far, moran, chance)
+
+
+def _edge_products(vectors: NDArray[np.float32], rows: int, cols: int) -> float:
+    """Sum of x_i . x_j over patches that share an edge."""
+    grid = vectors.reshape(rows, cols, -1)
+    return float(np.vdot(grid[1:], grid[:-1])) + float(np.vdot(grid[:, 1:], grid[:, :-1]))
+
+
+@dataclass(frozen=True)
+class Average:
+    """Mean over images: value, 95 % interval, chance level, number of images, and the resampled values."""
+
+    value: float
+    low: float
+    high: float
+    chance: float
+    n: int
+    samples: Floats
+
+
+def summarise(per_image: Structure, *, resamples: int = 1000, seed: int = 0) -> dict[str, Average]:
+    """Averages over images, with bootstrap intervals over images, for each name in STRUCTURE.
+
+    Cohesion, coupling and difference are means over images. The ratio is the ratio of the mean cohesion to
+    the mean coupling: a mean of per-image ratios is ruled by the few images whose coupling is close to 0.
+    """
+    both = np.isfinite(per_image.cohesion) & np.isfinite(per_image.coupling)
+    n = int(both.sum())
+    if n == 0:
+        nothing = Average(np.nan, np.nan, np.nan, np.nan, 0, np.full(resamples, np.nan))
+        return dict.fromkeys(STRUCTURE, nothing)
+    counts = draws(n, resamples, seed)
+    cohesion, coupling = per_image.cohesion[both], per_image.coupling[both]
+    cohesion_samples, coupling_samples = resampled_mean(cohesion, counts), resampled_mean(coupling, counts)
+    chance = float(per_image.chance[both].mean())
+    a, b = float(cohesion.mean()), float(coupling.mean())
+
+    ratio_samples = contrast_ratio(cohesion_samples, coupling_samples)
+
+    def average(value: float, samples: Floats, by_chance: float) -> Average:
+        return Average(value, *interval(samples), by_chance, n, samples)
+
+    return {
+        "cohesion": average(a, cohesion_samples, chance),
+        "coupling": average(b, coupling_samples, chance),
+        "contrast ratio": average(float(contrast_ratio(a, b)), ratio_samples, 1.0),
+        "contrast difference": average(a - b, cohesion_samples - coupling_samples, 0.0),
+    }

@@ -1,0 +1,204 @@
+"""Linear readers against scikit-learn, and intervals against what they promise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import confusion_matrix, jaccard_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from probes.bootstrap import draws, interval, resampled_mean
+from probes.linear import (
+    Moments,
+    RidgePath,
+    confusions,
+    drop,
+    grouped_accuracy,
+    intersection_over_union,
+    logistic,
+    mean_iou,
+    segmentation,
+)
+
+Split = tuple[np.ndarray, np.ndarray]
+
+
+def blobs(n: int, classes: int, width: int, spread: float, seed: int) -> Split:
+    rng = np.random.default_rng(seed)
+    centres = np.random.default_rng(99).normal(size=(classes, width))
+    y = rng.integers(0, classes, n)
+    return centres[y] + spread * rng.normal(size=(n, width)) + 4.0, y
+
+
+def test_logistic_equals_scikit_learn() -> None:
+    train, val, test = (blobs(n, 4, 10, 1.6, s) for n, s in ((400, 0), (200, 1), (300, 2)))
+    grid = (0.001, 0.03, 1.0)
+    scores, predictions = [], []
+    for c in grid:
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=2000, tol=1e-7)).fit(*train)
+        scores.append(model.score(*val))
+        predictions.append(model.predict(test[0]))
+    best = int(np.argmax(scores))
+    found = logistic(train, val, test, inverse_penalties=grid)
+    assert found.inverse_penalty == grid[best]
+    assert found.accuracy.value == pytest.approx((predictions[best] == test[1]).mean(), abs=0.007)
+    assert found.accuracy.low < found.accuracy.value < found.accuracy.high
+    most = np.bincount(train[1]).argmax()
+    assert found.majority == pytest.approx((test[1] == most).mean())
+
+
+def test_shuffled_labels_leave_chance_and_signal_leaves_selectivity() -> None:
+    train, val, test = (blobs(n, 4, 10, 1.0, s) for n, s in ((600, 0), (200, 1), (400, 2)))
+    found = logistic(train, val, test, shuffles=20)
+    assert found.accuracy.value > 0.85
+    assert found.control.value == pytest.approx(0.25, abs=0.05)
+    assert found.selectivity == pytest.approx(found.accuracy.value - found.control.value)
+
+
+def test_the_test_split_does_not_choose_the_penalty() -> None:
+    train, val, test = (blobs(n, 3, 6, 2.0, s) for n, s in ((100, 0), (100, 1), (100, 2)))
+    first = logistic(train, val, test)
+    second = logistic(train, val, (test[0][::-1], test[1]))
+    assert first.inverse_penalty == second.inverse_penalty
+
+
+def test_scale_and_dead_features_do_not_matter() -> None:
+    train, val, test = (blobs(n, 3, 6, 1.0, s) for n, s in ((200, 0), (100, 1), (100, 2)))
+
+    def changed(split: Split) -> Split:
+        x = split[0] * np.geomspace(1e-3, 1e3, 6) - 50.0
+        return np.concatenate([x, np.full((len(x), 1), 3.0)], axis=1), split[1]
+
+    plain, scaled = logistic(train, val, test), logistic(changed(train), changed(val), changed(test))
+    assert scaled.accuracy.value == pytest.approx(plain.accuracy.value, abs=0.011)
+
+
+@pytest.mark.parametrize("case", ["one class", "nan", "mismatch", "empty"])
+def test_bad_data_is_named(case: str) -> None:
+    x, y = blobs(50, 3, 4, 1.0, 0)
+    bad = {
+        "one class": (x, np.zeros(50)),
+        "nan": (np.where(np.arange(50)[:, None] == 7, np.nan, x), y),
+        "mismatch": (x, y[:-1]),
+        "empty": (x[:0], y[:0]),
+    }[case]
+    with pytest.raises(ValueError, match="train"):
+        logistic(bad, (x, y), (x, y))
+
+
+def test_bootstrap_interval_has_the_width_theory_gives() -> None:
+    rng = np.random.default_rng(0)
+    correct = rng.random(400) < 0.7
+    found = grouped_accuracy(correct, np.arange(400), resamples=4000, seed=1)
+    p = correct.mean()
+    assert found.high - found.low == pytest.approx(3.92 * np.sqrt(p * (1 - p) / 400), rel=0.1)
+    assert found.n == 400
+
+
+def test_images_not_tokens_are_resampled() -> None:
+    # 30 images of 50 tokens that are right or wrong together: the interval is that of 30 draws, not of 1,500.
+    right = np.random.default_rng(0).random(30) < 0.5
+    tokens, images = np.repeat(right, 50), np.repeat(np.arange(30), 50)
+    by_image = grouped_accuracy(tokens, images, resamples=4000)
+    by_token = grouped_accuracy(tokens, np.arange(1500), resamples=4000)
+    assert by_image.n == 30
+    wider = (by_image.high - by_image.low) / (by_token.high - by_token.low)
+    assert wider == pytest.approx(np.sqrt(50), rel=0.15)
+
+
+def test_a_paired_drop_is_sharper_than_two_intervals() -> None:
+    rng = np.random.default_rng(0)
+    before = rng.random(300) < 0.7
+    after = before & (rng.random(300) < 0.95)
+    a, b = grouped_accuracy(after, np.arange(300)), grouped_accuracy(before, np.arange(300))
+    value, low, high = drop(a, b)
+    assert value == pytest.approx(after.mean() - before.mean())
+    assert low < value < high < 0
+    assert a.high > b.low
+    assert drop(b, b) == (0.0, 0.0, 0.0)
+    with pytest.raises(ValueError):
+        drop(a, grouped_accuracy(before[:10], np.arange(10)))
+
+
+def test_ridge_path_equals_scikit_learn_for_every_penalty() -> None:
+    x, y = blobs(500, 4, 12, 1.5, 0)
+    xt, _ = blobs(200, 4, 12, 1.5, 1)
+    penalties = (1e-4, 1e-2, 1.0, 30.0)
+    moments = Moments(12, 4)
+    for part in np.array_split(np.arange(500), 7):
+        moments.update(x[part], y[part])
+    path = RidgePath(moments, penalties)
+    predicted = path.predict(xt)
+    scaler = StandardScaler().fit(x)
+    for i, penalty in enumerate(penalties):
+        reference = Ridge(alpha=penalty * 500).fit(scaler.transform(x), np.eye(4)[y])
+        np.testing.assert_allclose(path.weights[i], reference.coef_.T, atol=1e-8)
+        np.testing.assert_array_equal(predicted[i], reference.predict(scaler.transform(xt)).argmax(axis=1))
+        np.testing.assert_array_equal(path.predict(xt, i), predicted[i])
+
+
+def test_ridge_leaves_out_unlabelled_rows_and_dead_features() -> None:
+    x, y = blobs(300, 3, 5, 1.0, 0)
+    dead = np.concatenate([x, np.full((300, 1), 1234.5)], axis=1)
+    a, b = Moments(5, 3), Moments(6, 3)
+    a.update(x[:200], y[:200])
+    b.update(dead, np.where(np.arange(300) < 200, y, -1))
+    assert a.n == b.n == 200
+    first, second = RidgePath(a), RidgePath(b)
+    np.testing.assert_allclose(first.weights, second.weights[:, :5], atol=1e-8)
+    assert np.abs(second.weights[:, 5]).max() == 0
+    with pytest.raises(ValueError):
+        a.update(np.full((2, 5), np.nan), [0, 1])
+    with pytest.raises(ValueError):
+        a.update(x, y + 3)
+    with pytest.raises(ValueError):
+        RidgePath(Moments(5, 3))
+
+
+def test_shuffled_ridge_reads_nothing() -> None:
+    x, y = blobs(2000, 4, 12, 0.5, 0)
+    xt, yt = blobs(500, 4, 12, 0.5, 1)
+    moments = Moments(12, 4, seed=3)
+    for part in np.array_split(np.arange(2000), 4):
+        moments.update(x[part], y[part])
+    assert (RidgePath(moments).predict(xt, 0) == yt).mean() > 0.97
+    control = RidgePath(moments, shuffled=True)
+    assert np.abs(control.weights).max() < 0.25 * np.abs(RidgePath(moments).weights).max()
+
+
+def test_segmentation_scores_equal_scikit_learn() -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.integers(-1, 4, (20, 36))
+    guess = np.where(rng.random((20, 36)) < 0.6, truth, rng.integers(0, 4, (20, 36))).clip(0)
+    per_image = confusions(truth, guess, 6)
+    known = truth >= 0
+    np.testing.assert_array_equal(per_image.sum(0)[:4, :4], confusion_matrix(truth[known], guess[known]))
+    found = segmentation(per_image, resamples=500)
+    assert found.accuracy.value == pytest.approx((truth == guess)[known].mean())
+    assert found.miou.value == pytest.approx(jaccard_score(truth[known], guess[known], average="macro"))
+    np.testing.assert_allclose(found.iou[:4], jaccard_score(truth[known], guess[known], average=None))
+    assert np.isnan(found.iou[4:]).all()
+    assert found.miou.low < found.miou.value < found.miou.high
+    assert found.accuracy.n == 20
+
+
+def test_mean_iou_worked_example() -> None:
+    # class 0: 3 hits, 1 missed, 2 wrongly taken -> 3/6; class 1: 4 hits, 2 missed, 1 wrong -> 4/7
+    confusion = [[3, 1, 0], [2, 4, 0], [0, 0, 0]]
+    np.testing.assert_allclose(intersection_over_union(confusion)[:2], [3 / 6, 4 / 7])
+    assert mean_iou(confusion) == pytest.approx((3 / 6 + 4 / 7) / 2)
+    assert np.isnan(mean_iou(np.zeros((3, 3))))
+
+
+def test_draws_are_seeded_resamples() -> None:
+    counts = draws(10, 50, seed=4)
+    assert (counts.sum(axis=1) == 10).all()
+    np.testing.assert_array_equal(counts, draws(10, 50, seed=4))
+    values = np.array([1.0, np.nan] * 5)
+    means = resampled_mean(values, counts)
+    assert np.nanmin(means) == np.nanmax(means) == 1.0
+    assert interval([np.nan, np.nan]) != interval([1.0])
+    with pytest.raises(ValueError):
+        draws(0, 5, 0)
