@@ -6,8 +6,8 @@ from __future__ import annotations
 class Refusal(Exception):
     """Something a person asked for cannot be done.
 
-    The message is one sentence that a person can act on: what was wrong and what to do about it. The page shows
-    it as it stands and the command line prints it without a traceback.
+    The message is one sentence that a person can act on: what was wrong and what to do about it. The page
+    shows it as it stands and the command line prints it without a traceback.
     """
 
 

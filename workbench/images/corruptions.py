@@ -1,24 +1,26 @@
 """MMD-Bench's corruptions, with the intensity as a number in 0..1.
 
-Source of the definitions: CLEAR (arXiv 2604.04780), Table 7 and appendix B, and the parameters of the authors'
-public code (kernel sizes, weights, roundings), re-implemented with numpy and scipy's conventions in place of OpenCV.
-The benchmark's three severities are the intensities in ``LEVELS``.
+Source of the definitions: CLEAR (arXiv 2604.04780), Table 7 and appendix B, and the parameters of the
+authors' public code (kernel sizes, weights, roundings), re-implemented without OpenCV. The benchmark's three
+severities are the intensities in ``LEVELS``.
 
-Pixel sizes. ``pixels="native"`` takes kernel sizes, standard deviations, amplitudes and periods in pixels as the
-authors do, whatever the size of the image. ``pixels="relative"`` multiplies them by (long side of the image) / 512,
-so that a picture of 96 pixels loses as much of what it shows as the same picture at 512 would. What then falls below
-one pixel acts by the share of a pixel that it covers: a motion kernel shorter than a pixel mixes in the neighbours by
-its overlap with them, a scan line thinner than a row darkens that row partly, a Gaussian keeps an odd kernel of at
-least 3 and its small standard deviation. Noise, darkness, saturation, sharpening (one-pixel stencil) and JPEG (8-pixel
-blocks of the format) have no pixel size to scale.
+Pixel sizes. ``pixels="native"`` takes kernel sizes, standard deviations, amplitudes and periods in pixels as
+the authors do, whatever the size of the image. ``pixels="relative"`` multiplies them by (long side of the
+image) / 512, so that a picture of 96 pixels loses as much of what it shows as the same picture at 512 would.
+What then falls below one pixel acts by the share of a pixel that it covers: a motion kernel shorter than a
+pixel mixes in the neighbours by its overlap with them, a scan line thinner than a row darkens that row
+partly, a Gaussian keeps an odd kernel of at least 3 taps and its small standard deviation. Noise, darkness,
+saturation, sharpening (a stencil of one pixel) and JPEG (the format's blocks of 8 pixels) have no pixel size
+to scale.
 
 Intensity 0. The formulas give the image back unchanged for lens_blur, gaussian_noise, dark_illumination,
-color_diffusion and atmospheric_turbulence. They do not for motion_blur (shortest kernel 5), jpeg_compression
-(quality 100 still rounds), hsv_saturation (one round trip through 8-bit HSV), scan_lines (a line each 200 rows) and
-sharpness_change (0.7 of the image plus nothing): ``Corruption.identity_at_zero`` says which.
+color_diffusion and atmospheric_turbulence. They do not for motion_blur (the shortest line has 5 pixels),
+jpeg_compression (quality 100 still rounds), hsv_saturation (a round trip through 8-bit HSV), scan_lines (a
+line every 200 rows) and sharpness_change (0.7 of the image and nothing added).
+``Corruption.identity_at_zero`` says which.
 
-Arrays are uint8 (H, W, 3) in RGB. Rounding follows the authors' code step by step: filters and
-layers are truncated to whole levels, OpenCV's weighted sums go to the nearest (halves to even), both saturate.
+Arrays are uint8 (H, W, 3) in RGB. Rounding follows the authors' code step by step: filters, noise and layers
+are truncated to whole levels, OpenCV's weighted sums go to the nearest (halves to even), all saturate.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import fft
 
 from workbench.errors import Refusal
 
@@ -44,15 +47,17 @@ Floats = NDArray[np.float32]
 LEVELS: dict[str, float] = {"low": 0.23, "mid": 0.45, "high": 0.9}
 REFERENCE_SIDE = 512
 _ROWS_AT_ONCE = 256
+_TAPS_BEFORE_FOURIER = 64
 # Added before rounding down, so that a whole number that floating point left just below itself stays whole.
 _EXACT = 1e-3
 
 
 @dataclass(frozen=True)
 class Corruption:
-    """One corruption: ``function(image, intensity, generator, scale)`` returns a new uint8 image of the same shape.
+    """One corruption.
 
-    ``scale`` multiplies pixel sizes (1 = the authors'). ``random`` tells whether the generator is used.
+    ``function(image, intensity, generator, scale)`` returns a new uint8 image of the same shape; ``scale``
+    multiplies pixel sizes (1 = the authors'). ``random`` tells whether the generator is used.
     """
 
     name: str
@@ -76,8 +81,8 @@ def corrupt(
         pixels: see the module's text.
 
     Raises:
-        Refusal: unknown name, intensity outside 0..1, negative seed or an array that is not an image. The clean image
-            never comes back in place of a corrupted one.
+        Refusal: unknown name, intensity outside 0..1, negative seed or an array that is not an image. The
+            clean image never comes back in place of a corrupted one.
     """
     corruption = CORRUPTIONS.get(name)
     if corruption is None:
@@ -128,20 +133,17 @@ def _mirrored(length: int, before: int, after: int) -> NDArray[np.intp]:
     return np.where(where < length, where, period - where)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16)
 def _gaussian_band(rows: int, size: int, sigma: float) -> Floats:
-    """(rows, rows + size - 1): multiplying by it filters a padded axis with a normalised Gaussian of ``size`` taps."""
-    offsets = np.arange(size) - (size - 1) / 2
-    taps = np.exp(-(offsets**2) / (2 * sigma**2))
-    taps /= taps.sum()
-    band = np.zeros((rows, rows + size - 1), np.float32)
-    for row in range(rows):
-        band[row, row : row + size] = taps
-    return band
+    """(rows, rows + size - 1): times a padded axis, it filters that axis with a normalised Gaussian."""
+    taps = np.exp(-((np.arange(size) - (size - 1) / 2) ** 2) / (2 * sigma**2))
+    shifted = np.zeros(size + 2 * (rows - 1), np.float32)
+    shifted[rows - 1 : rows - 1 + size] = taps / taps.sum()
+    return np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(shifted, rows + size - 1)[::-1])
 
 
 def _gaussian(planes: Floats, size: int, sigma: float) -> Floats:
-    """Separable Gaussian over (3, H, W) as products with banded matrices: at small sizes far quicker than a loop."""
+    """Separable Gaussian over (3, H, W), as products with banded matrices (quick on small images)."""
     half = size // 2
     height, width = planes.shape[1:]
     padded = planes[:, _mirrored(height, half, half)][:, :, _mirrored(width, half, half)]
@@ -178,7 +180,7 @@ def _color_diffusion(image: Bytes, intensity: float, _: np.random.Generator, sca
 
 
 def _motion_kernel(size: int, degrees: float) -> NDArray[np.float64]:
-    """(size, size): a diagonal of ones turned about (size/2, size/2) with bilinear sampling; not normalised."""
+    """(size, size): a diagonal of ones turned about (size/2, size/2) sampled bilinearly; not normalised."""
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     columns = np.arange(size) - size / 2
     rows = columns[:, None]
@@ -193,7 +195,7 @@ def _motion_kernel(size: int, degrees: float) -> NDArray[np.float64]:
 
 
 def _shrunk(kernel: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
-    """The kernel at ``scale`` < 1 times its size, on an odd grid; each tap is shared among the pixels it falls on."""
+    """The kernel at ``scale`` < 1 times its size, on an odd grid; a tap is shared by the pixels it covers."""
     length = len(kernel)
     half = max(1, math.ceil(length * scale / 2))
     # Taps sit at offsets from the anchor pixel length // 2, as a correlation places them.
@@ -210,22 +212,32 @@ def _motion_blur(image: Bytes, intensity: float, generator: np.random.Generator,
     else:
         kernel = _motion_kernel(max(5, int(size * scale)), degrees)
     kernel = kernel / kernel.sum()
+    return _to_bytes(_correlated(image, kernel))
+
+
+def _correlated(image: Bytes, kernel: NDArray[np.float64]) -> Floats:
+    """(H, W, 3): the correlation with a sparse kernel anchored at its middle, over mirrored borders."""
     anchor = len(kernel) // 2
     after = len(kernel) - 1 - anchor
     height, width = image.shape[:2]
-    padded = image[_mirrored(height, anchor, after)][:, _mirrored(width, anchor, after)].astype(
-        np.float32, order="C"
-    )
+    rows, columns = _mirrored(height, anchor, after), _mirrored(width, anchor, after)
+    padded = image[rows][:, columns].astype(np.float32, order="C")
+    taps = np.argwhere(kernel > 1e-6)
+    if len(taps) > _TAPS_BEFORE_FOURIER:
+        # Long lines on large photographs: the cost of a transform does not grow with the line.
+        spectrum = fft.rfft2(padded, axes=(0, 1))
+        spectrum *= np.conj(fft.rfft2(kernel.astype(np.float32), s=padded.shape[:2]))[..., None]
+        return fft.irfft2(spectrum, s=padded.shape[:2], axes=(0, 1))[:height, :width]
     stride = padded.shape[1] * 3
-    # Over the flattened rows every tap is one contiguous shift; the columns beyond the width are cut off at the end.
+    # Over the flattened rows every tap is one contiguous shift; what wraps round lies beyond the width.
     flat = np.append(padded.ravel(), np.zeros(stride, np.float32))
     blurred = np.zeros(height * stride, np.float32)
     shifted = np.empty_like(blurred)
-    for row, column in zip(*np.nonzero(kernel > 1e-6), strict=True):
+    for row, column in taps:
         start = row * stride + column * 3
         np.multiply(flat[start : start + len(blurred)], np.float32(kernel[row, column]), out=shifted)
         blurred += shifted
-    return _to_bytes(blurred.reshape(height, -1, 3)[:, :width])
+    return blurred.reshape(height, -1, 3)[:, :width]
 
 
 def _gaussian_noise(image: Bytes, intensity: float, generator: np.random.Generator, _: float) -> Bytes:
@@ -261,8 +273,8 @@ def _hsv_saturation(image: Bytes, intensity: float, _: np.random.Generator, __: 
         green - blue,
         np.where(value == green, blue - red + 2 * spread, red - green + 4 * spread),
     )
-    # 8-bit HSV as OpenCV stores it (saturation 0..255, hue in steps of two degrees, 30 to a sixth of the circle),
-    # by its fixed-point reciprocals: a hue that falls on the other side of a half would show as two levels.
+    # 8-bit HSV as OpenCV stores it (saturation 0..255, hue in steps of two degrees, 30 to a sixth of the
+    # circle), by its fixed-point reciprocals: a hue rounded the other way would show as two levels.
     saturation = (spread * _SATURATION_RECIPROCALS[value] + 2048) >> 12
     hue = ((turn * _HUE_RECIPROCALS[spread] + 2048) >> 12).astype(np.float32) / 30
     lost = (
@@ -295,7 +307,7 @@ def _sharpness_change(image: Bytes, intensity: float, _: np.random.Generator, __
     return _to_bytes(0.7 * centre + 0.3 * sharpened)
 
 
-def _atmospheric_turbulence(image: Bytes, intensity: float, _: np.random.Generator, scale: float) -> Bytes:
+def _turbulence(image: Bytes, intensity: float, _: np.random.Generator, scale: float) -> Bytes:
     height, width = image.shape[:2]
     rows = np.arange(height)
     across = 40 * scale * intensity * np.sin(rows / (30 * scale) + 5 * intensity)
@@ -319,9 +331,7 @@ CORRUPTIONS: dict[str, Corruption] = {
         Corruption("jpeg_compression", "JPEG compression", "transmission", False, _jpeg_compression, False),
         Corruption("scan_lines", "Scan lines", "transmission", False, _scan_lines, False),
         Corruption("dark_illumination", "Darkness", "environment", False, _dark_illumination, True),
-        Corruption(
-            "atmospheric_turbulence", "Turbulence", "environment", False, _atmospheric_turbulence, True
-        ),
+        Corruption("atmospheric_turbulence", "Turbulence", "environment", False, _turbulence, True),
         Corruption("gaussian_noise", "Gaussian noise", "environment", True, _gaussian_noise, True),
         Corruption("color_diffusion", "Colour diffusion", "environment", False, _color_diffusion, True),
         Corruption("sharpness_change", "Sharpening", "post-processing", False, _sharpness_change, False),
