@@ -142,7 +142,7 @@ def _digit_ink(look: Look, half: int) -> Array:
         step = np.float32(8 / look.digit_size[row] * (1.12 if raised else 1))
         across = np.clip(1 - np.abs((axis * step + 3.5)[:, None] - knots), 0, 1)
         down = np.clip(1 - np.abs(((axis + np.float32(raised)) * step + 3.5)[:, None] - knots), 0, 1)
-        ink[row] = np.clip((down @ look.digits[row] @ across.T - 0.32) * 2.4, 0, 1)
+        ink[row] = np.clip((down @ look.digits[row] @ across.T - 0.38) * 2.6, 0, 1)
     return ink
 
 

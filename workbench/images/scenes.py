@@ -3,7 +3,7 @@
 A scene is a function of its split and its seed alone. All its random numbers come from one generator seeded with
 both, so neither the batch nor its size matters. One to four objects of different shapes float before a wall or
 before a ground and a sky, at depths that do not follow from their height in the picture: what says which is nearer
-is who covers whom, size in perspective, and haze. Every object shows at least 55 % of its area, and a digit all of
+is who covers whom, size in perspective, and haze. Every object shows at least 62 % of its area, and a digit all of
 its ink.
 
 Three things keep the splits apart: the split's name goes into the random stream; no handwritten digit serves two
@@ -48,7 +48,7 @@ HELD_OUT_PAIRS = (
 """Colour-shape pairs that only the test split shows: one for each colour and each shape."""
 
 MOST_OBJECTS = 4
-LEAST_VISIBLE = 0.55
+LEAST_VISIBLE = 0.62
 _LAYOUTS = 14
 _HELD_OUT = np.zeros((len(COLOURS), len(SHAPES)), bool)
 for _colour, _shape in HELD_OUT_PAIRS:
@@ -301,7 +301,7 @@ def _places(cast: _Cast, radii: Array, size: int) -> tuple[Whole, Whole]:
     behind = cast.depth[:, :, None] > cast.depth[:, None]
     both = cast.present[:, :, None] & cast.present[:, None] & behind
     hidden = (shared * both[:, None]).sum(axis=-1)
-    allowed = np.where(cast.digit >= 0, 0.05, 0.36)[:, None]
+    allowed = np.where(cast.digit >= 0, 0.05, 0.31)[:, None]
     excess = np.maximum(hidden - allowed, 0).sum(axis=-1)
     crowd = np.minimum(hidden, allowed).sum(axis=-1) * np.where(cast.crowded, -1.0, 1.0)[:, None]
     return at, np.argsort(excess * 100 + crowd, axis=1, kind="stable")
