@@ -47,7 +47,7 @@ class Score:
 
 
 def drop(here: Score, reference: Score) -> tuple[float, float, float]:
-    """here - reference with the 95 % interval of the paired difference: (value, low, high)."""
+    """The paired difference, here - reference, with its 95 % interval: (value, low, high)."""
     if here.n != reference.n or here.samples.shape != reference.samples.shape:
         raise ValueError("a paired difference needs two scores of the same images and resamples")
     return (here.value - reference.value, *interval(here.samples - reference.samples))
@@ -70,7 +70,7 @@ class LogisticProbe:
 
     @property
     def selectivity(self) -> float:
-        """accuracy - control (Hewitt and Liang 2019, with labels shuffled rather than assigned by type)."""
+        """How far accuracy exceeds its control (Hewitt and Liang 2019; theirs assigns labels by type)."""
         return self.accuracy.value - self.control.value
 
 

@@ -44,12 +44,12 @@ class Structure:
 
     @property
     def difference(self) -> Floats:
-        """cohesion - coupling, -2..2; chance is 0. Defined also where the ratio is not."""
+        """Contrast as a difference, cohesion - coupling, -2..2; chance is 0; defined where the ratio is not."""
         return self.cohesion - self.coupling
 
 
 def contrast_ratio(cohesion: ArrayLike, coupling: ArrayLike) -> Floats:
-    """cohesion / coupling, NaN where coupling is not positive: a quotient of signs would say nothing."""
+    """The quotient cohesion / coupling, NaN where coupling is not positive and it would say nothing."""
     a, b = np.broadcast_arrays(np.asarray(cohesion, dtype=np.float64), np.asarray(coupling, dtype=np.float64))
     return np.divide(a, b, out=np.full(a.shape, np.nan), where=b > 0)
 
@@ -130,7 +130,7 @@ def _membership(labels: NDArray[np.int64], minimum: int) -> NDArray[np.bool_]:
 
 
 def _from_membership(u: NDArray[np.float32], members: NDArray[np.bool_]) -> Floats:
-    """(3, P): cohesion, coupling, chance for P memberships (P, regions, tokens) of one image's unit tokens."""
+    """(3, P): cohesion, coupling, chance for P memberships (P, regions, tokens) of an image's unit tokens."""
     p, k, _ = members.shape
     out = np.full((3, p), np.nan)
     if k == 0:
@@ -167,7 +167,7 @@ class Surroundings:
 
     @property
     def gap(self) -> Floats:
-        """near - far; chance is 0."""
+        """How much more neighbours agree than distant patches, near - far; chance is 0."""
         return self.near - self.far
 
 

@@ -1,0 +1,104 @@
+"""A small model made of real modules, with every awkward habit that real ones have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from workbench.models.protocol import Capability, Grid, ModelCard, Prompt, Stage, Tap
+
+
+class Block(nn.Module):
+    """Changes its input in place, as some residual streams do, and returns a tuple if asked."""
+
+    def __init__(self, width: int, as_tuple: bool) -> None:
+        super().__init__()
+        self.norm, self.linear, self.as_tuple = nn.LayerNorm(width), nn.Linear(width, width), as_tuple
+
+    def forward(self, hidden_states: Tensor) -> Any:
+        mixed = hidden_states + hidden_states.mean(dim=-2, keepdim=True)
+        out = hidden_states + torch.tanh(self.linear(self.norm(mixed)))
+        hidden_states += 1000.0
+        return (out, "cache") if self.as_tuple else out
+
+
+class FakeModel:
+    """Patch means, three vision blocks (width 6, images packed in one sequence), projector, four LLM layers.
+
+    The LLM sequence of each image is `before` text tokens, then the visual ones, then two more.
+    """
+
+    def __init__(self, *, side: int = 4, width: int = 8, before: int = 2, scattered: bool = False) -> None:
+        torch.manual_seed(0)
+        self.side, self.width, self.before, self.scattered = side, width, before, scattered
+        self.net = nn.ModuleDict(
+            {
+                "embed": nn.Linear(3, 6),
+                "vision": nn.ModuleList(Block(6, as_tuple=False) for _ in range(3)),
+                "project": nn.Linear(6, width),
+                "llm": nn.ModuleList(Block(width, as_tuple=True) for _ in range(4)),
+            }
+        ).eval()
+        self.passes = 0
+        self.card = ModelCard(
+            id="fake", family="fake", folder=Path("."), revision="0" * 12, parameters=1, dtype="float32",
+            device="cpu", vision_layers=3, llm_layers=4, width=width, capabilities=frozenset({Capability.HIDDEN_STATES}),
+            licence="none", knows="Nothing.",
+        )  # fmt: skip
+
+    def stages(self) -> list[Stage]:
+        names = [("vision", f"vision {i}") for i in (1, 2, 3)] + [("projector", "projector")]
+        names += [("llm", f"llm {i}") for i in range(5)]
+        return [Stage(name, band, i) for i, (band, name) in enumerate(names)]  # type: ignore[arg-type]
+
+    def prepare(self, images: Sequence[np.ndarray], text: str = "") -> Prompt:
+        height, width = images[0].shape[:2]
+        edge = np.arange(self.side)
+        y, x = (a.ravel() for a in np.meshgrid(edge, edge, indexing="ij"))
+        boxes = np.stack([x, y, x + 1, y + 1], axis=1) * [width, height, width, height] / self.side
+        grid = Grid(self.side, self.side, boxes.astype(np.float32))
+        n = self.side**2
+        visual = torch.arange(n) * (2 if self.scattered else 1) + self.before
+        return Prompt(list(images), text, grid, {"pixels": np.stack(images)}, visual)  # type: ignore[arg-type]
+
+    def taps(self, prompt: Prompt) -> list[Tap]:
+        stages, llm = self.stages(), self.net["llm"]
+        modules = [*self.net["vision"], self.net["project"], llm[0], *llm]
+        return [
+            Tap(
+                stage,
+                module,
+                prompt.visual if stage.band == "llm" else None,
+                "input" if stage.name == "llm 0" else "output",
+            )
+            for stage, module in zip(stages, modules, strict=True)
+        ]
+
+    @torch.no_grad()
+    def forward(self, prompt: Prompt) -> None:
+        self.run(prompt, [])
+
+    def run(self, prompt: Prompt, seen: list[Tensor]) -> None:
+        """The pass; `seen` receives a copy of every stage's visual tokens, as the reference."""
+        self.passes += 1
+        pixels = torch.tensor(prompt.inputs["pixels"]).float() / 255
+        b, h, w = pixels.shape[:3]
+        cells = pixels.reshape(b, self.side, h // self.side, self.side, w // self.side, 3).mean(dim=(2, 4))
+        n = self.side**2
+        x = self.net["embed"](cells.reshape(b * n, 3))
+        for block in self.net["vision"]:
+            x = block(x)
+            seen.append(x.clone().reshape(b, n, -1))
+        projected = self.net["project"](x).reshape(b, n, -1)
+        seen.append(projected.clone())
+        sequence = torch.zeros(b, self.before + 2 * n + 2, self.width) + 0.1
+        sequence[:, prompt.visual] = projected
+        seen.append(sequence[:, prompt.visual].clone())
+        for block in self.net["llm"]:
+            sequence = block(hidden_states=sequence)[0]
+            seen.append(sequence[:, prompt.visual].clone())

@@ -1,0 +1,1 @@
+"""One pass through a model, with what was asked for kept."""
