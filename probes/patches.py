@@ -44,7 +44,7 @@ class Structure:
 
     @property
     def difference(self) -> Floats:
-        """Contrast as a difference, cohesion - coupling, -2..2; chance is 0; defined where the ratio is not."""
+        """Contrast as a difference, cohesion - coupling, -2..2; chance is 0; defined where ratio is not."""
         return self.cohesion - self.coupling
 
 

@@ -47,8 +47,9 @@ class FakeModel:
         self.passes = 0
         self.card = ModelCard(
             id="fake", family="fake", folder=Path("."), revision="0" * 12, parameters=1, dtype="float32",
-            device="cpu", vision_layers=3, llm_layers=4, width=width, capabilities=frozenset({Capability.HIDDEN_STATES}),
-            licence="none", knows="Nothing.",
+            device="cpu", vision_layers=3, llm_layers=4, width=width,
+            capabilities=frozenset({Capability.HIDDEN_STATES}), licence="none",
+            knows="Nothing.",
         )  # fmt: skip
 
     def stages(self) -> list[Stage]:

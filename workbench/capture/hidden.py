@@ -35,19 +35,19 @@ class Captured:
 def capture(model: Model, prompt: Prompt, *, keep: Keep | None = None) -> Captured:
     """Run the prompt once and return the visual tokens' states at every stage.
 
-    Hooks copy the visual positions on the model's device into one buffer for each band, which goes to the host
-    once at the end, so no hook waits for the device. What a call gathers lives in an object of its own and is
-    filled by the calling thread only: two sessions that use one model at once never see each other's states.
-    The hooks are removed also when the pass fails.
+    Hooks copy the visual positions on the model's device into one buffer for each band, which goes to the
+    host once at the end, so no hook waits for the device. What a call gathers lives in an object of its own
+    and is filled by the calling thread only: two sessions that use one model at once never see each other's
+    states. The hooks are removed also when the pass fails.
 
     Args:
         model: an open model.
         prompt: from `model.prepare`, a batch of B images.
-        keep: reduces a stage's states (B, tokens, width) on the device, e.g. to their mean; default keeps all.
+        keep: reduces a stage's states (B, tokens, width) on the device, e.g. to their mean; default: all.
 
     Raises:
-        RuntimeError: when the pass does not show a stage exactly once, or a stage does not have as many tokens
-            as the grid: an error of the adapter, never of the person at the screen.
+        RuntimeError: when the pass does not show a stage exactly once, or a stage has not as many tokens as
+            the grid: an error of the adapter, never of the person at the screen.
     """
     import torch
 
