@@ -6,10 +6,44 @@ statistic here is a function of sums over images, so a resample is a row of draw
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Score:
+    """One measured number: value, 95 % interval, number of images it rests on, and its resamples.
+
+    samples: float64 (resamples,), drawn with the same counts for every stage measured on the same images, so
+        `drop` can compare two stages in pairs.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    samples: Floats
+
+
+def drop(here: Score, reference: Score) -> tuple[float, float, float]:
+    """The paired difference, here - reference, with its 95 % interval: (value, low, high)."""
+    if here.n != reference.n or here.samples.shape != reference.samples.shape:
+        raise ValueError("a paired difference needs two scores of the same images and resamples")
+    return (here.value - reference.value, *interval(here.samples - reference.samples))
+
+
+def mean_score(values: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> Score:
+    """Mean of per-image values with its interval; images whose value is NaN are left out."""
+    v = np.asarray(values, dtype=np.float64)
+    v = v[np.isfinite(v)]
+    if not len(v):
+        return Score(np.nan, np.nan, np.nan, 0, np.full(resamples, np.nan))
+    samples = resampled_mean(v, draws(len(v), resamples, seed))
+    return Score(float(v.mean()), *interval(samples), len(v), samples)
 
 
 def draws(images: int, resamples: int, seed: int) -> Floats:

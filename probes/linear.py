@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from probes.bootstrap import draws, interval
+from probes.bootstrap import Score, draws, interval
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -29,28 +29,6 @@ INVERSE_PENALTIES = (0.001, 0.01, 0.1, 1.0)
 
 RIDGE_PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Grid of lambda / n for the ridge reader on standardised features."""
-
-
-@dataclass(frozen=True)
-class Score:
-    """One measured number: value, 95 % interval, number of images it rests on, and its resamples.
-
-    samples: float64 (resamples,), drawn with the same counts for every stage measured on the same images, so
-        `drop` can compare two stages in pairs.
-    """
-
-    value: float
-    low: float
-    high: float
-    n: int
-    samples: Floats
-
-
-def drop(here: Score, reference: Score) -> tuple[float, float, float]:
-    """The paired difference, here - reference, with its 95 % interval: (value, low, high)."""
-    if here.n != reference.n or here.samples.shape != reference.samples.shape:
-        raise ValueError("a paired difference needs two scores of the same images and resamples")
-    return (here.value - reference.value, *interval(here.samples - reference.samples))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from probes.bootstrap import draws, interval, resampled_mean
+from probes.bootstrap import Score, draws, interval, resampled_mean
 from probes.labels import UNLABELLED
 from probes.similarity import unit
 
@@ -239,15 +239,10 @@ def _edge_products(vectors: NDArray[np.float32], rows: int, cols: int) -> float:
 
 
 @dataclass(frozen=True)
-class Average:
-    """Mean over images: value, 95 % interval, chance level, number of images, and the resampled values."""
+class Average(Score):
+    """A mean over images, with what it would be on average for permuted labels."""
 
-    value: float
-    low: float
-    high: float
     chance: float
-    n: int
-    samples: Floats
 
 
 def summarise(per_image: Structure, *, resamples: int = 1000, seed: int = 0) -> dict[str, Average]:
@@ -259,7 +254,7 @@ def summarise(per_image: Structure, *, resamples: int = 1000, seed: int = 0) -> 
     both = np.isfinite(per_image.cohesion) & np.isfinite(per_image.coupling)
     n = int(both.sum())
     if n == 0:
-        nothing = Average(np.nan, np.nan, np.nan, np.nan, 0, np.full(resamples, np.nan))
+        nothing = Average(np.nan, np.nan, np.nan, 0, np.full(resamples, np.nan), np.nan)
         return dict.fromkeys(STRUCTURE, nothing)
     counts = draws(n, resamples, seed)
     cohesion, coupling = per_image.cohesion[both], per_image.coupling[both]
@@ -270,7 +265,7 @@ def summarise(per_image: Structure, *, resamples: int = 1000, seed: int = 0) -> 
     ratio_samples = contrast_ratio(cohesion_samples, coupling_samples)
 
     def average(value: float, samples: Floats, by_chance: float) -> Average:
-        return Average(value, *interval(samples), by_chance, n, samples)
+        return Average(value, *interval(samples), n, samples, by_chance)
 
     return {
         "cohesion": average(a, cohesion_samples, chance),

@@ -9,12 +9,11 @@ from sklearn.metrics import confusion_matrix, jaccard_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from probes.bootstrap import draws, interval, resampled_mean
+from probes.bootstrap import draws, drop, interval, mean_score, resampled_mean
 from probes.linear import (
     Moments,
     RidgePath,
     confusions,
-    drop,
     grouped_accuracy,
     intersection_over_union,
     logistic,
@@ -200,5 +199,7 @@ def test_draws_are_seeded_resamples() -> None:
     means = resampled_mean(values, counts)
     assert np.nanmin(means) == np.nanmax(means) == 1.0
     assert interval([np.nan, np.nan]) != interval([1.0])
+    assert mean_score([1.0, np.nan, 3.0], resamples=50).value == 2.0
+    assert mean_score([np.nan], resamples=50).n == 0
     with pytest.raises(ValueError):
         draws(0, 5, 0)
