@@ -1,0 +1,1 @@
+"""Collections of images with labels or masks, streamed in batches."""
