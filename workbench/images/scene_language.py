@@ -1,18 +1,18 @@
 """Captions, questions and answers about scenes, in lower case, from their ground truth.
 
-All sentences and the rules by which a question is well-posed are ours. Shapes differ within a scene, so "the star"
-names one thing. A question is asked only where the picture answers it:
+All sentences and the rules by which a question is well-posed are ours. Shapes differ within a scene, so
+"the star" names one thing. A question is asked only where the picture answers it:
 
 - shape: one object alone has the colour (or the colour and texture) that the question names;
 - digit: one object alone carries a digit, or the question names the object that carries one;
 - side: the centres are more than 8 % of the width apart;
 - front: one hides part of the other and their depths differ by 0.06, or they differ by 0.25, which haze and
   perspective show;
-- exists, asked of nothing that is there, changes one word of something that is; in the train and validation splits
-  it never names a pair of HELD_OUT_PAIRS, which would teach that such things do not exist.
+- exists, asked of nothing that is there, changes one word of something that is; in the train and validation
+  splits it never names a pair of HELD_OUT_PAIRS, which would teach that such things do not exist.
 
-Answers are single words. Answers of exists, side and front are drawn even; a count of things of one colour is even
-between none and some.
+Answers are single words. Answers of exists, side and front are drawn even. A third of the counts are of one
+colour, even between none and some.
 """
 
 from __future__ import annotations
@@ -124,19 +124,19 @@ def _full(thing: _Thing) -> str:
 
 
 def _article(word: str) -> str:
-    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
+    return f"an {word}" if word in ("orange", "eight") else f"a {word}"
 
 
 def caption(scenes: Scenes, i: int) -> str:
-    """Scene i in one line, left to right: "a large red striped star, a large blue plain circle with a seven"."""
+    """Scene i in one line, left to right: "a small red striped star, a large blue plain ring"."""
     return ", ".join(map(_full, _things(scenes, i)))
 
 
 def captions(scenes: Scenes, i: int, rng: np.random.Generator) -> list[str]:
     """Several true sentences about scene i in mixed phrasings, the one of `caption` first.
 
-    Lists left to right and near to far; then, where the scene has what it takes, a count, a relation in width, a
-    relation in depth and a digit.
+    Lists left to right and near to far; then, where the scene has what it takes, a count, a relation in
+    width, a relation in depth and a digit.
     """
     things = _things(scenes, i)
     dice = _Dice(rng)
@@ -228,7 +228,7 @@ def _clear_front(scenes: Scenes, i: int, a: _Thing, b: _Thing) -> bool:
 
 
 def questions(scenes: Scenes, i: int, rng: np.random.Generator, per_kind: int = 1) -> list[Question]:
-    """Up to `per_kind` questions of each kind about scene i, in the order of KINDS, as many as are well-posed.
+    """Up to `per_kind` questions of each kind about scene i, in the order of KINDS, if they are well-posed.
 
     Phrasings, objects and, where a kind allows, answers are drawn from `rng`. No text appears twice.
     """
@@ -267,8 +267,8 @@ def _shape(dice: _Dice, things: list[_Thing], scenes: Scenes, i: int) -> _Asked:
         else:
             continue
         text = dice.one((
-            "what shape is the {} thing?", "what is the shape of the {} object?", "which shape is the {} one?",
-            "what is the {} thing?",
+            "what shape is the {} thing?", "what is the shape of the {} object?",
+            "which shape is the {} one?", "what is the {} thing?",
         ))  # fmt: skip
         return text.format(named), thing.shape
     return None
@@ -285,7 +285,9 @@ def _texture(dice: _Dice, things: list[_Thing], scenes: Scenes, i: int) -> _Aske
 
 def _size(dice: _Dice, things: list[_Thing], scenes: Scenes, i: int) -> _Asked:
     thing = dice.one(things)
-    text = dice.one(("is the {} large or small?", "what size is the {}?", "how big is the {}, small or large?"))
+    text = dice.one((
+        "is the {} large or small?", "what size is the {}?", "how big is the {}, small or large?",
+    ))  # fmt: skip
     return text.format(thing.shape), thing.size
 
 
@@ -311,7 +313,8 @@ def _count(dice: _Dice, things: list[_Thing], scenes: Scenes, i: int) -> _Asked:
     absent = [colour for colour in COLOURS if colour not in shown]
     colour = dice.one(shown if dice.below(2) else absent)
     text = dice.one((
-        "how many {} things are there?", "how many {} objects do you see?", "what is the number of {} objects?",
+        "how many {} things are there?", "how many {} objects do you see?",
+        "what is the number of {} objects?",
     ))  # fmt: skip
     return text.format(colour), NUMBERS[shown.count(colour)]
 
@@ -331,7 +334,9 @@ def _exists(dice: _Dice, things: list[_Thing], scenes: Scenes, i: int) -> _Asked
             options = [f"{texture} {thing.shape}" for texture in TEXTURES]
             options += [f"{thing.texture} {other.shape}" for other in things]
             wanted = dice.one([option for option in options if option not in here])
-    text = dice.one(("is there a {}?", "do you see a {}?", "does the picture show a {}?", "can you find a {}?"))
+    text = dice.one((
+        "is there a {}?", "do you see a {}?", "does the picture show a {}?", "can you find a {}?",
+    ))  # fmt: skip
     text = text.format(wanted)
     return text.replace(" a orange", " an orange"), "yes" if yes else "no"
 

@@ -53,8 +53,8 @@ def _read_photographs() -> list[NDArray[np.uint8]]:
     for path in paths:
         if not path.is_file():
             raise Refusal(
-                f"Scenes need the picture {path.name!r} that scikit-image or scikit-learn installs, and it is "
-                "missing. Reinstall both packages with: make install"
+                f"Scenes need the picture {path.name!r} that scikit-image or scikit-learn installs, and it "
+                "is missing. Reinstall both packages with: make install"
             )
         with Image.open(path) as picture:
             pictures.append(np.asarray(picture.convert("RGB")))
@@ -65,13 +65,15 @@ def _read_photographs() -> list[NDArray[np.uint8]]:
 def photographs(size: int) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
     """The photographs as texture for pictures of `size` pixels: upright, and flattened to lie on the ground.
 
-    Each is resized so that its short side is 1.7 times (flattened: its height 1.3 times) the size, softened, and
-    given as its difference from its own mean colour, float32 (height, width, 3), standard deviation 1.
+    Each is resized so that its short side is 1.7 times the size (flattened: heights times 0.6, never under
+    the size), softened, and given as its difference from its own mean colour, float32 (height, width, 3), in
+    its own standard deviations, at most two of them.
     """
     from PIL import Image
     from scipy.ndimage import gaussian_filter
 
-    upright, flattened = [], []
+    upright: list[Array] = []
+    flattened: list[Array] = []
     for pixels in _read_photographs():
         height, width = pixels.shape[:2]
         scale = 1.7 * size / min(height, width)

@@ -1,8 +1,8 @@
 """Paints scenes: objects into small patches, backgrounds into whole frames. Vectorised over everything given.
 
-Lengths are in pixels, colours are sRGB in 0..1, depth runs from 0 (near) to 1 (far). The light model is ours:
-an object's edge is rounded off over its bevel, the surface normal tilts along the outline's gradient there, and
-a lamp at infinity gives diffuse light and a small highlight.
+Lengths are in pixels, colours are sRGB in 0..1, depth runs from 0 (near) to 1 (far). The light model is
+ours: an object's edge is rounded off over its bevel, the surface normal tilts along the outline's gradient
+there, and a lamp at infinity gives diffuse light and a small highlight.
 """
 
 from __future__ import annotations
@@ -68,13 +68,13 @@ class Patches:
 
 
 def paint_objects(look: Look, half: int, scale: float) -> Patches:
-    """Patches of side 2*half+1 for G objects; `scale` is the picture's size over 96 and scales the patterns."""
+    """Patches of side 2*half+1 for G objects; `scale`, the picture's size over 96, scales the patterns."""
     axis = np.arange(-half, half + 1, dtype=np.float32)
     across, down = axis[None, None, :], axis[None, :, None]
     radius = look.radius[:, None, None]
     cos, sin = np.cos(look.angle)[:, None, None], np.sin(look.angle)[:, None, None]
     x, y = (cos * across + sin * down) / radius, (cos * down - sin * across) / radius
-    signed = np.empty_like(x)
+    signed: Array = np.empty_like(x)
     for index in np.unique(look.shape):
         mine = look.shape == index
         signed[mine] = OUTLINES[_SHAPE_NAMES[index]](x[mine], y[mine])

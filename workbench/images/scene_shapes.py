@@ -53,9 +53,9 @@ def star(x: Field, y: Field) -> Field:
     tip, notch = 1.08, 0.5
     inner = (notch * np.cos(np.pi / 5), notch * np.sin(np.pi / 5))
     length = np.hypot(inner[0] - tip, inner[1])
-    normal = (np.float32(inner[1] / length), np.float32((tip - inner[0]) / length))
-    edge = normal[0] * (radius * np.cos(folded) - np.float32(tip)) + normal[1] * (radius * np.sin(folded))
-    return edge
+    across, along = np.float32(inner[1] / length), np.float32((tip - inner[0]) / length)
+    edge = across * (radius * np.cos(folded) - np.float32(tip)) + along * (radius * np.sin(folded))
+    return np.asarray(edge, np.float32)
 
 
 def ring(x: Field, y: Field) -> Field:

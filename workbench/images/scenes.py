@@ -1,13 +1,16 @@
 """Seeded scenes with ground truth: objects over backgrounds, with depth, instance and class maps.
 
-A scene is a function of its split and its seed alone. All its random numbers come from one generator seeded with
-both, so neither the batch nor its size matters. One to four objects of different shapes float before a wall or
-before a ground and a sky, at depths that do not follow from their height in the picture: what says which is nearer
-is who covers whom, size in perspective, and haze. Every object shows at least 62 % of its area, and a digit all of
-its ink.
+A scene is a function of its split and its seed alone. All its random numbers come from one generator seeded
+with both, so neither the batch nor its size matters. One to four objects of different shapes float before a
+wall or before a ground and a sky, at depths that do not follow from their height in the picture: what says
+which is nearer is who covers whom, size in perspective, and haze. Every object shows at least 62 % of its
+area, and a digit all of its ink.
 
-Three things keep the splits apart: the split's name goes into the random stream; no handwritten digit serves two
-splits; and the colour-shape pairs in HELD_OUT_PAIRS appear in the test split only, in about half of its scenes.
+Three things keep the splits apart: the split's name goes into the random stream; no handwritten digit serves
+two splits; and the colour-shape pairs in HELD_OUT_PAIRS appear in the test split only, in about half of its
+scenes. All splits share the photographs behind the objects.
+
+How scenes are composed, lit and hazed is ours; no other generator's code or numbers are in here.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +29,11 @@ from workbench.images.scene_materials import LIGHT_PAINTS, PAINTS, digit_images,
 from workbench.images.scene_paint import Look, Patches, Setting, paint_backgrounds, paint_objects
 from workbench.images.scene_shapes import DIGIT_HOLDERS, OUTLINES
 
+Kind = TypeVar("Kind", bound=np.generic)
 Split = Literal["train", "validation", "test"]
 Array = NDArray[np.float32]
 Whole = NDArray[np.int64]
+Reals = NDArray[np.float64]
 
 SHAPES = tuple(OUTLINES)
 COLOURS = tuple(PAINTS)
@@ -61,7 +66,7 @@ _HOLDERS = np.array([SHAPES.index(name) for name in DIGIT_HOLDERS])
 
 @dataclass(frozen=True)
 class Objects:
-    """The objects of N scenes, M places each; a place with nothing in it has present False and -1 or 0 elsewhere."""
+    """The objects of N scenes, M places each; an empty place has present False, lengths 0, indices -1."""
 
     shape: NDArray[np.int8]
     """(N, M) index into SHAPES."""
@@ -138,7 +143,7 @@ class _Draws:
         self._rows = np.stack([np.random.default_rng((name, int(s))).random(self._COLUMNS) for s in seeds])
         self._next = 0
 
-    def take(self, *shape: int) -> NDArray[np.float64]:
+    def take(self, *shape: int) -> Reals:
         """(N, *shape) fresh numbers."""
         count = int(np.prod(shape, initial=1))
         self._next += count
@@ -147,12 +152,12 @@ class _Draws:
         return self._rows[:, self._next - count : self._next].reshape(len(self._rows), *shape)
 
 
-def _choose(uniform: NDArray[np.float64], shares: Sequence[float]) -> Whole:
+def _choose(uniform: Reals, shares: Sequence[float]) -> Whole:
     """Indices drawn with these shares, from uniform numbers."""
     return np.minimum(np.searchsorted(np.cumsum(shares), uniform, side="right"), len(shares) - 1)
 
 
-def _rgb(hue: Array, saturation: Array, value: Array) -> Array:
+def _rgb(hue: Reals, saturation: Reals, value: Reals) -> Array:
     """(..., 3) sRGB from hue, saturation and value in 0..1."""
     wheel = np.abs((hue[..., None] * 6 + np.array([0, 4, 2])) % 6 - 3) - 1
     return (value[..., None] * (1 - saturation[..., None] * (1 - np.clip(wheel, 0, 1)))).astype(np.float32)
@@ -283,13 +288,16 @@ def _draw_setting(draws: _Draws, photograph_count: int) -> Setting:
 
 
 def _radii(cast: _Cast, size: int) -> Array:
-    """(N, M) pixels. Perspective stays within what keeps the largest small object under the smallest large one."""
+    """(N, M) pixels. Perspective never makes a small object as large as a large one."""
     nearness = 1.13 - 0.36 * cast.depth
     return (np.array(_RADII, np.float32)[cast.size] * nearness * (size / 96)).astype(np.float32)
 
 
 def _places(cast: _Cast, radii: Array, size: int) -> tuple[Whole, Whole]:
-    """Layouts in order of preference, (N, L, M, 2) as x and y in whole pixels, from discs in place of outlines."""
+    """Layouts as x and y in whole pixels (N, L, M, 2), and their order of preference (N, L), best first.
+
+    Who covers how much of whom is judged by discs in place of outlines here; the outlines decide later.
+    """
     reach = np.ceil(radii * 1.08).astype(np.int64)[:, None, :, None]
     at = reach + np.floor(cast.layouts * (size - 2 * reach)).astype(np.int64)
     gap = at[:, :, :, None] - at[:, :, None]
@@ -369,8 +377,8 @@ def _pieces(cast: _Cast, radii: Array, size: int) -> list[list[_Piece]]:
         for row, (scene, place) in enumerate(zip(at, places, strict=True)):
             inked = patches.ink[row] > 0.2 if look.digit_size[row] > 0 else None
             scenes[scene].append(_Piece(int(place), half, patches, row, masks[row], inked, int(areas[row])))
-    for scene, pieces in enumerate(scenes):
-        pieces.sort(key=lambda piece: -cast.depth[scene, piece.place])
+    for depths, pieces in zip(cast.depth, scenes, strict=True):
+        pieces.sort(key=lambda piece, depths=depths: -depths[piece.place])  # type: ignore[misc]
     return scenes
 
 
@@ -382,7 +390,7 @@ def _window(at: Whole, half: int, pad: int) -> tuple[slice, slice]:
 def _stack(
     pieces: list[_Piece], at: Whole, pad: int, size: int
 ) -> tuple[NDArray[np.uint8], dict[int, float]]:
-    """The padded instance map of one layout and the share of each object that it shows (-1 for a hidden digit)."""
+    """The padded instance map of one layout and the share of each object it shows (-1 for a hidden digit)."""
     instance = np.zeros((size + 2 * pad, size + 2 * pad), np.uint8)
     for piece in pieces:
         instance[_window(at[piece.place], piece.half, pad)][piece.mask] = piece.place + 1
@@ -456,8 +464,8 @@ def _render(cast: _Cast, seeds: Whole, split: str, size: int) -> Scenes:
         for near in pieces:
             for far in pieces:
                 if cast.depth[scene, near.place] < cast.depth[scene, far.place] and shares[far.place] < 1:
-                    window = instance[_window(at[far.place], far.half, pad)]
-                    covers[scene, near.place, far.place] = (window[far.mask] == near.place + 1).any()
+                    seen = instance[_window(at[far.place], far.half, pad)]
+                    covers[scene, near.place, far.place] = (seen[far.mask] == near.place + 1).any()
         instances[scene] = instance[inner, inner]
         depth[scene] = distance[inner, inner]
         np.clip(canvas[inner, inner] * 255 + 0.5, 0, 255, out=picture[scene])
@@ -468,7 +476,7 @@ def _render(cast: _Cast, seeds: Whole, split: str, size: int) -> Scenes:
     classes = np.take_along_axis(named, instances.reshape(count, -1).astype(np.int64), axis=1)
     classes = np.where(instances > 0, classes.reshape(instances.shape), backdrop)
 
-    def kept(column: NDArray[np.generic], blank: int, kind: type) -> NDArray[np.generic]:
+    def kept(column: NDArray[Any], blank: int, kind: type[Kind]) -> NDArray[Kind]:
         return np.where(present, column, blank).astype(kind)
 
     objects = Objects(
