@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from workbench.errors import Refusal
 from workbench.images.scene_materials import digit_pool
@@ -17,10 +18,11 @@ from workbench.images.scenes import (
     SIZES,
     TEXTURES,
     Scenes,
+    Split,
     generate,
 )
 
-SPLITS = ("train", "validation", "test")
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 GOLDEN = [[132.9, 129.9, 93.6], [113.2, 138.7, 127.9], [119.5, 117.4, 135.1], [99.7, 111.2, 110.0]]
 GOLDEN_SHAPES = [
     ["ring", "circle"],
@@ -46,7 +48,7 @@ def pairs_shown(scenes: Scenes) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("size", [96, 64])
-def test_a_scene_does_not_depend_on_its_batch(split: str, size: int) -> None:
+def test_a_scene_does_not_depend_on_its_batch(split: Split, size: int) -> None:
     seeds = np.array([5, 900, 2, 77, 5, 123456789, 31, 8, 9])
     batch = generate(seeds, split, size)
     reordered = generate(seeds[::-1], split, size)
@@ -144,9 +146,9 @@ def test_depth_can_be_seen(many: Scenes) -> None:
     assert objects.radius[small].max() < objects.radius[large].min() * 0.9
     for mine in (small, large):
         assert np.corrcoef(objects.radius[mine], objects.depth[mine])[0, 1] < -0.99
-    white = objects.present & (objects.colour == COLOURS.index("yellow")) & (objects.texture == 0)
+    yellow = objects.present & (objects.colour == COLOURS.index("yellow")) & (objects.texture == 0)
     saturation, depth = [], []
-    for i, place in np.argwhere(white & (objects.digit < 0)):
+    for i, place in np.argwhere(yellow & (objects.digit < 0)):
         inside = np.median(many.images[i][many.instance[i] == place + 1].astype(float), axis=0)
         saturation.append((inside.max() - inside.min()) / inside.max())
         depth.append(objects.depth[i, place])
@@ -245,7 +247,7 @@ def test_backgrounds_vary_in_kind_and_depth(many: Scenes) -> None:
 def test_a_small_linear_code_keeps_the_picture() -> None:
     """Sixteen principal directions of 8x8 patches reach 28 dB: the autoencoder is not asked for noise."""
 
-    def patches(split: str) -> np.ndarray:
+    def patches(split: Split) -> NDArray[np.float32]:
         images = generate(np.arange(200), split).images.astype(np.float32) / 255
         return images.reshape(-1, 12, 8, 12, 8, 3).transpose(0, 1, 3, 2, 4, 5).reshape(-1, 192)
 
@@ -278,6 +280,6 @@ def test_outlines_are_distances_near_the_edge(name: str) -> None:
         ([1], "train", 16, "32 or more"),
     ],
 )
-def test_refusals_say_what_to_do(seeds: list[int], split: str, size: int, says: str) -> None:
+def test_refusals_say_what_to_do(seeds: list[int], split: Split, size: int, says: str) -> None:
     with pytest.raises(Refusal, match=says):
         generate(seeds, split, size)
