@@ -248,7 +248,7 @@ def test_a_small_linear_code_keeps_the_picture() -> None:
     """Sixteen principal directions of 8x8 patches reach 28 dB: the autoencoder is not asked for noise."""
 
     def patches(split: Split) -> NDArray[np.float32]:
-        images = generate(np.arange(200), split).images.astype(np.float32) / 255
+        images = generate(np.arange(200), split).images.astype(np.float32) / np.float32(255)
         return images.reshape(-1, 12, 8, 12, 8, 3).transpose(0, 1, 3, 2, 4, 5).reshape(-1, 192)
 
     train, test = patches("train"), patches("validation")
