@@ -98,6 +98,7 @@ class BagelConfig:
     usable_vocabulary: int | None = None
     licence: str = "Apache-2.0"
     knows: str = ""
+    system_prompt: str = ""
 
     @property
     def latent_dim(self) -> int:

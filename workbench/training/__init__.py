@@ -1,0 +1,1 @@
+"""Training the embedded checkpoint, pocket-bagel: seeded, in stages, resumable."""

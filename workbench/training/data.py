@@ -1,0 +1,85 @@
+"""Scenes as batches: pixels, mild corruption, and packed text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workbench.images.corruptions import corrupt
+from workbench.models.bagel.network import SpecialTokens
+
+TRAINED_CORRUPTIONS = ("lens_blur", "motion_blur", "gaussian_noise", "jpeg_compression", "dark_illumination")
+
+Pair = tuple[str, str]
+"""What is asked and what is answered."""
+
+
+def images_to_unit(images: np.ndarray) -> Tensor:
+    """uint8 (N, H, W, 3) → float32 (N, 3, H, W) in −1 … 1."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+
+
+def mildly_corrupted(images: np.ndarray, rng: np.random.Generator, share: float, strongest: float) -> np.ndarray:
+    """A copy in which a `share` of the images has one corruption of intensity up to `strongest`."""
+    out = images.copy()
+    for i in np.flatnonzero(rng.random(len(images)) < share):
+        name = TRAINED_CORRUPTIONS[rng.integers(len(TRAINED_CORRUPTIONS))]
+        out[i] = corrupt(images[i], name, strongest * rng.random(), seed=int(rng.integers(2**31)))
+    return out
+
+
+@dataclass(frozen=True)
+class TextRows:
+    """Texts of a batch, one row an image, several segments side by side.
+
+    ids, targets (−100 where nothing is predicted), positions and segments (−1 = padding), all (B, n).
+    """
+
+    ids: Tensor
+    targets: Tensor
+    positions: Tensor
+    segments: Tensor
+
+
+class TextPacker:
+    """Turns (question, answer) pairs into rows as BAGEL reads them: each text framed by bos and eos."""
+
+    def __init__(self, tokenizer: Any, special: SpecialTokens) -> None:
+        self.special = special
+
+        @lru_cache(maxsize=200_000)
+        def encode(text: str) -> tuple[int, ...]:
+            return tuple(tokenizer.encode(text).ids) if text else ()
+
+        self.encode = encode
+
+    def framed(self, text: str) -> list[int]:
+        return [self.special.bos, *self.encode(text), self.special.eos]
+
+    def rows(self, pairs: Sequence[Sequence[Pair]], start: int) -> TextRows:
+        """One row an image; each pair is a segment whose positions begin at `start`; answers are the targets."""
+        built = []
+        for row in pairs:
+            ids: list[int] = []
+            targets: list[int] = []
+            positions: list[int] = []
+            segments: list[int] = []
+            for number, (question, answer) in enumerate(row):
+                asked, answered = self.framed(question) if question else [], self.framed(answer)
+                ids += asked + answered
+                targets += [-100] * len(asked) + answered[1:] + [-100]
+                positions += range(start, start + len(asked) + len(answered))
+                segments += [number] * (len(asked) + len(answered))
+            built.append((ids, targets, positions, segments))
+        n = max(len(ids) for ids, *_ in built)
+        fills = (self.special.eos, -100, 0, -1)
+        columns = [
+            torch.tensor([values[k] + [fill] * (n - len(values[k])) for values in built]) for k, fill in enumerate(fills)
+        ]
+        return TextRows(*columns)

@@ -1,0 +1,197 @@
+"""Stages *vision* and *understanding*: seeing and answering.
+
+*vision* trains the tower, together with the language model, on captions and on masked pixels only, so that what our
+probes read (class of a patch, depth, colour of a pixel) was never its target. *understanding* freezes the tower and
+teaches the language model to answer questions.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from workbench.images.scene_language import caption, captions, questions
+from workbench.images.scenes import Scenes, generate
+from workbench.models.bagel.embeddings import grid_ids
+from workbench.models.bagel.network import Bagel
+from workbench.models.bagel.patches import patchify
+from workbench.training.data import Pair, TextRows, images_to_unit, mildly_corrupted
+from workbench.training.kit import Kit
+from workbench.training.loop import Metrics, Schedule
+from workbench.training.packing import Block, pack
+from workbench.training.phrases import DESCRIBE, SAY
+
+GENERATION = ("_moe_gen", "vae2llm", "llm2vae", "time_embedder", "pos_embed.pos_embed")
+MASKED_IMAGES, MASKED_PATCHES = 0.5, 0.3
+MILD_SHARE, MILD_STRONGEST = 0.2, 0.25
+
+
+def understanding_parameters(network: Bagel, *, tower: bool) -> Iterator[tuple[str, Tensor]]:
+    """The parameters that reading and answering use, with or without the vision tower."""
+    for name, p in network.named_parameters():
+        if not any(part in name for part in GENERATION) and (tower or not name.startswith("vit_model.")):
+            yield name, p
+
+
+def framed(kit: Kit, tokens: Tensor) -> Tensor:
+    """Image tokens (B, N, width) between the embedded start and end of an image."""
+    ids = torch.tensor([[kit.special.image_start, kit.special.image_end]])
+    start, end = kit.network.embed_text(ids).expand(len(tokens), -1, -1).split(1, dim=1)
+    return torch.cat([start, tokens, end], dim=1)
+
+
+def image_block(kit: Kit, tokens: Tensor, position: int, sees: tuple[int, ...] = ()) -> Block:
+    """A framed vision image at one rotary position."""
+    inside = framed(kit, tokens)
+    return Block(inside, torch.full((1, inside.shape[1]), position), sees)
+
+
+def read_packed(kit: Kit, seen: Tensor, rows: TextRows) -> Tensor:
+    """States (B, n, width) of packed texts that each follow the image `seen` (B, N, width)."""
+    text = Block(kit.network.embed_text(rows.ids), rows.positions, (0,), causal=True, segments=rows.segments)
+    return pack([image_block(kit, seen, 0), text]).run(kit.network.language_model.model)[1]
+
+
+def answer_loss(network: Bagel, states: Tensor, rows: TextRows) -> tuple[Tensor, float]:
+    """Mean cross-entropy of the target tokens, and the share of them that the argmax gets right."""
+    here = rows.targets >= 0
+    logits, targets = network.logits(states[here]), rows.targets[here]
+    right = (logits.argmax(-1) == targets).float().mean()
+    return F.cross_entropy(logits, targets), float(right)
+
+
+def see(network: Bagel, images: np.ndarray) -> Tensor:
+    """uint8 scenes (B, S, S, 3) → what enters the language model (B, N, width)."""
+    patch = network.config.vision.patch_size
+    side = images.shape[1] // patch
+    return network.embed_vision(patchify(images_to_unit(images), patch), side, side)
+
+
+def batch_seeds(step: int, size: int, offset: int) -> np.ndarray:
+    """The scene seeds of one batch; every stage draws from a range of its own."""
+    return offset * 10_000_000 + np.arange(step * size, (step + 1) * size)
+
+
+class MaskedPixels(nn.Module):
+    """What the vision stage adds to the tower for masked pixels, and throws away after it."""
+
+    def __init__(self, patch_dim: int, width: int) -> None:
+        super().__init__()
+        self.mask = nn.Parameter(torch.zeros(patch_dim))
+        self.head = nn.Linear(width, patch_dim)
+
+
+class VisionStage:
+    """Captions and masked pixels; trains tower, connector and the understanding weights."""
+
+    name = "vision"
+
+    def __init__(self, kit: Kit, schedule: Schedule, seed: int) -> None:
+        self.kit, self.schedule, self.seed = kit, schedule, seed
+        vision = kit.network.config.vision
+        self.pixels = MaskedPixels(3 * vision.patch_size**2, vision.hidden_size)
+
+    def modules(self) -> dict[str, nn.Module]:
+        return {"network": self.kit.network, "pixels": self.pixels}
+
+    def trainable(self) -> Iterator[tuple[str, Tensor]]:
+        yield from understanding_parameters(self.kit.network, tower=True)
+        yield from self.pixels.named_parameters()
+
+    def _texts(self, scenes: Scenes, i: int, rng: np.random.Generator) -> list[Pair]:
+        first, *others = captions(scenes, i, rng)
+        return [(DESCRIBE, first), *((SAY, other) for other in others)]
+
+    def loss(self, step: int) -> tuple[Tensor, Metrics]:
+        network, rng = self.kit.network, np.random.default_rng((self.seed, 1, step))
+        scenes = generate(batch_seeds(step, self.schedule.batch, 1), "train")
+        patch = network.config.vision.patch_size
+        clean = patchify(images_to_unit(scenes.images), patch)
+        shown = patchify(images_to_unit(mildly_corrupted(scenes.images, rng, MILD_SHARE, MILD_STRONGEST)), patch)
+        hidden = rng.random(clean.shape[:2]) < MASKED_PATCHES * (rng.random((len(clean), 1)) < MASKED_IMAGES)
+        mask = torch.from_numpy(hidden)
+        shown = torch.where(mask[..., None], self.pixels.mask, shown)
+        side = scenes.images.shape[1] // patch
+        ids = grid_ids(side, side, network.config.vision.side)
+        features = network.vit_model(shown, ids)
+        rows = self.kit.packer.rows([self._texts(scenes, i, rng) for i in range(len(scenes))], start=1)
+        states = read_packed(self.kit, network.connector(features) + network.vit_pos_embed(ids), rows)
+        words, right = answer_loss(network, states, rows)
+        pixels = F.mse_loss(self.pixels.head(features[mask]), clean[mask])
+        return words + pixels, {"words": words.item(), "right": right, "pixels": pixels.item()}
+
+    @torch.no_grad()
+    def check(self) -> Metrics:
+        """Share of validation captions reproduced whole under teacher forcing, and of their tokens."""
+        network, scenes = self.kit.network, generate(np.arange(128), "validation")
+        rows = self.kit.packer.rows([[(DESCRIBE, caption(scenes, i))] for i in range(len(scenes))], start=1)
+        states = read_packed(self.kit, see(network, scenes.images), rows)
+        here = rows.targets >= 0
+        right = (network.logits(states).argmax(-1) == rows.targets) | ~here
+        return {"captions": float(right.all(1).float().mean()), "tokens": float(right[here].float().mean())}
+
+
+def question_rows(kit: Kit, asked: Sequence[Sequence[Pair]]) -> TextRows:
+    """Rows of questions that follow one image at position 0."""
+    return kit.packer.rows(asked, start=1)
+
+
+def whole_answers(kit: Kit, states: Tensor, rows: TextRows) -> np.ndarray:
+    """bool (B, segments): whether every token of an answer is the argmax (what greedy decoding would say)."""
+    wrong = (kit.network.logits(states).argmax(-1) != rows.targets) & (rows.targets >= 0)
+    most = int(rows.segments.max()) + 1
+    return np.stack([~(wrong & (rows.segments == k)).any(1).numpy() for k in range(most)], axis=1)
+
+
+@torch.no_grad()
+def accuracy_by_kind(kit: Kit, images: np.ndarray, scenes: Scenes, seed: int, batch: int = 64) -> Metrics:
+    """Share of right answers to each kind of question, and over all, showing `images` in place of the scenes'."""
+    rng = np.random.default_rng(seed)
+    right: dict[str, list[bool]] = defaultdict(list)
+    for first in range(0, len(scenes), batch):
+        some = range(first, min(first + batch, len(scenes)))
+        asked = [questions(scenes, i, rng) for i in some]
+        rows = question_rows(kit, [[(q.text, q.answer) for q in row] for row in asked])
+        whole = whole_answers(kit, read_packed(kit, see(kit.network, images[some.start : some.stop]), rows), rows)
+        for row, flags in zip(asked, whole, strict=True):
+            for question, flag in zip(row, flags, strict=False):
+                right[question.kind].append(bool(flag))
+    everything = [flag for flags in right.values() for flag in flags]
+    return {"all": float(np.mean(everything))} | {kind: float(np.mean(flags)) for kind, flags in right.items()}
+
+
+class UnderstandingStage:
+    """Questions and captions on a frozen tower."""
+
+    name = "understanding"
+
+    def __init__(self, kit: Kit, schedule: Schedule, seed: int) -> None:
+        self.kit, self.schedule, self.seed = kit, schedule, seed
+
+    def modules(self) -> dict[str, nn.Module]:
+        return {"network": self.kit.network}
+
+    def trainable(self) -> Iterator[tuple[str, Tensor]]:
+        return understanding_parameters(self.kit.network, tower=False)
+
+    def loss(self, step: int) -> tuple[Tensor, Metrics]:
+        network, rng = self.kit.network, np.random.default_rng((self.seed, 2, step))
+        scenes = generate(batch_seeds(step, self.schedule.batch, 2), "train")
+        images = mildly_corrupted(scenes.images, rng, MILD_SHARE, MILD_STRONGEST)
+        asked: list[list[Pair]] = []
+        for i in range(len(scenes)):
+            row: list[Pair] = [(q.text, q.answer) for q in questions(scenes, i, rng)]
+            asked.append([*row, (DESCRIBE, caption(scenes, i))] if i % 4 == 0 else row)
+        rows = question_rows(self.kit, asked)
+        words, right = answer_loss(network, read_packed(self.kit, see(network, images), rows), rows)
+        return words, {"right": right}
+
+    def check(self) -> Metrics:
+        """Accuracy by kind on clean validation scenes."""
+        scenes = generate(np.arange(128), "validation")
+        return accuracy_by_kind(self.kit, scenes.images, scenes, seed=0)
