@@ -1,0 +1,48 @@
+"""A manifest says how a result was made, in JSON's types, and not where the machine keeps its files."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from workbench.models.protocol import Capability, ModelCard
+from workbench.runs.manifest import manifest
+
+CARD = ModelCard(
+    id="pocket-bagel",
+    family="bagel",
+    folder=Path("/home/somebody/checkpoints/pocket-bagel"),
+    revision="0123456789ab",
+    parameters=3_900_000,
+    dtype="float32",
+    device="cpu",
+    vision_layers=4,
+    llm_layers=8,
+    width=128,
+    capabilities=frozenset(Capability),
+    licence="Apache-2.0",
+    knows="scenes",
+)
+
+
+def test_holds_what_it_takes_to_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    argv = ["/home/somebody/repo/workbench/__main__.py", "states", "--question", "what is this?"]
+    monkeypatch.setattr(sys, "argv", argv)
+    made = manifest(CARD, {"steps": 12}, 7, {"original": "ab" * 32}, time.time() - 2)
+    assert json.loads(json.dumps(made)) == made
+    assert made["model"]["revision"] == "0123456789ab" and made["model"]["dtype"] == "float32"
+    assert made["config"] == {"steps": 12} and made["seed"] == 7 and made["images"]["original"] == "ab" * 32
+    assert 2 <= made["seconds"] < 4 and made["started"].endswith("+00:00")
+    assert made["packages"]["torch"] == metadata.version("torch")
+    assert made["command"] == "python -m workbench states --question 'what is this?'"
+    assert "somebody" not in json.dumps(made)
+
+
+def test_another_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/opt/x/app.py"])
+    assert manifest(CARD, {}, 0, {}, time.time())["command"] == "app.py"

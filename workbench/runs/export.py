@@ -1,0 +1,127 @@
+"""Figures and tables for papers and for other programs.
+
+The paper style: columns of 3.25 in and pages of 6.75 in, text of 8 points after printing, the Okabe–Ito
+colours, fonts embedded, and files that are the same to the last bit whenever and wherever the same figure is
+saved with the same versions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.runs import tables
+from workbench.runs.result import Result
+from workbench.runs.store import told
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLUMN = 3.25
+"""Inches: the width of one column of a paper."""
+PAGE = 6.75
+"""Inches: the width of both."""
+OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
+"""Okabe and Ito's colours for readers of every colour vision, the well legible ones first."""
+
+_STYLING = threading.RLock()
+
+# What the formats would otherwise write of the moment and the machine.
+_METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None},
+}
+
+
+def _style() -> Any:
+    from cycler import cycler
+
+    return {
+        "font.family": "sans-serif",
+        "font.sans-serif": ["DejaVu Sans"],
+        "font.size": 8,
+        "axes.titlesize": 8,
+        "axes.labelsize": 8,
+        "xtick.labelsize": 7,
+        "ytick.labelsize": 7,
+        "legend.fontsize": 7,
+        "legend.frameon": False,
+        "figure.titlesize": 8,
+        "figure.figsize": (COLUMN, COLUMN * 0.7),
+        "figure.dpi": 100,
+        "figure.facecolor": "white",
+        "savefig.facecolor": "white",
+        "savefig.dpi": 300,
+        "savefig.bbox": None,
+        "axes.prop_cycle": cycler(color=OKABE_ITO),
+        "axes.linewidth": 0.6,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": False,
+        "lines.linewidth": 1.2,
+        "lines.markersize": 3,
+        "xtick.major.width": 0.6,
+        "ytick.major.width": 0.6,
+        "image.interpolation": "nearest",
+        "image.cmap": "cividis",
+        "pdf.fonttype": 42,
+        "svg.fonttype": "path",
+        "svg.hashsalt": "afterimage",
+    }
+
+
+@contextlib.contextmanager
+def paper_style() -> Iterator[None]:
+    """Within it, matplotlib draws and saves in the paper style, whatever the user's own settings are.
+
+    matplotlib's settings belong to the process, so only one thread at a time is within.
+    """
+    import matplotlib
+
+    with _STYLING, matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_style())
+        yield
+
+
+def save_figure(fig: Figure, stem: Path, formats: Sequence[str] = ("png", "svg", "pdf")) -> list[Path]:
+    """Save a figure as ``stem`` plus each format's ending; PNG has 300 dots an inch, the others are vectors.
+
+    Missing parents are made. A file appears whole or not at all.
+
+    Raises:
+        Refusal: the disk is full or may not be written.
+    """
+    paths = [stem.parent / f"{stem.name}.{form}" for form in formats]
+    with told(stem), paper_style():
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        for form, path in zip(formats, paths, strict=True):
+            fresh = path.with_name(f".{uuid.uuid4().hex}.tmp")
+            try:
+                fig.savefig(fresh, format=form, metadata=_METADATA[form])
+                os.replace(fresh, path)
+            finally:
+                fresh.unlink(missing_ok=True)
+    return paths
+
+
+def save_tables(result: Result, folder: Path) -> list[Path]:
+    """Write each table as ``folder/NAME.csv`` (UTF-8, header, floats to the last digit); the paths, in order.
+
+    Raises:
+        Refusal: the disk is full or may not be written.
+    """
+    paths = []
+    with told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, table in result.tables.items():
+            path = folder / f"{name}.csv"
+            path.write_bytes(tables.to_csv(table)[1])
+            paths.append(path)
+    return paths

@@ -1,0 +1,80 @@
+"""How a result was made: enough to make it again, or to see why another one differs."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import workbench
+
+if TYPE_CHECKING:
+    from workbench.models.protocol import ModelCard
+
+PACKAGES = ("torch", "transformers", "numpy", "scipy", "scikit-learn", "scikit-image", "pillow", "pandas")
+
+
+def manifest(
+    model_card: ModelCard,
+    config: Mapping[str, Any],
+    seed: int,
+    images: Mapping[str, str],
+    started: float,
+) -> dict[str, Any]:
+    """The manifest of a study that ends now.
+
+    Args:
+        model_card: of the model that was looked at.
+        config: the study's settings, of JSON's types.
+        seed: the seed of everything random in it.
+        images: sha256 of every image that went in, by name.
+        started: ``time.time()`` at the beginning.
+
+    Returns:
+        A dict of JSON's types; ``seconds`` is wall time, ``started`` is UTC in ISO 8601.
+    """
+    return {
+        "workbench": workbench.__version__,
+        "model": {
+            "id": model_card.id,
+            "family": model_card.family,
+            "revision": model_card.revision,
+            "parameters": model_card.parameters,
+            "dtype": model_card.dtype,
+            "device": model_card.device,
+            "licence": model_card.licence,
+        },
+        "config": dict(config),
+        "seed": seed,
+        "images": dict(images),
+        "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+        "seconds": round(max(0.0, time.time() - started), 3),
+        "command": _command(),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "packages": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    """Installed versions, without importing the packages."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _command() -> str:
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py":
+        return shlex.join(["python", "-m", program.parent.name, *sys.argv[1:]])
+    return shlex.join([program.name, *sys.argv[1:]])
