@@ -1,4 +1,4 @@
-"""``python -m workbench``: the command line."""
+"""``python -m workbench``."""
 
 import sys
 

@@ -41,8 +41,8 @@ class Capability(StrEnum):
 class ModelCard:
     """What is known about an open model.
 
-    ``revision`` is the first 12 hex digits of the sha256 of the weights; ``parameters`` counts numbers, not bytes;
-    ``knows`` is one sentence on what the model was trained on.
+    ``revision`` is the first 12 hex digits of the sha256 of the weights; ``parameters`` counts numbers, not
+    bytes; ``knows`` is one sentence on what the model was trained on.
     """
 
     id: str
@@ -64,8 +64,8 @@ class ModelCard:
 class Stage:
     """One point on the axis vision blocks, projector, LLM layers.
 
-    ``index`` is the position on that axis, 0 … n-1. "llm 0" is what enters the language model; "projector" is the
-    connector's output before a position embedding is added.
+    ``index`` is the position on that axis, 0 … n-1. "llm 0" is what enters the language model; "projector" is
+    the connector's output before a position embedding is added.
     """
 
     name: str
@@ -89,8 +89,8 @@ class Grid:
 class Prompt:
     """A batch of images with one text, ready for one model.
 
-    ``images`` are uint8 (H, W, 3), all one size; ``visual`` holds the positions of one image's visual tokens in the
-    LLM sequence; ``inputs`` belongs to the adapter and is read by nobody else.
+    ``images`` are uint8 (H, W, 3), all one size; ``visual`` holds where an image's visual tokens stand in
+    the LLM sequence; ``inputs`` belongs to the adapter and is read by nobody else.
     """
 
     images: list[np.ndarray]
@@ -102,7 +102,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Tap:
-    """Where a stage can be read: a module, the token positions on axis -2 (None: all), its output or its input."""
+    """Where a stage can be read: a module, the token positions on axis -2 (None: all), output or input."""
 
     stage: Stage
     module: nn.Module
@@ -137,10 +137,10 @@ class Answer:
 class Sampling:
     """How a response is drawn. Every field is shown on the page; a value outside its limits raises Refusal.
 
-    ``steps`` counts the points of the time grid's walk from noise (t = 1) to image (t = 0); the two scales are
-    classifier-free guidance on the text and on the image (1 = none), used while ``interval[0] < t <= interval[1]``;
-    ``renorm`` and ``renorm_min`` hold the guided velocity's norm to the conditional one's (renorm_min = 1 disables it);
-    ``shift`` moves the grid towards noise; ``route`` says how a drawn image re-enters the context.
+    ``steps`` counts Euler steps from noise (t = 1) to image (t = 0); the two scales are classifier-free
+    guidance on the text and on the image (1 = none), used while ``interval[0] < t <= interval[1]``; ``renorm``
+    and ``renorm_min`` hold the guided velocity's norm to the conditional one's (renorm_min = 1 disables it);
+    ``shift`` moves the steps towards noise; ``route`` says how a drawn image re-enters the context.
     """
 
     steps: int = 12
@@ -168,7 +168,9 @@ class Sampling:
         _one_of("restore", self.restore, RESTORES)
         low, high = self.interval
         if not (0.0 <= low <= high <= 1.0):
-            raise Refusal(f"The guidance interval must satisfy 0 <= low <= high <= 1; it is {low:g} to {high:g}.")
+            raise Refusal(
+                f"The guidance interval must satisfy 0 <= low <= high <= 1; it is {low:g} to {high:g}."
+            )
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:
@@ -201,8 +203,9 @@ class Decision:
 class VisualState:
     """One point of the walk from noise to image.
 
-    Step 0 is the noise (t = 1) and step ``steps`` the restored image (t = 0). ``image`` is uint8 (H, W, 3), what the
-    latent decodes to now; ``latent`` float32; ``velocity_norm`` the norm of the velocity that led here (0 at step 0).
+    Step 0 is the noise (t = 1) and step ``steps`` the restored image (t = 0). ``image`` is uint8 (H, W, 3),
+    what the latent decodes to now; ``latent`` float32; ``velocity_norm`` the norm of the velocity that led to it
+    (0 at step 0). A response may draw more than once: each drawing begins with a step 0.
     """
 
     step: int

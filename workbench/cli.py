@@ -1,0 +1,183 @@
+"""The command line's door: the same studies as the browser's, and the page itself."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import Cancelled, Refusal
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pydantic import BaseModel
+
+    from workbench.runs.result import Result
+
+COMMANDS = ("run", "states", "layers", "train")
+SUMMARY = """\
+Afterimage shows what happens to an image inside a multimodal model.
+
+  python -m workbench                        open the page in the browser (same as: run)
+  python -m workbench states --image F --question "what colour is the star?" --out DIR
+  python -m workbench layers --image F --out DIR
+  python -m workbench layers --out DIR       the bundled probe set in place of one image
+  python -m workbench train base             train the embedded checkpoint
+
+An image is a file, or scene:SEED for a drawn scene of the test split. Each command has its own --help."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code: 0 done, 2 refused (one sentence on stderr says why), 130 stopped."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:2] == ["train", "base"]:
+        return _told(lambda: _train(words[2:]))
+    if not words or words[0].startswith("-") and words[0] not in ("-h", "--help", "--version"):
+        words = ["run", *words]
+    parser = _parser(words[0])
+    options = parser.parse_args(words)
+    return _told(lambda: options.command(options))
+
+
+def _told(work: Callable[[], None]) -> int:
+    try:
+        work()
+    except Refusal as refusal:
+        print(refusal, file=sys.stderr)
+        return 2
+    except (Cancelled, KeyboardInterrupt):
+        print("Stopped.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser(asked: str) -> argparse.ArgumentParser:
+    """The parser; a study's own flags are added only where that study is asked for, so that --help stays quick."""
+    from workbench import __version__
+
+    parser = argparse.ArgumentParser(
+        prog="python -m workbench", description=SUMMARY, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(title="commands", metavar="command", required=True)
+
+    run = commands.add_parser("run", help="open the page in the browser", description="Open the page.")
+    _add_model(run)
+    run.add_argument("--host", default="127.0.0.1", help="address to serve on [127.0.0.1]")
+    run.add_argument("--port", type=int, default=None, help="port to serve on [the first free one from 7860]")
+    run.add_argument("--no-browser", action="store_true", help="do not open a browser window")
+    run.set_defaults(command=_run)
+
+    states = commands.add_parser(
+        "states",
+        help="what the model draws on its way to an answer",
+        description="Degrade an image, ask a question, and keep what the model thinks, draws and answers: "
+        "figures as PNG, SVG and PDF, the numbers as CSV, everything else beside them.",
+    )
+    _add_study(states)
+    states.set_defaults(command=_states)
+
+    layers = commands.add_parser(
+        "layers",
+        help="what each layer still shows of an image",
+        description="Patch structure of one image over vision blocks, projector and language layers (--image), "
+        "or what a linear reader finds at each of them on the bundled probe set (without --image).",
+    )
+    _add_study(layers)
+    layers.set_defaults(command=_layers)
+
+    commands.add_parser("train", help="train base: train the embedded checkpoint (train base --help)")
+
+    if asked == "states":
+        from workbench.panels.command import add_flags
+        from workbench.panels.states.study import StatesConfig
+
+        add_flags(states, StatesConfig)
+    elif asked == "layers":
+        from workbench.panels.command import add_flags
+        from workbench.panels.layers.study import LayersConfig
+
+        add_flags(layers, LayersConfig)
+    elif asked == "train":
+        parser.error("there is one thing to train: python -m workbench train base (see train base --help)")
+    return parser
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default="pocket-bagel", help="id, or folder of a checkpoint [pocket-bagel]")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 … [auto: the GPU if there is one]")
+
+
+def _add_study(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, help="folder for the result; made if need be")
+    _add_model(parser)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from workbench.app import build, launch
+
+    page = build(options.model, device=options.device)
+    try:
+        launch(
+            page, server_name=options.host, server_port=options.port, inbrowser=not options.no_browser
+        )
+    except OSError as error:
+        raise Refusal(f"The page cannot be served on {options.host}: {error}") from error
+
+
+def _train(words: Sequence[str]) -> None:
+    from workbench.training import base
+
+    base.main(list(words))
+
+
+def _states(options: argparse.Namespace) -> None:
+    from workbench.panels.states import figure, study
+
+    _study(options, study.StatesConfig, study.run, figure.paper)
+
+
+def _layers(options: argparse.Namespace) -> None:
+    from workbench.panels.layers import figure, study
+
+    _study(options, study.LayersConfig, study.run, figure.paper)
+
+
+def _study(
+    options: argparse.Namespace,
+    kind: type[BaseModel],
+    run: Callable[..., Result],
+    paper: Callable[..., Figure],
+) -> None:
+    """Run a study and write its result: the folder as the page keeps it, figures and tables beside it."""
+    from workbench import models
+    from workbench.panels.command import from_flags
+    from workbench.runs.export import save_figure, save_tables
+    from workbench.runs.store import save
+
+    config = from_flags(kind, vars(options))
+    model = models.open(options.model, device=options.device)
+    result = run(config, model, progress=_progress())
+    save(result, options.out)
+    save_figure(paper(result), options.out / "figure")
+    save_tables(result, options.out)
+    print(f"Written to {options.out}: {', '.join(sorted(path.name for path in options.out.iterdir()))}")
+
+
+def _progress() -> Callable[[float, str], None]:
+    """A line on stderr that is written over where it can be, and only on change where it cannot."""
+    last: list[Any] = [""]
+
+    def say(fraction: float, text: str) -> None:
+        line = f"{fraction:4.0%}  {text}"
+        if line == last[0]:
+            return
+        if sys.stderr.isatty():
+            print(f"\r\033[K{line}", end="" if fraction < 1 else "\n", file=sys.stderr, flush=True)
+        elif text != last[0][6:]:
+            print(line, file=sys.stderr, flush=True)
+        last[0] = line
+
+    return say

@@ -1,0 +1,87 @@
+"""A study's config as command-line flags, and back: what the page copies is what the command line reads."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from workbench.errors import Refusal
+
+
+def flag(field: str) -> str:
+    """The command-line name of a config's field."""
+    return "--" + field.replace("_", "-")
+
+
+def add_flags(parser: argparse.ArgumentParser, config: type[BaseModel]) -> None:
+    """One optional flag for every field of the config, with its description and default."""
+    for name, field in config.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        text = (field.description or "").replace("%", "%%")
+        text += f" [{_words(default)}]" if default not in ("", None, False) else ""
+        options: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "help": text}
+        kind = _plain(field)
+        if kind is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        elif get_origin(kind) is Literal:
+            options["choices"] = [str(choice) for choice in get_args(kind)]
+        elif get_origin(kind) is tuple:
+            options |= {"nargs": "+", "metavar": name.upper()}
+        else:
+            options["metavar"] = name.upper()
+        parser.add_argument(flag(name), **options)
+
+
+def from_flags(config: type[BaseModel], given: dict[str, Any]) -> Any:
+    """The config with the given flags set. Raises Refusal naming the flag that does not fit."""
+    fields = {name: value for name, value in given.items() if name in config.model_fields}
+    try:
+        return config(**fields)
+    except ValidationError as error:
+        raise Refusal(sentence(error)) from error
+
+
+def sentence(error: ValidationError) -> str:
+    """A validation error as a sentence that names the flag."""
+    first = error.errors()[0]
+    name = flag(str(first["loc"][0])) if first["loc"] else "The settings"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{name} does not fit: {message[0].lower()}{message[1:]} (given: {first['input']!r})."
+
+
+def as_command(study: str, config: BaseModel, *, model: str = "", out: str = "") -> str:
+    """The command that does the same look; what is left at its default is left out."""
+    words = ["python", "-m", "workbench", study]
+    for name, field in type(config).model_fields.items():
+        value = getattr(config, name)
+        if value == field.get_default(call_default_factory=True):
+            continue
+        if isinstance(value, bool):
+            words.append(flag(name) if value else "--no-" + name.replace("_", "-"))
+        elif isinstance(value, list | tuple):
+            words += [flag(name), *(_words(item) for item in value)]
+        else:
+            words += [flag(name), _words(value)]
+    if model and model != "pocket-bagel":
+        words += ["--model", model]
+    return shlex.join([*words, "--out", out or f"results/{study}"])
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list | tuple):
+        return " ".join(_words(item) for item in value)
+    return str(value)
+
+
+def _plain(field: FieldInfo) -> Any:
+    """The field's type with an optional None taken off."""
+    kinds = [kind for kind in get_args(field.annotation) if kind is not type(None)]
+    if type(None) in get_args(field.annotation) and len(kinds) == 1:
+        return kinds[0]
+    return field.annotation

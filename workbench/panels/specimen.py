@@ -1,0 +1,85 @@
+"""What lies on the bench: a picture with where it came from, found again by what one would type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workbench.errors import Refusal
+
+if TYPE_CHECKING:
+    from workbench.images.read import Picture
+
+SCENE = "scene:"
+LONGEST = 1024
+"""Long side in pixels above which a picture is fitted before anything else is done with it."""
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A picture; ``source`` ("scene:4211" or a path) finds it again; a scene has a question and its answer."""
+
+    picture: Picture
+    source: str
+    name: str
+    question: str = ""
+    truth: str = ""
+
+    @property
+    def is_scene(self) -> bool:
+        """Whether it comes from the generator that the embedded model was trained on (its test split)."""
+        return self.source.startswith(SCENE)
+
+
+def find(source: str) -> Specimen:
+    """The picture that ``source`` names: "scene:SEED" (test split) or a file. Raises Refusal."""
+    if not source:
+        raise Refusal("Name an image: a file, or scene:SEED for a drawn scene.")
+    if source.startswith(SCENE):
+        return scene(source.removeprefix(SCENE))
+    return from_file(Path(source), source)
+
+
+def from_file(path: Path, source: str) -> Specimen:
+    """A picture from a file, fitted to 1,024 pixels. Raises Refusal where it cannot be read."""
+    from workbench.images.read import read
+
+    return Specimen(fitted(read(path, name=Path(source).name)), source, Path(source).name)
+
+
+def scene(seed: str | int) -> Specimen:
+    """A scene of the test split with a question. Raises Refusal where the seed is not a whole number."""
+    from workbench.images.read import read
+    from workbench.images.scene_language import questions
+    from workbench.images.scenes import generate
+
+    try:
+        number = int(seed)
+    except ValueError:
+        raise Refusal(f"A scene is named by a whole number, as in scene:4211; {seed!r} is not one.") from None
+    if not 0 <= number < 2**31:
+        raise Refusal(f"A scene's number lies between 0 and {2**31 - 1:,}; it is {number}.")
+    drawn = generate([number], "test")
+    asked = questions(drawn, 0, np.random.default_rng(number))
+    chosen = next((q for q in asked if q.kind == "colour"), asked[0])
+    name = f"scene {number} (test)"
+    return Specimen(read(drawn.images[0], name=name), f"{SCENE}{number}", name, chosen.text, chosen.answer)
+
+
+def fitted(picture: Picture) -> Picture:
+    """The picture with its long side at most 1,024 pixels, saying so in its notes."""
+    height, width = picture.pixels.shape[:2]
+    if max(height, width) <= LONGEST:
+        return picture
+    from PIL import Image
+
+    from workbench.images.read import read
+
+    scale = LONGEST / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = np.asarray(Image.fromarray(picture.pixels).resize(size, Image.Resampling.LANCZOS))
+    note = f"Fitted from {width} × {height} to {size[0]} × {size[1]} pixels."
+    return type(picture)(small, (*picture.notes, note), read(small).sha256)

@@ -1,0 +1,1 @@
+"""Visual states: what the model draws on its way to an answer."""
