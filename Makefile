@@ -1,7 +1,7 @@
 # make run: the workbench in the browser. Needs Python 3.11 or newer and make; everything else goes into .venv.
 
 VENV    ?= .venv
-PYTHON  ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3))
+PYTHON  ?= $(shell for name in python3.11 python3.12 python3.13 python3; do command -v $$name && break; done)
 BIN     := $(VENV)/bin
 PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Several test processes on few cores: with more than one thread each, OpenMP's waiting threads cost more than they give.

@@ -52,7 +52,7 @@ def _written(column: pd.Series, kind: str) -> list[str]:
 
 
 def _quoted(text: str) -> str:
-    """In quotes where a reader could take it for something else; so is empty text, which is not missing text."""
+    """In quotes where a reader could take it for something else, as empty text for missing text."""
     return text if _PLAIN.fullmatch(text) else '"' + text.replace('"', '""') + '"'
 
 
