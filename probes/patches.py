@@ -9,6 +9,7 @@ Everything is computed for each image alone; averages over images come afterward
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,6 +106,9 @@ def permuted_structure(
     kept = members.any(axis=0)
     rng = np.random.default_rng(seed)
     vectors = unit(x[0], centre=centre)[kept]
+    if vectors.shape[0] < vectors.shape[1]:
+        # Only inner products matter: in the basis of a QR decomposition the vectors are shorter.
+        vectors = np.asarray(np.linalg.qr(vectors.T, mode="r")).T
     shuffled = np.stack([members[:, kept][:, rng.permutation(int(kept.sum()))] for _ in range(permutations)])
     return Structure(*_from_membership(vectors, shuffled))
 
@@ -189,9 +193,13 @@ def surroundings(states: ArrayLike, rows: int, cols: int, *, centre: bool = Fals
     """
     x = np.asarray(states, dtype=np.float32)
     x = x[None] if x.ndim == 2 else x
+    _check_grid(x, rows, cols)
+    return _surroundings(unit(x, centre=centre), rows, cols, [None])
+
+
+def _check_grid(x: NDArray[np.float32], rows: int, cols: int) -> None:
     if x.ndim != 3 or x.shape[1] != rows * cols or min(rows, cols) < 2:
         raise ValueError(f"a grid of {rows} x {cols} patches does not fit states {x.shape}")
-    return _surroundings(unit(x, centre=centre), rows, cols)
 
 
 def permuted_surroundings(
@@ -201,41 +209,41 @@ def permuted_surroundings(
     x = np.asarray(states, dtype=np.float32)
     if x.ndim != 2:
         raise ValueError("permutations are drawn for one image at a time")
+    _check_grid(x[None], rows, cols)
     rng = np.random.default_rng(seed)
-    u = unit(x, centre=centre)
-    shuffled = [surroundings(u[rng.permutation(len(u))], rows, cols) for _ in range(permutations)]
-    return Surroundings(
-        near=np.concatenate([s.near for s in shuffled]),
-        far=np.concatenate([s.far for s in shuffled]),
-        moran=np.concatenate([s.moran for s in shuffled]),
-        chance=np.concatenate([s.chance for s in shuffled]),
-    )
+    orders = [rng.permutation(len(x)) for _ in range(permutations)]
+    return _surroundings([unit(x, centre=centre)], rows, cols, orders)
 
 
-def _surroundings(u: NDArray[np.float32], rows: int, cols: int) -> Surroundings:
+def _surroundings(
+    images: Iterable[NDArray[np.float32]], rows: int, cols: int, orders: Sequence[NDArray[np.int64] | None]
+) -> Surroundings:
+    """Each image's unit tokens (tokens, width) under each order of them (None: as they are)."""
     tokens = rows * cols
+    number = np.arange(tokens).reshape(rows, cols)
+    first = np.concatenate([number[1:].ravel(), number[:, 1:].ravel()])
+    second = np.concatenate([number[:-1].ravel(), number[:, :-1].ravel()])
     place = np.stack(np.divmod(np.arange(tokens), cols), axis=1)
     apart = ((place[:, None] - place[None]) ** 2).sum(axis=2)
     far_pairs = (apart >= (max(rows, cols) / 2) ** 2).astype(np.float32)
-    edges = 2 * rows * cols - rows - cols
+    pairs = float(far_pairs.sum())
 
-    near, far, moran, chance = np.empty((4, len(u)))
-    for i, vectors in enumerate(u):
-        near[i] = _edge_products(vectors, rows, cols) / edges
-        far[i] = float(np.vdot(vectors @ vectors.T, far_pairs)) / float(far_pairs.sum())
-        total = vectors.sum(axis=0, dtype=np.float64)
-        selves = float(np.vdot(vectors, vectors))
-        chance[i] = (total @ total - selves) / (tokens * (tokens - 1))
-        z = vectors - vectors.mean(axis=0)
-        spread = float(np.vdot(z, z))
-        moran[i] = tokens / edges * _edge_products(z, rows, cols) / spread if spread > 0 else np.nan
-    return Surroundings(near, far, moran, chance)
-
-
-def _edge_products(vectors: NDArray[np.float32], rows: int, cols: int) -> float:
-    """Sum of x_i . x_j over patches that share an edge."""
-    grid = vectors.reshape(rows, cols, -1)
-    return float(np.vdot(grid[1:], grid[:-1])) + float(np.vdot(grid[:, 1:], grid[:, :-1]))
+    found = []
+    for u in images:
+        gram = u @ u.T
+        mean = gram.mean(axis=0, dtype=np.float64)
+        # Inner products of the centred vectors, and what the whole image has of each.
+        spread = float(np.trace(gram)) - tokens * float(mean.mean())
+        chance = (tokens**2 * float(mean.mean()) - float(np.trace(gram))) / (tokens * (tokens - 1))
+        for order in orders:
+            i, j = (first, second) if order is None else (order[first], order[second])
+            products = gram[i, j].astype(np.float64)
+            centred = products - mean[i] - mean[j] + mean.mean()
+            moved = gram if order is None else gram[np.ix_(order, order)]
+            far = float(np.vdot(moved, far_pairs)) / pairs
+            moran = tokens / len(first) * centred.sum() / spread if spread > 1e-6 * tokens else np.nan
+            found.append((products.mean(), far, moran, chance))
+    return Surroundings(*np.array(found, dtype=np.float64).reshape(-1, 4).T)
 
 
 @dataclass(frozen=True)

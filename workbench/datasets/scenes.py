@@ -49,7 +49,7 @@ class Batch:
         return len(self.images)
 
     def patch_classes(self, boxes: ArrayLike, purity: float) -> NDArray[np.int64]:
-        """The class of each token (N, tokens), -1 where none covers `purity` of its box (see `token_labels`)."""
+        """The class of each token (N, tokens), -1 where none covers `purity` of its box."""
         return token_labels(self.classes, boxes, purity=purity).labels
 
     def patch_regions(self, boxes: ArrayLike, purity: float) -> NDArray[np.int64]:

@@ -1,0 +1,1 @@
+"""Where in the model is the image still there? Linear readers and patch structure along the layers."""

@@ -1,0 +1,118 @@
+"""The quantities of this panel: what they are called, when they are better, how they are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Direction = Literal["higher is better ↑", "lower is better ↓", ""]
+
+READER = (
+    "Multinomial logistic regression on mean-pooled visual tokens, standardised; penalty chosen on the "
+    "validation split; shaded: 95 % bootstrap interval over test images; grey: the same reader trained on "
+    "shuffled labels."
+)
+PATCH_READER = (
+    "Ridge regression to class indicators, one token at a time; penalty chosen on the validation split; "
+    "shaded: 95 % bootstrap interval over test images; grey: the same reader trained on shuffled labels."
+)
+OURS = (
+    "The source (PRe, arXiv 2603.20808) names the quantity without a formula; this is our operationalisation."
+)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Curves that share one vertical axis.
+
+    measures: their names in the table. note: how to read them, in sentences. log: whether the axis is
+    logarithmic.
+    """
+
+    name: str
+    axis: str
+    direction: Direction
+    measures: tuple[str, ...]
+    note: str
+    log: bool = False
+
+
+def accuracy_of(target: str) -> str:
+    """The name of the global reader's accuracy for a target of the probe set."""
+    return f"accuracy, {target}"
+
+
+GROUPS: dict[str, Group] = {
+    group.name: group
+    for group in (
+        Group(
+            "global reader",
+            "accuracy of a linear reader",
+            "higher is better ↑",
+            tuple(accuracy_of(target) for target in ("shape", "colour", "texture", "count")),
+            READER + " Shape, colour and texture are those of the nearest object.",
+        ),
+        Group(
+            "segmentation reader",
+            "reading the class of a patch",
+            "higher is better ↑",
+            ("patch accuracy", "patch mIoU"),
+            PATCH_READER,
+        ),
+        Group(
+            "patch structure",
+            "cosine of patch pairs",
+            "",
+            ("cohesion", "coupling", "contrast difference"),
+            "Cohesion: mean cosine of two patches of one object. Coupling: of two patches of different "
+            "objects. Their difference is the contrast, higher is better. Grey: chance, the same with "
+            "permuted labels. " + OURS,
+        ),
+        Group(
+            "contrast ratio",
+            "cohesion / coupling",
+            "higher is better ↑",
+            ("contrast ratio",),
+            "Semantic contrast ratio, undefined where coupling is not positive; chance is 1. Over many "
+            "images it is the ratio of the two means. " + OURS,
+        ),
+        Group(
+            "neighbourhood",
+            "cosine of patch pairs",
+            "",
+            ("neighbour cosine", "far cosine", "neighbour - far"),
+            "Patches that share an edge against patches at least half the grid apart; needs no mask. Grey: "
+            "chance, the same with permuted places.",
+        ),
+        Group(
+            "Moran's I",
+            "Moran's I",
+            "",
+            ("Moran's I",),
+            "Spatial autocorrelation of the patches' unit vectors: 1 smooth, 0 without order, below 0 a "
+            "checkerboard. Grey: chance.",
+        ),
+        Group(
+            "effective dimension",
+            "effective dimension",
+            "",
+            ("effective dimension",),
+            "Participation ratio of the patches' covariance: in about how many directions an image's patches "
+            "spread. " + OURS,
+        ),
+        Group(
+            "token norm",
+            "median length of a token",
+            "",
+            ("token norm",),
+            "Median over patches of the Euclidean length of the hidden state.",
+            log=True,
+        ),
+    )
+}
+"""Every group by name, in the order of the panel."""
+
+
+def group_of(measure: str) -> Group:
+    """The group that a measure is drawn in."""
+    return next(group for group in GROUPS.values() if measure in group.measures)

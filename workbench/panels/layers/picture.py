@@ -1,0 +1,127 @@
+"""Patch structure of one picture along the stages, and what its similarity maps are drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from probes.bootstrap import Score, interval
+from probes.geometry import participation_ratio, token_norm
+from probes.patches import permuted_structure, permuted_surroundings, structure, surroundings
+from probes.similarity import unit
+from workbench.capture.hidden import Captured, capture
+from workbench.datasets.scenes import Batch, label
+from workbench.images.scenes import generate
+from workbench.models.protocol import Model
+from workbench.panels.layers.table import Chance, Measured, Row, curve, go_on, on_grid, stage_rows
+from workbench.panels.specimen import SCENE, find
+from workbench.panels.states.study import degrade
+
+if TYPE_CHECKING:
+    from workbench.images.read import Picture
+    from workbench.panels.layers.study import LayersConfig, Progress
+
+NOTHING = np.full(1, np.nan)
+
+
+def measure(
+    config: LayersConfig,
+    model: Model,
+    picture: Picture | None,
+    progress: Progress,
+    stop: Callable[[], bool],
+) -> Measured:
+    """One pass, then every measure at every stage; see `study.run`."""
+    picture = find(config.image).picture if picture is None else picture
+    shown = degrade(picture.pixels, config.corruption, config.intensity, config.seed)
+    go_on(stop)
+    progress(0.0, "one pass through the model")
+    captured = capture(model, model.prepare([shown], config.question))
+
+    grid = captured.grid
+    truth = _truth(config.image, picture.pixels)
+    regions = None if truth is None else truth.patch_regions(grid.boxes, config.purity)[0]
+    arrays = {"grid": np.array([grid.rows, grid.cols]), "boxes": np.asarray(grid.boxes, dtype=np.float32)}
+    if regions is not None:
+        arrays["regions"] = regions
+    return Measured(
+        tables={"curves": _curves(config, captured, regions, progress, stop), "stages": stage_rows(captured)},
+        hashes={"picture": picture.sha256},
+        arrays=arrays | _tokens(captured),
+        images={"original": picture.pixels, "shown": shown},
+    )
+
+
+def _truth(source: str, pixels: np.ndarray) -> Batch | None:
+    """A bundled scene's labels, if that is what the pixels are: only then is the mask known."""
+    if not source.startswith(SCENE):
+        return None
+    scene = label(generate([int(source.removeprefix(SCENE))], "test"))
+    return scene if np.array_equal(scene.images[0], pixels) else None
+
+
+def _curves(
+    config: LayersConfig,
+    captured: Captured,
+    regions: np.ndarray | None,
+    progress: Progress,
+    stop: Callable[[], bool],
+) -> list[Row]:
+    # For each measure and stage: value, values for permuted labels or places, how many patches it rests on.
+    found: dict[str, dict[int, tuple[float, np.ndarray, int]]] = {}
+    rows, cols = captured.grid.rows, captured.grid.cols
+    labelled = 0 if regions is None else int((regions >= 0).sum())
+    for i, (states, fits) in enumerate(zip(captured.states, on_grid(captured), strict=True)):
+        go_on(stop)
+        progress(0.2 + 0.8 * i / len(captured.states), f"patch structure, {captured.stages[i].name}")
+        x = states[0]
+
+        def keep(
+            name: str, value: np.ndarray, permuted: np.ndarray, n: int = len(states[0]), stage: int = i
+        ) -> None:
+            found.setdefault(name, {})[stage] = (float(value.item()), permuted, n)
+
+        if fits and regions is not None:
+            true = structure(x, regions, centre=config.centre)
+            mixed = permuted_structure(
+                x, regions, permutations=config.permutations, seed=config.seed, centre=config.centre
+            )
+            keep("cohesion", true.cohesion, mixed.cohesion, labelled)
+            keep("coupling", true.coupling, mixed.coupling, labelled)
+            keep("contrast difference", true.difference, mixed.difference, labelled)
+            keep("contrast ratio", true.ratio, mixed.ratio, labelled)
+        if fits and min(rows, cols) > 1:
+            near = surroundings(x, rows, cols, centre=config.centre)
+            moved = permuted_surroundings(
+                x, rows, cols, permutations=config.permutations, seed=config.seed, centre=config.centre
+            )
+            keep("neighbour cosine", near.near, moved.near)
+            keep("far cosine", near.far, moved.far)
+            keep("neighbour - far", near.gap, moved.gap)
+            keep("Moran's I", near.moran, moved.moran)
+        keep("effective dimension", participation_ratio(x), NOTHING)
+        keep("token norm", token_norm(x), NOTHING)
+
+    table: list[Row] = []
+    for name, numbers in found.items():
+        scores: list[Score | None] = [None] * len(captured.stages)
+        chance: list[Chance] = [(np.nan,) * 3] * len(captured.stages)
+        for i, (value, permuted, n) in numbers.items():
+            # One picture leaves nothing to resample, so there is no interval: only chance has one.
+            scores[i] = Score(value, np.nan, np.nan, n, NOTHING)
+            known = permuted[np.isfinite(permuted)]
+            chance[i] = (float(known.mean()) if len(known) else np.nan, *interval(known))
+        table += curve(name, captured.stages, scores, "patches", chance)
+    return table
+
+
+def _tokens(captured: Captured) -> dict[str, np.ndarray]:
+    """Unit tokens in half precision and their lengths, for the stages that stand on the grid."""
+    arrays: dict[str, np.ndarray] = {}
+    for stage, states, fits in zip(captured.stages, captured.states, on_grid(captured), strict=True):
+        if fits:
+            arrays[f"tokens_{stage.index:03d}"] = unit(states[0]).astype(np.float16)
+            arrays[f"norms_{stage.index:03d}"] = np.linalg.norm(states[0], axis=1).astype(np.float32)
+    return arrays

@@ -1,0 +1,111 @@
+"""The rows of the study's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from probes.bootstrap import Score, drop
+from workbench.capture.hidden import Captured
+from workbench.errors import Cancelled
+from workbench.models.protocol import Stage
+
+REFERENCE = "llm 0"
+"""The stage that every drop is measured from: what enters the language model."""
+
+Row = dict[str, Any]
+Chance = tuple[float, float, float]
+"""Chance level with its interval: value, low, high."""
+
+UNKNOWN: Chance = (float("nan"),) * 3
+
+
+@dataclass
+class Measured:
+    """What one mode of the study found: rows of tables by name, arrays, images, hashes of what it saw."""
+
+    tables: dict[str, list[Row]]
+    hashes: dict[str, str]
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    images: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def curve(
+    measure: str,
+    stages: Sequence[Stage],
+    scores: Sequence[Score | None],
+    of: str,
+    chance: Sequence[Chance],
+    majority: float = float("nan"),
+) -> list[Row]:
+    """One row for each stage at which the measure was taken (`scores` holds None elsewhere).
+
+    Args:
+        measure: its name.
+        stages: all stages.
+        scores: for each stage.
+        of: what n counts: "images" or "patches".
+        chance: for each stage.
+        majority: what saying the commonest answer always gives.
+    """
+    before = next(
+        (score for stage, score in zip(stages, scores, strict=True) if stage.name == REFERENCE), None
+    )
+    rows: list[Row] = []
+    for stage, score, by_chance in zip(stages, scores, chance, strict=True):
+        if score is None:
+            continue
+        delta = drop(score, before) if before is not None else UNKNOWN
+        rows.append(
+            {
+                "measure": measure,
+                "stage": stage.name,
+                "band": stage.band,
+                "index": stage.index,
+                "value": score.value,
+                "low": score.low,
+                "high": score.high,
+                "chance": by_chance[0],
+                "chance_low": by_chance[1],
+                "chance_high": by_chance[2],
+                "majority": majority,
+                "delta": delta[0],
+                "delta_low": delta[1],
+                "delta_high": delta[2],
+                "n": score.n,
+                "of": of,
+            }
+        )
+    return rows
+
+
+def stage_rows(captured: Captured) -> list[Row]:
+    """One row for each stage: where it stands and how large its states are."""
+    return [
+        {
+            "stage": stage.name,
+            "band": stage.band,
+            "index": stage.index,
+            "tokens": states.shape[1],
+            "width": states.shape[2],
+        }
+        for stage, states in zip(captured.stages, captured.states, strict=True)
+    ]
+
+
+def on_grid(captured: Captured) -> list[bool]:
+    """For each stage whether its tokens are the cells of the grid.
+
+    A tower may cut finer patches than the language model reads: such stages are pooled, never drawn.
+    """
+    cells = captured.grid.rows * captured.grid.cols
+    return [states.shape[1] == cells for states in captured.states]
+
+
+def go_on(stop: Callable[[], bool]) -> None:
+    """Raise Cancelled if the work was asked to stop."""
+    if stop():
+        raise Cancelled("Stopped.")
