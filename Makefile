@@ -8,6 +8,7 @@ PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 TESTING := OMP_NUM_THREADS=1 GRADIO_ANALYTICS_ENABLED=False
 
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
 .PHONY: help install run test check clean
 
 help:  ## say what can be made
