@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from workbench.images.corruptions import corrupt
+from workbench.images.scenes import Objects, Scenes, generate
 from workbench.models.bagel.network import SpecialTokens
 
 TRAINED_CORRUPTIONS = ("lens_blur", "motion_blur", "gaussian_noise", "jpeg_compression", "dark_illumination")
@@ -34,6 +35,23 @@ def mildly_corrupted(images: np.ndarray, rng: np.random.Generator, share: float,
     return out
 
 
+def picked(scenes: Scenes, index: np.ndarray) -> Scenes:
+    """Some scenes of a batch."""
+    objects = Objects(**{f.name: getattr(scenes.objects, f.name)[index] for f in fields(Objects)})
+    columns = {name: getattr(scenes, name)[index] for name in ("images", "depth", "instance", "classes", "seeds")}
+    return Scenes(**columns, objects=objects, split=scenes.split)
+
+
+def simple_scenes(first: int, count: int, most: int) -> Scenes:
+    """`count` training scenes of at most `most` objects, from the seeds after `first`: the start of a curriculum."""
+    share = {1: 0.1, 2: 0.38, 3: 0.72}.get(most, 1.0)
+    drawn = int(count / share * 1.3) + 16
+    scenes = generate(first + np.arange(drawn), "train")
+    few = np.flatnonzero(scenes.objects.present.sum(1) <= most)
+    # A batch that falls short repeats its scenes.
+    return picked(scenes, np.resize(few, count))
+
+
 @dataclass(frozen=True)
 class TextRows:
     """Texts of a batch, one row an image, several segments side by side.
@@ -45,6 +63,20 @@ class TextRows:
     targets: Tensor
     positions: Tensor
     segments: Tensor
+
+    @property
+    def valid(self) -> Tensor:
+        """bool (B, n): not padding."""
+        return self.segments >= 0
+
+    @property
+    def ends(self) -> list[int]:
+        """The position after the last token of each row."""
+        return (self.positions * self.valid).amax(1).add(1).tolist()
+
+    def silenced(self, rows: np.ndarray) -> TextRows:
+        """The same texts with no targets in the rows where the bool array (B,) is true."""
+        return replace(self, targets=self.targets.masked_fill(torch.from_numpy(rows)[:, None], -100))
 
 
 class TextPacker:
@@ -62,10 +94,14 @@ class TextPacker:
     def framed(self, text: str) -> list[int]:
         return [self.special.bos, *self.encode(text), self.special.eos]
 
-    def rows(self, pairs: Sequence[Sequence[Pair]], start: int) -> TextRows:
-        """One row an image; each pair is a segment whose positions begin at `start`; answers are the targets."""
+    def rows(self, pairs: Sequence[Sequence[Pair]], start: int | Sequence[int]) -> TextRows:
+        """One row an image; each pair is a segment; answers are the targets.
+
+        Positions of every segment begin at `start` (one number, or one for each row). An empty question is left out.
+        """
+        starts = [start] * len(pairs) if isinstance(start, int) else start
         built = []
-        for row in pairs:
+        for row, first in zip(pairs, starts, strict=True):
             ids: list[int] = []
             targets: list[int] = []
             positions: list[int] = []
@@ -74,7 +110,7 @@ class TextPacker:
                 asked, answered = self.framed(question) if question else [], self.framed(answer)
                 ids += asked + answered
                 targets += [-100] * len(asked) + answered[1:] + [-100]
-                positions += range(start, start + len(asked) + len(answered))
+                positions += range(first, first + len(asked) + len(answered))
                 segments += [number] * (len(asked) + len(answered))
             built.append((ids, targets, positions, segments))
         n = max(len(ids) for ids, *_ in built)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -79,12 +80,18 @@ def corpus(scenes: int) -> list[str]:
     return texts
 
 
-def build(config: BagelConfig = POCKET, seed: int = 0) -> Kit:
-    """A freshly initialised kit; the same seed gives the same weights and the same tokenizer."""
+def build(folder: Path, config: BagelConfig = POCKET, seed: int = 0) -> Kit:
+    """A freshly initialised kit; the same seed gives the same weights.
+
+    The tokenizer is fitted once for a training `folder` and kept there: weights are nothing without their ids.
+    """
     torch.manual_seed(seed)
     network, autoencoder = Bagel(config), Autoencoder(config.autoencoder)
     _initialise(network)
-    tokenizer = pocket_tokenizer.fit(corpus(1000), config.language.vocab_size)
+    if not (folder / pocket_tokenizer.FILE).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        pocket_tokenizer.save(pocket_tokenizer.fit(corpus(1000), config.language.vocab_size), folder)
+    tokenizer = pocket_tokenizer.load(folder)
     special = SpecialTokens(*(tokenizer.token_to_id(name) for name in pocket_tokenizer.SPECIALS))
     return Kit(network, autoencoder, tokenizer, special, TextPacker(tokenizer, special))
 

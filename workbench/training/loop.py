@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -29,7 +29,12 @@ class Schedule:
     warmup: int = 100
     decay: float = 0.4
 
+    def scaled(self, by: float) -> Schedule:
+        """The same schedule with `by` times the steps, at least one."""
+        return replace(self, steps=max(1, round(self.steps * by)), warmup=max(1, round(self.warmup * min(1.0, by))))
+
     def factor(self, step: int) -> float:
+        """Share of the full learning rate at a step."""
         rise = min(1.0, (step + 1) / self.warmup)
         left = (self.steps - step) / max(1, self.steps * self.decay)
         return min(rise, 1.0, left)

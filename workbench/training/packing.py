@@ -21,8 +21,8 @@ from workbench.models.bagel.language import Decoder
 class Block:
     """Tokens that stand together in the sequence.
 
-    tokens (B, n, width); positions (B or 1, n) rotary positions; `sees`: indices of earlier blocks it may attend
-    to, besides itself; `causal` within itself or bidirectional; `generation`: which expert; `valid` (B, n) false
+    tokens (B, n, width); positions (B or 1, n) rotary positions; `sees`: indices of the other blocks it may
+    attend to, besides itself; `causal` within itself or bidirectional; `generation`: which expert; `valid` (B, n) false
     where a token is padding; `segments` (B, n): tokens of the block see one another only within a segment.
     """
 

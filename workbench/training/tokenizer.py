@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+FILE = "tokenizer.json"
 SPECIALS = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>")
 
 
-def fit(texts: Iterable[str], vocabulary: int) -> object:
+def fit(texts: Iterable[str], vocabulary: int) -> Any:
     """A `tokenizers.Tokenizer` of at most `vocabulary` entries (at least 256 bytes + 4 specials)."""
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -36,6 +38,13 @@ def fit(texts: Iterable[str], vocabulary: int) -> object:
     return tokenizer
 
 
-def save(tokenizer: object, folder: Path) -> None:
+def save(tokenizer: Any, folder: Path) -> None:
     """Write `tokenizer.json`, which the model's loader and transformers both read."""
-    tokenizer.save(str(folder / "tokenizer.json"))  # type: ignore[attr-defined]
+    tokenizer.save(str(folder / FILE))
+
+
+def load(folder: Path) -> Any:
+    """The `tokenizers.Tokenizer` of a folder."""
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(folder / FILE))

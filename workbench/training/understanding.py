@@ -8,7 +8,7 @@ teaches the language model to answer questions.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -16,18 +16,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workbench.images.scene_language import caption, captions, questions
-from workbench.images.scenes import Scenes, generate
+from workbench.images.scenes import MOST_OBJECTS, Scenes, generate
 from workbench.models.bagel.embeddings import grid_ids
 from workbench.models.bagel.network import Bagel
 from workbench.models.bagel.patches import patchify
-from workbench.training.data import Pair, TextRows, images_to_unit, mildly_corrupted
+from workbench.training.data import Pair, TextRows, images_to_unit, mildly_corrupted, simple_scenes
+from workbench.training.dialogue import Dialogue, seen_of
 from workbench.training.kit import Kit
 from workbench.training.loop import Metrics, Schedule
-from workbench.training.packing import Block, pack
+from workbench.training.packing import pack
 from workbench.training.phrases import DESCRIBE, SAY
 
 GENERATION = ("_moe_gen", "vae2llm", "llm2vae", "time_embedder", "pos_embed.pos_embed")
 MASKED_IMAGES, MASKED_PATCHES = 0.5, 0.3
+CURRICULUM = ((0.2, 1), (0.4, 2))
+"""Until this share of the vision stage, scenes have at most so many objects: words find their things sooner."""
 MILD_SHARE, MILD_STRONGEST = 0.2, 0.25
 
 
@@ -38,23 +41,12 @@ def understanding_parameters(network: Bagel, *, tower: bool) -> Iterator[tuple[s
             yield name, p
 
 
-def framed(kit: Kit, tokens: Tensor) -> Tensor:
-    """Image tokens (B, N, width) between the embedded start and end of an image."""
-    ids = torch.tensor([[kit.special.image_start, kit.special.image_end]])
-    start, end = kit.network.embed_text(ids).expand(len(tokens), -1, -1).split(1, dim=1)
-    return torch.cat([start, tokens, end], dim=1)
-
-
-def image_block(kit: Kit, tokens: Tensor, position: int, sees: tuple[int, ...] = ()) -> Block:
-    """A framed vision image at one rotary position."""
-    inside = framed(kit, tokens)
-    return Block(inside, torch.full((1, inside.shape[1]), position), sees)
-
-
 def read_packed(kit: Kit, seen: Tensor, rows: TextRows) -> Tensor:
     """States (B, n, width) of packed texts that each follow the image `seen` (B, N, width)."""
-    text = Block(kit.network.embed_text(rows.ids), rows.positions, (0,), causal=True, segments=rows.segments)
-    return pack([image_block(kit, seen, 0), text]).run(kit.network.language_model.model)[1]
+    dialogue = Dialogue(kit)
+    image = dialogue.vision(seen, torch.zeros(len(seen), 1, dtype=torch.long))
+    dialogue.text(rows, (image,))
+    return pack(dialogue.blocks).run(kit.network.language_model.model)[1]
 
 
 def answer_loss(network: Bagel, states: Tensor, rows: TextRows) -> tuple[Tensor, float]:
@@ -63,13 +55,6 @@ def answer_loss(network: Bagel, states: Tensor, rows: TextRows) -> tuple[Tensor,
     logits, targets = network.logits(states[here]), rows.targets[here]
     right = (logits.argmax(-1) == targets).float().mean()
     return F.cross_entropy(logits, targets), float(right)
-
-
-def see(network: Bagel, images: np.ndarray) -> Tensor:
-    """uint8 scenes (B, S, S, 3) → what enters the language model (B, N, width)."""
-    patch = network.config.vision.patch_size
-    side = images.shape[1] // patch
-    return network.embed_vision(patchify(images_to_unit(images), patch), side, side)
 
 
 def batch_seeds(step: int, size: int, offset: int) -> np.ndarray:
@@ -103,13 +88,18 @@ class VisionStage:
         yield from understanding_parameters(self.kit.network, tower=True)
         yield from self.pixels.named_parameters()
 
+    def _scenes(self, step: int) -> Scenes:
+        first = int(batch_seeds(step * 16, self.schedule.batch, 1)[0])
+        most = next((most for share, most in CURRICULUM if step < share * self.schedule.steps), MOST_OBJECTS)
+        return simple_scenes(first, self.schedule.batch, most)
+
     def _texts(self, scenes: Scenes, i: int, rng: np.random.Generator) -> list[Pair]:
         first, *others = captions(scenes, i, rng)
         return [(DESCRIBE, first), *((SAY, other) for other in others)]
 
     def loss(self, step: int) -> tuple[Tensor, Metrics]:
         network, rng = self.kit.network, np.random.default_rng((self.seed, 1, step))
-        scenes = generate(batch_seeds(step, self.schedule.batch, 1), "train")
+        scenes = self._scenes(step)
         patch = network.config.vision.patch_size
         clean = patchify(images_to_unit(scenes.images), patch)
         shown = patchify(images_to_unit(mildly_corrupted(scenes.images, rng, MILD_SHARE, MILD_STRONGEST)), patch)
@@ -130,15 +120,10 @@ class VisionStage:
         """Share of validation captions reproduced whole under teacher forcing, and of their tokens."""
         network, scenes = self.kit.network, generate(np.arange(128), "validation")
         rows = self.kit.packer.rows([[(DESCRIBE, caption(scenes, i))] for i in range(len(scenes))], start=1)
-        states = read_packed(self.kit, see(network, scenes.images), rows)
+        states = read_packed(self.kit, seen_of(self.kit, scenes.images), rows)
         here = rows.targets >= 0
         right = (network.logits(states).argmax(-1) == rows.targets) | ~here
         return {"captions": float(right.all(1).float().mean()), "tokens": float(right[here].float().mean())}
-
-
-def question_rows(kit: Kit, asked: Sequence[Sequence[Pair]]) -> TextRows:
-    """Rows of questions that follow one image at position 0."""
-    return kit.packer.rows(asked, start=1)
 
 
 def whole_answers(kit: Kit, states: Tensor, rows: TextRows) -> np.ndarray:
@@ -156,8 +141,8 @@ def accuracy_by_kind(kit: Kit, images: np.ndarray, scenes: Scenes, seed: int, ba
     for first in range(0, len(scenes), batch):
         some = range(first, min(first + batch, len(scenes)))
         asked = [questions(scenes, i, rng) for i in some]
-        rows = question_rows(kit, [[(q.text, q.answer) for q in row] for row in asked])
-        whole = whole_answers(kit, read_packed(kit, see(kit.network, images[some.start : some.stop]), rows), rows)
+        rows = kit.packer.rows([[(q.text, q.answer) for q in row] for row in asked], start=1)
+        whole = whole_answers(kit, read_packed(kit, seen_of(kit, images[some.start : some.stop]), rows), rows)
         for row, flags in zip(asked, whole, strict=True):
             for question, flag in zip(row, flags, strict=False):
                 right[question.kind].append(bool(flag))
@@ -187,8 +172,8 @@ class UnderstandingStage:
         for i in range(len(scenes)):
             row: list[Pair] = [(q.text, q.answer) for q in questions(scenes, i, rng)]
             asked.append([*row, (DESCRIBE, caption(scenes, i))] if i % 4 == 0 else row)
-        rows = question_rows(self.kit, asked)
-        words, right = answer_loss(network, read_packed(self.kit, see(network, images), rows), rows)
+        rows = self.kit.packer.rows(asked, start=1)
+        words, right = answer_loss(network, read_packed(self.kit, seen_of(self.kit, images), rows), rows)
         return words, {"right": right}
 
     def check(self) -> Metrics:

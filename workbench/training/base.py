@@ -1,0 +1,83 @@
+"""`python -m workbench train base`: pocket-bagel from nothing, stage by stage, and `train measure`: its model card."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from workbench.errors import Refusal
+from workbench.training.autoencoder import AutoencoderStage
+from workbench.training.interleaving import InterleavingStage
+from workbench.training.kit import Kit, build
+from workbench.training.loop import Schedule, Stage, train
+from workbench.training.publish import publish
+from workbench.training.understanding import UnderstandingStage, VisionStage
+
+SCHEDULES = {
+    "autoencoder": Schedule(steps=1300, batch=32, decay=0.5),
+    "vision": Schedule(steps=1500, batch=24),
+    "understanding": Schedule(steps=600, batch=24),
+    "interleaving": Schedule(steps=1600, batch=16, matrix_lr=0.01, other_lr=1e-3),
+}
+"""What the embedded weights were trained with."""
+
+MAKE: dict[str, Callable[[Kit, Schedule, int], Stage]] = {
+    "autoencoder": lambda kit, schedule, seed: AutoencoderStage(kit.autoencoder, schedule, seed),
+    "vision": VisionStage,
+    "understanding": UnderstandingStage,
+    "interleaving": InterleavingStage,
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Arguments of `train`."""
+    top = argparse.ArgumentParser(prog="python -m workbench train", description=__doc__)
+    verbs = top.add_subparsers(dest="verb", required=True)
+    base = verbs.add_parser("base", help="train pocket-bagel; run again after a kill and it goes on")
+    base.add_argument("--out", type=Path, default=Path("training/base"), help="folder for states and logs")
+    base.add_argument("--publish", type=Path, help="folder for the finished checkpoint (default: OUT/pocket-bagel)")
+    base.add_argument("--stages", nargs="+", choices=list(MAKE), default=list(MAKE), help="stages to run, in order")
+    base.add_argument("--seed", type=int, default=0)
+    base.add_argument("--scale", type=float, default=1.0, help="multiplies the steps of every stage")
+    base.add_argument("--threads", type=int, default=None, help="CPU threads (default: torch's choice)")
+    base.add_argument("--device", default="cpu", help="cpu or cuda")
+    measure = verbs.add_parser("measure", help="measure a checkpoint on held-out scenes and write its model card")
+    measure.add_argument("folder", type=Path, nargs="?", default=Path("assets/checkpoints/pocket-bagel"))
+    measure.add_argument("--scenes", type=int, default=600, help="test scenes for answers and captions")
+    measure.add_argument("--restored", type=int, default=400, help="test scenes for restoration")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `train base` or `train measure`; returns the exit status."""
+    args = parser().parse_args(argv)
+    if args.verb == "base":
+        run(args)
+    else:
+        from workbench.training.card import write_card
+
+        write_card(args.folder, scenes=args.scenes, restored=args.restored)
+    return 0
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train the chosen stages in order, each from where the last left off, and publish."""
+    if args.scale <= 0:
+        raise Refusal(f"--scale must be above 0; it is {args.scale:g}.")
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    torch.set_default_device(args.device)
+    kit = build(args.out, seed=args.seed)
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    for name in [name for name in MAKE if name in args.stages]:
+        schedule = SCHEDULES[name].scaled(args.scale)
+        train(MAKE[name](kit, schedule, args.seed), args.out, say=say)
+    target = args.publish or args.out / "pocket-bagel"
+    publish(kit, target)
+    say(f"written to {target}; measure it with: python -m workbench train measure {target}")

@@ -1,0 +1,192 @@
+"""Stage *interleaving*: think, decide, restore, answer again; and draw from a caption.
+
+All language-model weights train, tower and autoencoder stay. The generation experts start as copies of the
+understanding experts, as BAGEL's do. One packed pass over a degraded scene holds the thought with its decision,
+several noise draws of the clean latent (rectified flow), and the answer after the clean picture came back over
+either route; a second one keeps direct answers as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from workbench.images.corruptions import corrupt
+from workbench.images.scene_language import Question, caption, questions
+from workbench.images.scenes import Scenes, generate
+from workbench.models.bagel.flow import shift_time
+from workbench.models.bagel.network import Bagel
+from workbench.training.data import TRAINED_CORRUPTIONS, Pair, TextRows, images_to_unit, mildly_corrupted
+from workbench.training.dialogue import Dialogue, latents_of, open_dialogue, seen_of
+from workbench.training.kit import Kit
+from workbench.training.loop import Metrics, Schedule
+from workbench.training.packing import pack
+from workbench.training.phrases import DESCRIBE, damage_thought, restored_thought
+from workbench.training.understanding import (
+    MILD_SHARE,
+    MILD_STRONGEST,
+    accuracy_by_kind,
+    answer_loss,
+    batch_seeds,
+    read_packed,
+)
+
+CLEAN_SHARE = 0.15
+RESTORE_FROM = 0.4
+"""Above this intensity the thought ends in the decision to restore. Ours: the published decision is learned from
+which answers were wrong, and follows severity."""
+DRAWS = 3
+WITHOUT_THOUGHT = 0.15
+FLOW_WEIGHT = 1.0
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A batch of scenes, damaged, with what was done to each."""
+
+    scenes: Scenes
+    images: np.ndarray
+    names: list[str]
+    intensities: np.ndarray
+    asked: list[Question]
+
+    @property
+    def restore(self) -> np.ndarray:
+        """bool (B,): whether the thought should decide to restore."""
+        return (self.intensities >= RESTORE_FROM) & np.array([name != "" for name in self.names])
+
+
+def damage(scenes: Scenes, rng: np.random.Generator) -> Damaged:
+    """One random corruption of any intensity on each scene but a share of clean ones, and one question about it."""
+    images, names = scenes.images.copy(), []
+    intensities = rng.random(len(scenes)).astype(np.float32)
+    for i in range(len(scenes)):
+        clean = rng.random() < CLEAN_SHARE
+        names.append("" if clean else TRAINED_CORRUPTIONS[rng.integers(len(TRAINED_CORRUPTIONS))])
+        if names[i]:
+            images[i] = corrupt(images[i], names[i], float(intensities[i]), seed=int(rng.integers(2**31)))
+    asked = []
+    for i in range(len(scenes)):
+        options = questions(scenes, i, rng)
+        asked.append(options[rng.integers(len(options))])
+    return Damaged(scenes, images, names, intensities, asked)
+
+
+def copy_experts(network: Bagel) -> None:
+    """Start the generation experts from the understanding experts."""
+    own = network.state_dict()
+    with torch.no_grad():
+        for name, value in own.items():
+            if "_moe_gen" in name:
+                value.copy_(own[name.replace("_moe_gen", "")])
+    nn.init.zeros_(network.llm2vae.weight)
+
+
+def flow_times(shape: tuple[int, ...], rng: np.random.Generator) -> Tensor:
+    """Flow times in (0, 1): the sigmoid of a normal (BAGEL's training), unshifted since pocket latents are few."""
+    return shift_time(torch.sigmoid(torch.from_numpy(rng.standard_normal(shape)).float()), 1.0)
+
+
+class InterleavingStage:
+    """See the module's docstring."""
+
+    name = "interleaving"
+
+    def __init__(self, kit: Kit, schedule: Schedule, seed: int) -> None:
+        self.kit, self.schedule, self.seed = kit, schedule, seed
+        copy_experts(kit.network)
+
+    def modules(self) -> dict[str, nn.Module]:
+        return {"network": self.kit.network}
+
+    def trainable(self) -> Iterator[tuple[str, Tensor]]:
+        for name, p in self.kit.network.named_parameters():
+            if not name.startswith("vit_model.") and not name.endswith("pos_embed.pos_embed"):
+                yield name, p
+
+    def loss(self, step: int) -> tuple[Tensor, Metrics]:
+        rng = np.random.default_rng((self.seed, 4, step))
+        scenes = generate(batch_seeds(step, self.schedule.batch, 3), "train")
+        interleaved, metrics = self._interleaved(damage(scenes, rng), rng)
+        direct = self._direct(scenes, rng)
+        return interleaved + direct, metrics | {"direct": direct.item()}
+
+    def _interleaved(self, damaged: Damaged, rng: np.random.Generator) -> tuple[Tensor, Metrics]:
+        kit, batch = self.kit, len(damaged.images)
+        dialogue = Dialogue(kit)
+        opening = open_dialogue(dialogue, damaged.images, [q.text for q in damaged.asked])
+        starts = opening.after[:, 0].tolist()
+        texts: dict[int, TextRows] = {}
+
+        def say(said: list[str], at: list[int], sees: tuple[int, ...], silent: np.ndarray | None = None) -> int:
+            rows = kit.packer.rows([[("", text)] for text in said], start=at)
+            index = dialogue.text(rows, sees)
+            texts[index] = rows if silent is None else rows.silenced(silent)
+            return index
+
+        answers = [f"<answer>{q.answer}</answer>" for q in damaged.asked]
+        say(
+            [damage_thought(n, False) + a for n, a in zip(damaged.names, answers, strict=True)],
+            starts, opening.blocks, damaged.restore,
+        )  # fmt: skip
+        thought = say([damage_thought(n, True) for n in damaged.names], starts, opening.blocks, ~damaged.restore)
+        context = (*opening.blocks, thought)
+        place = torch.tensor(texts[thought].ends)[:, None]
+
+        clean = latents_of(kit, damaged.scenes.images)
+        draws: list[tuple[int, Tensor]] = []
+        times, noise = flow_times((DRAWS + 1, batch), rng), torch.from_numpy(
+            rng.standard_normal((DRAWS + 1, *clean.shape)).astype(np.float32)
+        )
+        described = kit.packer.rows([[("", caption(damaged.scenes, i))] for i in range(batch)], start=0)
+        caption_block = dialogue.text(described)
+        for k in range(DRAWS + 1):
+            t = times[k][:, None, None]
+            x = (1 - t) * clean + t * noise[k]
+            if k == DRAWS:
+                sees, at = (caption_block,), torch.tensor(described.ends)[:, None]
+            elif rng.random() < WITHOUT_THOUGHT:
+                sees, at = opening.blocks, opening.after
+            else:
+                sees, at = context, place
+            draws.append((dialogue.latent(x, times[k], at, sees)[1], noise[k] - clean))
+
+        # What comes back at inference is a sample, not the truth: show truth and slightly damaged truth.
+        returned = mildly_corrupted(damaged.scenes.images, rng, 0.5, 0.4)
+        after = [restored_thought() + a for a in answers]
+        frame, inside = dialogue.latent(latents_of(kit, returned), torch.zeros(batch), place, context)
+        say(after, (place[:, 0] + 1).tolist(), (*context, frame, inside))
+        with torch.no_grad():
+            decoded = kit.autoencoder.decode(kit.autoencoder.encode(images_to_unit(returned))).clamp(-1, 1)
+        again = ((decoded + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+        vision = dialogue.vision(seen_of(kit, again), place, context)
+        say(after, (place[:, 0] + 1).tolist(), (*context, vision))
+
+        states = pack(dialogue.blocks).run(kit.network.language_model.model)
+        words = torch.stack([answer_loss(kit.network, states[i], rows)[0] for i, rows in texts.items()])
+        errors = [F.mse_loss(kit.network.llm2vae(states[i]), v) for i, v in draws]
+        flow = torch.stack(errors[:DRAWS]).mean()
+        return words.sum() / 2 + FLOW_WEIGHT * (flow + errors[DRAWS] / DRAWS), {
+            "words": words.mean().item(), "flow": flow.item(), "caption": errors[DRAWS].item(),
+            "bridge": words[2].item(), "reencode": words[3].item(),
+        }  # fmt: skip
+
+    def _direct(self, scenes: Scenes, rng: np.random.Generator) -> Tensor:
+        half = len(scenes) // 2
+        images = mildly_corrupted(scenes.images[:half], rng, MILD_SHARE, MILD_STRONGEST)
+        asked: list[list[Pair]] = []
+        for i in range(half):
+            row: list[Pair] = [(q.text, q.answer) for q in questions(scenes, i, rng)]
+            asked.append([*row, (DESCRIBE, caption(scenes, i))])
+        rows = self.kit.packer.rows(asked, start=1)
+        return answer_loss(self.kit.network, read_packed(self.kit, seen_of(self.kit, images), rows), rows)[0]
+
+    def check(self) -> Metrics:
+        """Direct accuracy on clean validation scenes."""
+        scenes = generate(np.arange(128), "validation")
+        return {"direct": accuracy_by_kind(self.kit, scenes.images, scenes, seed=0)["all"]}
