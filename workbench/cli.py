@@ -54,7 +54,7 @@ def _told(work: Callable[[], None]) -> int:
 
 
 def _parser(asked: str) -> argparse.ArgumentParser:
-    """The parser; a study's own flags are added only where that study is asked for, so that --help stays quick."""
+    """The parser; a study's flags are added only where it is asked for, so that --help stays quick."""
     from workbench import __version__
 
     parser = argparse.ArgumentParser(
@@ -82,8 +82,8 @@ def _parser(asked: str) -> argparse.ArgumentParser:
     layers = commands.add_parser(
         "layers",
         help="what each layer still shows of an image",
-        description="Patch structure of one image over vision blocks, projector and language layers (--image), "
-        "or what a linear reader finds at each of them on the bundled probe set (without --image).",
+        description="Patch structure of one image over vision blocks, projector and language layers "
+        "(--image), or what a linear reader finds at each on the bundled probe set (without --image).",
     )
     _add_study(layers)
     layers.set_defaults(command=_layers)
@@ -106,8 +106,12 @@ def _parser(asked: str) -> argparse.ArgumentParser:
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="pocket-bagel", help="id, or folder of a checkpoint [pocket-bagel]")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 … [auto: the GPU if there is one]")
+    parser.add_argument(
+        "--model", default="pocket-bagel", help="id, or folder of a checkpoint [pocket-bagel]"
+    )
+    parser.add_argument(
+        "--device", default="auto", help="cpu, cuda, cuda:1 … [auto: the GPU if there is one]"
+    )
 
 
 def _add_study(parser: argparse.ArgumentParser) -> None:
@@ -120,9 +124,7 @@ def _run(options: argparse.Namespace) -> None:
 
     page = build(options.model, device=options.device)
     try:
-        launch(
-            page, server_name=options.host, server_port=options.port, inbrowser=not options.no_browser
-        )
+        launch(page, server_name=options.host, server_port=options.port, inbrowser=not options.no_browser)
     except OSError as error:
         raise Refusal(f"The page cannot be served on {options.host}: {error}") from error
 

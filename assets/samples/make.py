@@ -1,4 +1,4 @@
-"""Draw the example scenes that the page shows before anything is loaded: ``python assets/samples/make.py``."""
+"""Draw the example scenes that the page shows at once: ``python assets/samples/make.py``."""
 
 import json
 from pathlib import Path

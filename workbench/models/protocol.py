@@ -137,10 +137,10 @@ class Answer:
 class Sampling:
     """How a response is drawn. Every field is shown on the page; a value outside its limits raises Refusal.
 
-    ``steps`` counts Euler steps from noise (t = 1) to image (t = 0); the two scales are classifier-free
-    guidance on the text and on the image (1 = none), used while ``interval[0] < t <= interval[1]``; ``renorm``
-    and ``renorm_min`` hold the guided velocity's norm to the conditional one's (renorm_min = 1 disables it);
-    ``shift`` moves the steps towards noise; ``route`` says how a drawn image re-enters the context.
+    ``steps`` counts Euler steps from noise (t = 1) to image (t = 0). The two scales are classifier-free
+    guidance on the text and on the image (1 = none), used while ``interval[0] < t <= interval[1]``.
+    ``renorm`` and ``renorm_min`` hold the guided velocity's norm to the conditional one's (renorm_min = 1
+    disables it). ``shift`` moves the steps towards noise. ``route`` says how a drawn image re-enters.
     """
 
     steps: int = 12
@@ -203,9 +203,9 @@ class Decision:
 class VisualState:
     """One point of the walk from noise to image.
 
-    Step 0 is the noise (t = 1) and step ``steps`` the restored image (t = 0). ``image`` is uint8 (H, W, 3),
-    what the latent decodes to now; ``latent`` float32; ``velocity_norm`` the norm of the velocity that led to it
-    (0 at step 0). A response may draw more than once: each drawing begins with a step 0.
+    Step 0 is the noise (t = 1) and step ``steps`` the restored image (t = 0). ``image``, uint8 (H, W, 3),
+    is what the latent (float32) decodes to now; ``velocity_norm`` the norm of the velocity that led here, 0
+    at step 0. A response may draw more than once: each drawing begins with a step 0.
     """
 
     step: int

@@ -20,7 +20,7 @@ LONGEST = 1024
 
 @dataclass(frozen=True)
 class Specimen:
-    """A picture; ``source`` ("scene:4211" or a path) finds it again; a scene has a question and its answer."""
+    """A picture; ``source`` finds it again ("scene:4211", or a path); scenes bring question and answer."""
 
     picture: Picture
     source: str

@@ -1,0 +1,99 @@
+"""A model that speaks the protocol without weights: it draws by blending from noise to a brighter image."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from workbench.errors import Cancelled
+from workbench.models.protocol import (
+    Answer,
+    Capability,
+    Decision,
+    Event,
+    Final,
+    Grid,
+    ModelCard,
+    Prompt,
+    Sampling,
+    Stage,
+    Tap,
+    Thought,
+    Token,
+    VisualState,
+    never,
+)
+
+CARD = ModelCard(
+    id="pocket-fake",
+    family="fake",
+    folder=Path("nowhere"),
+    revision="0" * 12,
+    parameters=1_200_000,
+    dtype="float32",
+    device="cpu",
+    vision_layers=0,
+    llm_layers=0,
+    width=1,
+    capabilities=frozenset(Capability),
+    licence="Apache-2.0",
+    knows="drawn scenes, and those only by pretending.",
+)
+
+
+def said(text: str, probability: float) -> Answer:
+    logprob = math.log(probability)
+    return Answer(text, (Token(text, logprob, 0),), logprob)
+
+
+class FakeModel:
+    """Answers "dark" or "bright" by the image's mean; each step of drawing takes ``delay`` seconds."""
+
+    def __init__(self, delay: float = 0.0) -> None:
+        self.card = CARD
+        self.delay = delay
+        self.steps_taken = 0
+
+    def stages(self) -> list[Stage]:
+        return []
+
+    def prepare(self, images: Sequence[np.ndarray], text: str = "") -> Prompt:
+        return Prompt(list(images), text, Grid(1, 1, np.zeros((1, 4), np.float32)), {}, None)  # type: ignore[arg-type]
+
+    def taps(self, prompt: Prompt) -> list[Tap]:
+        return []
+
+    def forward(self, prompt: Prompt) -> None:
+        return None
+
+    def answer(self, prompt: Prompt, *, max_new_tokens: int = 16) -> list[Answer]:
+        return [said("dark" if image.mean() < 64 else "bright", 0.44) for image in prompt.images]
+
+    def score(self, prompt: Prompt, candidates: Sequence[str]) -> np.ndarray:
+        return np.zeros((len(prompt.images), len(candidates)))
+
+    def respond(
+        self, image: np.ndarray, question: str, settings: Sampling, *, stop: Callable[[], bool] = never
+    ) -> Iterator[Event]:
+        rng = np.random.default_rng(settings.seed)
+        yield Thought("the image is dark; restore it")
+        draws = settings.restore != "never"
+        yield Decision(draws, 0.93)
+        if not draws:
+            yield Final(said("dark", 0.44))
+            return
+        noise = rng.integers(0, 256, image.shape)
+        target = np.clip(image.astype(np.float64) * 96.0 / max(image.mean(), 1.0), 0, 255)
+        for step in range(settings.steps + 1):
+            if stop():
+                raise Cancelled
+            t = 1 - step / settings.steps
+            mixed = (t * noise + (1 - t) * target).astype(np.uint8)
+            self.steps_taken += 1
+            yield VisualState(step, settings.steps, t, mixed, np.zeros((4, 2), np.float32), 3.0 - t)
+            time.sleep(self.delay)
+        yield Final(said("bright", 0.81), target.astype(np.uint8))

@@ -1,0 +1,100 @@
+"""The browser's door: the page, put together and started."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+# Before Gradio is imported: nothing is reported to anyone.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+import gradio as gr  # noqa: E402
+
+from workbench.page import theme  # noqa: E402
+from workbench.page.bench import Bench  # noqa: E402
+from workbench.page.host import Host  # noqa: E402
+from workbench.page.session import MAX_AGE, Sessions  # noqa: E402
+from workbench.page.wiring import QUIET  # noqa: E402
+from workbench.panels.layers.view import LayersView  # noqa: E402
+from workbench.panels.states.view import StatesView  # noqa: E402
+
+MAX_UPLOAD = "64mb"
+IS_DARK = "() => document.body.classList.contains('dark')"
+
+
+class Page(gr.Blocks):
+    """The page, with the models that it shows."""
+
+    models: Host
+
+
+def build(model: str = "pocket-bagel", *, device: str = "auto", host: Host | None = None) -> Page:
+    """The whole page. Nothing heavy is imported and no checkpoint is opened yet.
+
+    ``model`` is the id or folder that the page starts with; ``host`` replaces the models, as tests do.
+    """
+    models = host or Host(model, device=device)
+    sessions = Sessions()
+    with Page(title="Afterimage", analytics_enabled=False, delete_cache=(3600, int(MAX_AGE))) as page:
+        bench = Bench(models, sessions)
+        with gr.Tabs(elem_id="panels"):
+            tabs: dict[str, gr.Tab] = {}
+            with gr.Tab("States") as tabs["states"]:
+                StatesView(bench)
+            with gr.Tab("Layers") as tabs["layers"]:
+                LayersView(bench)
+        for name, tab in tabs.items():
+            tab.select(
+                _facing(bench, name),
+                None,
+                [*bench.looks.values(), *bench.stops.values()],
+                queue=False,
+                **QUIET,
+            )
+        page.load(None, None, [bench.dark], js=IS_DARK, api_visibility="private")
+        page.load(bench.show_card, [bench.model], [bench.card, bench.details], **QUIET)
+
+        def leave(request: gr.Request) -> None:
+            sessions.close(request.session_hash)
+
+        page.unload(leave)
+    page.models = models
+    return page
+
+
+def _facing(bench: Bench, name: str) -> Any:
+    """A handler that leaves only the buttons of the panel in front on the bench."""
+
+    def select() -> dict[Any, Any]:
+        return {
+            button: gr.Button(visible=other == name)
+            for buttons in (bench.looks, bench.stops)
+            for other, button in buttons.items()
+        }
+
+    return select
+
+
+def launch(page: Page, **options: Any) -> None:
+    """Serve the page; then load torch and the first model while a person reads.
+
+    ``options`` go to Gradio's own launch.
+    """
+    page.queue(default_concurrency_limit=8)
+    blocking = not options.pop("prevent_thread_lock", False)
+    page.launch(
+        theme=theme.theme(),
+        css_paths=[theme.STYLE],
+        head=theme.HEAD,
+        footer_links=[],
+        max_file_size=MAX_UPLOAD,
+        ssr_mode=False,
+        run_history=False,
+        show_error=True,
+        prevent_thread_lock=True,
+        **options,
+    )
+    page.models.warm()
+    if blocking:
+        page.block_thread()

@@ -1,0 +1,260 @@
+"""The bench: where a person lays the model, the image, its corruption, the question and the seed."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from workbench.errors import Refusal
+from workbench.images.corruptions import CORRUPTIONS, LEVELS
+from workbench.models.protocol import Model
+from workbench.page import cards, shelf
+from workbench.page.host import Host
+from workbench.page.markup import notice
+from workbench.page.pins import Pins
+from workbench.page.session import Session, Sessions
+from workbench.page.wiring import QUIET, told
+from workbench.panels.specimen import Specimen, from_file, scene
+from workbench.panels.states.study import CLEAN
+
+FIRST_CORRUPTION = "dark_illumination"
+FIRST_INTENSITY = LEVELS["high"]
+LOOK = """() => {
+  [...document.querySelectorAll(".go .bench-look")].find((button) => button.offsetParent !== null)?.click();
+}"""
+
+
+@dataclass(frozen=True)
+class OnBench:
+    """What lies on the bench when a panel looks."""
+
+    specimen: Specimen
+    corruption: str
+    intensity: float
+    question: str
+    seed: int
+    model: str
+
+
+class Bench:
+    """The sidebar's components and what they do. Built inside a Blocks context."""
+
+    def __init__(self, host: Host, sessions: Sessions) -> None:
+        self.host, self.sessions = host, sessions
+        self.looks: dict[str, gr.Button] = {}
+        self.stops: dict[str, gr.Button] = {}
+        self.model = gr.State(host.first)
+        self.specimen = gr.State(f"{shelf.SAMPLE}0")
+        first = shelf.sample(0)
+        with gr.Sidebar(width=340, elem_id="bench"):
+            gr.HTML('<p class="aft bench-name">Afterimage</p>')
+            self.card = gr.HTML(cards.opening(host.first), elem_id="card")
+            with gr.Accordion("About this model, or open another", open=False, elem_id="other-model"):
+                self.details = gr.HTML("", elem_id="card-details")
+                self.model_name = gr.Textbox(
+                    label="Another model", placeholder="pocket-bagel, or a checkpoint's folder", max_lines=1
+                )
+                self.open_model = gr.Button("Open", size="sm")
+            self.picture = gr.HTML(
+                cards.picture(first, FIRST_CORRUPTION, FIRST_INTENSITY, 0), elem_id="bench-picture"
+            )
+            self.upload = gr.Image(
+                show_label=False,
+                type="filepath",
+                format="png",
+                sources=["upload"],
+                height=64,
+                buttons=[],
+                placeholder="Drop an image here, or click to choose",
+                elem_id="image",
+            )
+            _untouched(self.upload)
+            with gr.Row(elem_classes="shelf"):
+                self.examples = gr.Gallery(
+                    [(str(path), name) for path, name in shelf.samples()],
+                    show_label=False,
+                    columns=len(shelf.samples()),
+                    height=44,
+                    object_fit="cover",
+                    allow_preview=False,
+                    interactive=False,
+                    buttons=[],
+                    container=False,
+                    elem_id="examples",
+                )
+                self.another = gr.Button("New scene", size="sm", scale=0, min_width=84, elem_id="another")
+            self.notice = gr.HTML("", elem_id="bench-notice")
+            self.corruption = gr.Dropdown(
+                [("none", CLEAN), *((entry.label, name) for name, entry in CORRUPTIONS.items())],
+                value=FIRST_CORRUPTION,
+                label="Corruption",
+                elem_id="corruption",
+            )
+            self.intensity = gr.Slider(
+                0, 1, value=FIRST_INTENSITY, step=0.01, label="Intensity", buttons=[], elem_id="intensity"
+            )
+            with gr.Row(elem_classes="marks"):
+                for name, value in LEVELS.items():
+                    mark = gr.Button(name.capitalize(), size="sm", min_width=0, elem_classes=f"mark-{name}")
+                    mark.click(None, None, self.intensity, js=f"() => {value}", api_visibility="private")
+            self.question = gr.Textbox(
+                first.question, label="Question", lines=1, max_lines=3, elem_id="question"
+            )
+            self.truth = gr.HTML(cards.truth(first, first.question), elem_id="truth")
+            with gr.Row(elem_classes="go") as self.go:
+                self.seed = gr.Number(
+                    0, label="Seed", precision=0, minimum=0, maximum=2**31 - 1, min_width=70, elem_id="seed"
+                )
+            self.pins = Pins()
+            self.dark = gr.Checkbox(False, label="dark ground", visible="hidden")
+        self.inputs: list[Any] = [
+            self.specimen,
+            self.corruption,
+            self.intensity,
+            self.question,
+            self.seed,
+            self.model,
+        ]
+        self._wire()
+
+    # What the panels ask of it.
+
+    def session(self, request: gr.Request | None) -> Session:
+        """The visitor's session."""
+        return self.sessions.of(getattr(request, "session_hash", None))
+
+    def on(
+        self,
+        session: Session,
+        specimen: str,
+        corruption: str,
+        intensity: float,
+        question: str,
+        seed: float | None,
+        model: str,
+    ) -> OnBench:
+        """The bench's values, with the picture. Raises Refusal."""
+        found = shelf.load(session, specimen)
+        return OnBench(found, corruption, float(intensity), question or "", int(seed or 0), model)
+
+    def model_of(self, on: OnBench) -> Model:
+        """The model on the bench. Raises Refusal where it cannot be opened."""
+        return self.host.model(on.model)
+
+    # What it does itself.
+
+    def _wire(self) -> None:
+        laid = [self.specimen, self.upload, self.notice, self.question]
+        card = [self.model, self.card, self.details, self.notice]
+        before = [self.specimen, self.question]
+        self.upload.upload(self.lay_file, [self.upload, *before], laid, **QUIET)
+        self.question.submit(None, None, None, js=LOOK, api_visibility="private")
+        self.examples.select(self.lay_sample, before, laid, **QUIET)
+        self.another.click(self.lay_scene, before, laid, **QUIET)
+        gr.on(
+            [self.open_model.click, self.model_name.submit],
+            self.change_model,
+            [self.model_name, self.model],
+            card,
+            **QUIET,
+        )
+        gr.on(
+            [self.specimen.change, self.corruption.change, self.intensity.change, self.seed.change],
+            self.show_picture,
+            [self.specimen, self.corruption, self.intensity, self.seed],
+            [self.picture],
+            trigger_mode="always_last",
+            **QUIET,
+        )
+        gr.on(
+            [self.specimen.change, self.question.change],
+            self.show_truth,
+            before,
+            [self.truth],
+            trigger_mode="always_last",
+            **QUIET,
+        )
+
+    def lay_file(
+        self, path: str | None, specimen: str, question: str, request: gr.Request
+    ) -> Iterator[dict[Any, Any]]:
+        """An uploaded file on the bench; where it cannot be read, the sentence, and the last image stays."""
+        if path is None:
+            return
+        session = self.session(request)
+        try:
+            found = from_file(Path(path), Path(path).name)
+            yield self._laid(session, found, shelf.save(session, found), specimen, question)
+        except Refusal as refusal:
+            yield {self.notice: notice(str(refusal)), self.upload: None}
+            raise told(refusal) from refusal
+
+    def lay_sample(
+        self, specimen: str, question: str, request: gr.Request, picked: gr.SelectData
+    ) -> dict[Any, Any]:
+        """One of the example scenes on the bench."""
+        number = int(picked.index)
+        identity = f"{shelf.SAMPLE}{number}"
+        return self._laid(self.session(request), shelf.sample(number), identity, specimen, question)
+
+    def lay_scene(self, specimen: str, question: str, request: gr.Request) -> dict[Any, Any]:
+        """A freshly drawn scene of the test split on the bench."""
+        session = self.session(request)
+        found = scene(secrets.randbelow(100_000))
+        return self._laid(session, found, shelf.save(session, found), specimen, question)
+
+    def _laid(
+        self, session: Session, found: Specimen, identity: str, before: str, question: str
+    ) -> dict[Any, Any]:
+        """The updates that show a new specimen; a question of one's own stays, a scene's goes with it."""
+        updates: dict[Any, Any] = {self.specimen: identity, self.upload: None, self.notice: ""}
+        if found.question and question.strip() in ("", shelf.load(session, before).question):
+            updates[self.question] = found.question
+        return updates
+
+    def show_picture(
+        self, specimen: str, corruption: str, intensity: float, seed: float | None, request: gr.Request
+    ) -> str:
+        """The image and, small, what the model will get."""
+        found = shelf.load(self.session(request), specimen)
+        return cards.picture(found, corruption, float(intensity), int(seed or 0))
+
+    def show_truth(self, specimen: str, question: str, request: gr.Request) -> str:
+        """The true answer, where the question is the scene's own."""
+        return cards.truth(shelf.load(self.session(request), specimen), question)
+
+    def change_model(self, name: str, current: str) -> Iterator[dict[Any, Any]]:
+        """Another checkpoint; where it cannot be opened, the sentence, and the open one stays."""
+        yield {self.card: cards.opening(name), self.notice: ""}
+        try:
+            model = self.host.model(name)
+        except Refusal as refusal:
+            yield {**self.show_card(current), self.notice: notice(str(refusal))}
+            raise told(refusal) from refusal
+        yield {
+            self.model: name.strip(),
+            self.card: cards.model(model.card),
+            self.details: cards.details(model.card),
+        }
+
+    def show_card(self, name: str) -> dict[Any, Any]:
+        """The open model's card, once it is open; where it cannot be opened, why."""
+        try:
+            card = self.host.model(name).card
+        except Refusal as refusal:
+            return {self.card: cards.failed(name, str(refusal)), self.details: ""}
+        return {self.card: cards.model(card), self.details: cards.details(card)}
+
+
+def _untouched(upload: gr.Image) -> None:
+    """Have the component hand over the uploaded file as it came, so that only our own reader decodes it."""
+
+    def path_of(payload: Any) -> str | None:
+        return None if payload is None else payload.path
+
+    upload.preprocess = path_of  # type: ignore[method-assign]

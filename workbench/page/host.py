@@ -1,0 +1,66 @@
+"""The models this workbench has open, shared by everyone on the page."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+from workbench.errors import Refusal
+from workbench.models.protocol import Model
+
+Opener = Callable[[str], Model]
+
+
+class Host:
+    """Opens models by id or folder and keeps the first one and the last other one.
+
+    ``first`` is the id the page starts with. ``opener`` stands in for ``workbench.models.open`` in tests.
+    """
+
+    def __init__(
+        self, first: str = "pocket-bagel", *, device: str = "auto", opener: Opener | None = None
+    ) -> None:
+        self.first = first
+        self.device = device
+        self._opener = opener
+        self._open: OrderedDict[str, Model] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def warm(self) -> None:
+        """Load torch and the first model beside the caller, so that the page can show meanwhile."""
+
+        def run() -> None:
+            try:
+                self.model(self.first)
+            except Refusal:
+                return  # said again, to a person, when the page asks for the card
+
+        threading.Thread(target=run, name="afterimage-warm", daemon=True).start()
+
+    def opened(self, name: str) -> Model | None:
+        """The model if it is open already; never waits."""
+        return self._open.get(name.strip())
+
+    def model(self, id_or_path: str) -> Model:
+        """The open model; opens it if need be. Raises Refusal with what is wrong with the checkpoint."""
+        name = id_or_path.strip()
+        if not name:
+            raise Refusal("Name a model: pocket-bagel, or the folder of a checkpoint.")
+        with self._lock:
+            if name in self._open:
+                self._open.move_to_end(name)
+                return self._open[name]
+            model = self._load(name)
+            self._open[name] = model
+            others = [key for key in self._open if key != self.first]
+            for key in others[:-1]:
+                del self._open[key]
+            return model
+
+    def _load(self, name: str) -> Model:
+        if self._opener is not None:
+            return self._opener(name)
+        from workbench import models
+
+        return models.open(name, device=self.device)

@@ -1,0 +1,63 @@
+"""The one lane in which the model works, and a way to watch that work without being held up by it."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from workbench.errors import Cancelled
+from workbench.page.session import Session
+
+GPU = "gpu"
+"""The concurrency id of every handler that runs the model; its limit is 1."""
+
+_LANE = threading.Lock()
+_END = object()
+
+Say = Callable[[Any], None]
+Stop = Callable[[], bool]
+
+
+def follow(session: Session, work: Callable[[Say, Stop], None], *, every: float = 0.1) -> Iterator[Any]:
+    """Run ``work(say, stop)`` beside the caller; yield what it says, or None after ``every`` silent seconds.
+
+    The work runs in a thread of its own, so that a stop is seen between two things it says, and the lane is
+    freed by the work itself even when the handler that watched it was cancelled. Raises what the work raises,
+    and Cancelled as soon as the session was stopped, without waiting for the work to notice.
+    """
+    said: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    failed: list[BaseException] = []
+
+    with session.working() as flag:
+
+        def run() -> None:
+            while not _LANE.acquire(timeout=0.05):
+                if flag.is_set():
+                    said.put(_END)
+                    return
+            try:
+                work(said.put, flag.is_set)
+            except BaseException as error:
+                failed.append(error)
+            finally:
+                _LANE.release()
+                said.put(_END)
+
+        threading.Thread(target=run, name="afterimage-work", daemon=True).start()
+        while True:
+            if flag.is_set():
+                raise Cancelled
+            try:
+                item = said.get(timeout=every)
+            except queue.Empty:
+                yield None
+                continue
+            if item is _END:
+                break
+            yield item
+    if failed:
+        raise failed[0]
+    if session.closed:
+        raise Cancelled

@@ -1,0 +1,474 @@
+"""What every panel has in the same place and does in the same way; each adds its study and pictures."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from workbench.errors import Cancelled, Refusal
+from workbench.page import lane, markup, pins
+from workbench.page.bench import Bench, OnBench
+from workbench.page.downloads import Downloads
+from workbench.page.session import Session
+from workbench.page.wiring import QUIET, told
+from workbench.panels.command import as_command
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+    from pydantic import BaseModel
+
+    from workbench.models.protocol import Model
+    from workbench.runs.result import Result
+
+STALE = "The bench has changed since this was measured. Look again to measure what lies there now."
+STOPPED = "Stopped. Nothing was kept of the unfinished look."
+Updates = dict[Any, Any]
+Named = tuple[str, "Result"]
+"""A result with the name it is shown under."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished look: its id, its result, what lay on the bench, the model that looked."""
+
+    key: str
+    result: Result
+    on: OnBench
+    model: Model
+
+
+class Pace:
+    """Seconds left, guessed from the share of the work that is done."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+
+    def left(self, done: float) -> float | None:
+        """Seconds to go at ``done`` 0 … 1; None where too little is done to tell."""
+        spent = time.monotonic() - self.began
+        return spent * (1 - done) / done if done > 0.02 and spent > 0.5 else None
+
+
+class Panel(ABC):
+    """One panel. A subclass's __init__ calls this one, adds its own parts, then ``foot`` and ``wire``.
+
+    Handlers get the visitor's session first; the values of the bench follow, then those of ``settings``.
+    ``outputs`` are the parts that a result fills; ``drawn_with`` are choices that only redraw what is kept.
+    """
+
+    study: str
+    invitation: str
+
+    def __init__(self, bench: Bench, *, question: str, explanation: str) -> None:
+        self.bench = bench
+        self.result = gr.State(None)
+        self.settings: Sequence[Any] = ()
+        self.outputs: Sequence[Any] = ()
+        self.drawn_with: Sequence[Any] = ()
+        gr.HTML(markup.heading(question, explanation))
+        with gr.Row(elem_classes="state-row"):
+            self.status = gr.HTML(markup.status(self.invitation), elem_id=f"{self.study}-status")
+            self.own = gr.Button(
+                "Look",
+                size="sm",
+                scale=0,
+                min_width=96,
+                elem_id=f"{self.study}-look",
+                elem_classes=["bench-look", "own-look"],
+            )
+
+    # What a panel adds.
+
+    @abstractmethod
+    def config(self, on: OnBench, settings: Sequence[Any]) -> BaseModel:
+        """The study's config for what lies on the bench. Raises Refusal."""
+
+    @abstractmethod
+    def images(self, on: OnBench, config: Any) -> Mapping[str, str]:
+        """sha256 of the images that go in, by name: with model and config they decide the result."""
+
+    @abstractmethod
+    def measured(self, on: OnBench, config: Any, model: Model, say: lane.Say, stop: lane.Stop) -> Result:
+        """Run the study; ``say`` passes anything on to ``progressing``."""
+
+    @abstractmethod
+    def progressing(self) -> Callable[[Any], Updates]:
+        """A function that turns what ``measured`` says into updates; a new one for each look."""
+
+    @abstractmethod
+    def shown(self, result: Result | None) -> Updates:
+        """The panel with a result, or empty."""
+
+    @abstractmethod
+    def overlaid(self, named: Sequence[Named], pinned: Sequence[Named], *drawn_with: Any) -> Updates:
+        """What is drawn of the present result (``named``, one or none) together with the pinned ones."""
+
+    @abstractmethod
+    def paper(self, named: Sequence[Named]) -> Figure:
+        """The figure for paper, the present result first."""
+
+    @abstractmethod
+    def table(self, result: Result) -> DataFrame:
+        """The numbers behind the figure."""
+
+    @abstractmethod
+    def name(self, result: Result) -> str:
+        """A name that a pin of this result may have."""
+
+    def remarks(self, done: Done) -> Updates:
+        """What there is to say about a finished look besides its result."""
+        return {}
+
+    # The same for all.
+
+    def foot(self, reading: str) -> None:
+        """How to read it, the numbers, and what can be done with them."""
+        with gr.Accordion("How to read this", open=False):
+            gr.Markdown(reading, elem_classes="reading")
+        with gr.Accordion("Numbers", open=False):
+            self.numbers = gr.Dataframe(
+                interactive=False,
+                wrap=False,
+                show_label=False,
+                max_height=360,
+                buttons=["copy"],
+                elem_id=f"{self.study}-numbers",
+            )
+        with gr.Row(elem_classes="actions"):
+            self.pin_name = gr.Textbox(
+                placeholder="name of the pin",
+                label="Name of the pin",
+                show_label=False,
+                container=False,
+                max_lines=1,
+                scale=2,
+                min_width=180,
+                elem_id=f"{self.study}-pin-name",
+            )
+            self.pin = gr.Button("Pin", size="sm", scale=0, min_width=64, elem_id=f"{self.study}-pin")
+            self.downloads = Downloads(self.study)
+            self.copy = gr.Button(
+                "Copy as command", size="sm", scale=0, min_width=150, elem_id=f"{self.study}-copy"
+            )
+        self.command = gr.Code(
+            "",
+            language="shell",
+            interactive=False,
+            lines=1,
+            wrap_lines=True,
+            show_line_numbers=False,
+            show_label=False,
+            visible=False,
+            elem_id=f"{self.study}-command",
+        )
+
+    def wire(self) -> None:
+        """Connect the parts. Only ``look`` runs the model, in its lane; all the others draw what is kept."""
+        bench = self.bench
+        inputs = [*bench.inputs, *self.settings]
+        every = [self.status, self.result, self.numbers, self.pin_name, *self.outputs]
+        with bench.go:
+            look = gr.Button(
+                "Look",
+                variant="primary",
+                min_width=80,
+                visible=not bench.looks,
+                elem_id=f"bench-look-{self.study}",
+                elem_classes="bench-look",
+            )
+            stop = gr.Button(
+                "Stop",
+                interactive=False,
+                min_width=64,
+                visible=not bench.stops,
+                elem_id=f"bench-stop-{self.study}",
+            )
+        bench.looks[self.study], bench.stops[self.study] = look, stop
+        buttons = [look, self.own, stop]
+
+        def resting() -> Updates:
+            return {
+                look: gr.Button(interactive=True),
+                self.own: gr.Button(interactive=True),
+                stop: gr.Button(interactive=False),
+            }
+
+        def beginning() -> Updates:
+            return {
+                self.status: markup.status("Waiting for the model"),
+                look: gr.Button(interactive=False),
+                self.own: gr.Button(interactive=False),
+                stop: gr.Button(interactive=True),
+            }
+
+        def stopped(session: Session, *values: Any) -> Updates:
+            session.stop()
+            return {
+                **self.shown(self.kept(session, values[-1])),
+                self.status: markup.status(STOPPED),
+                **resting(),
+            }
+
+        begun = gr.on(
+            [look.click, self.own.click], beginning, None, [self.status, *buttons], queue=False, **QUIET
+        )
+        running = begun.then(
+            self._with_session(self.look),
+            [*inputs, self.result],
+            every,
+            concurrency_id=lane.GPU,
+            concurrency_limit=1,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+        running.then(resting, None, buttons, queue=False, **QUIET)
+        stop.click(
+            self._with_session(stopped),
+            [self.result],
+            [*every, *buttons],
+            cancels=[running],
+            queue=False,
+            **QUIET,
+        )
+        gr.on(
+            [component.change for component in inputs],
+            self._with_session(self.refresh),
+            [*inputs, self.result],
+            every,
+            trigger_mode="always_last",
+            **QUIET,
+        )
+        kept = [self.result, bench.pins.all, bench.pins.shown]
+        drawn = gr.on(
+            [self.result.change, bench.pins.shown.change, *(c.change for c in self.drawn_with)],
+            self._with_session(self.overlay),
+            [*kept, *self.drawn_with],
+            list(self.outputs),
+            trigger_mode="always_last",
+            **QUIET,
+        )
+        drawn.then(
+            self._with_session(self.export),
+            kept,
+            [*self.downloads.buttons.values(), self.status],
+            **QUIET,
+        )
+        self.pin.click(
+            self.pinned,
+            [self.result, self.pin_name, bench.pins.all, bench.pins.shown],
+            [bench.pins.all, bench.pins.shown, self.status],
+            **QUIET,
+        )
+        copied = self.copy.click(self._with_session(self.as_command), inputs, [self.command], **QUIET)
+        copied.then(
+            None,
+            [self.command],
+            None,
+            js="(text) => { navigator.clipboard?.writeText(text); }",
+            api_visibility="private",
+        )
+
+    def look(self, session: Session, *values: Any) -> Iterator[Updates]:
+        """Run the study on what lies on the bench; yields the screen as it fills.
+
+        Where it fails, the last good result comes back and a sentence stands in the status line.
+        """
+        *bench_values, last = values
+        progressing = self.progressing()
+
+        def work(say: lane.Say, stop: lane.Stop) -> None:
+            on, config = self._laid(session, bench_values)
+            model = self.bench.model_of(on)
+            key = self._key(session, on, config, model)
+            result = store(session).get(key)
+            if result is None:
+                result = self.measured(on, config, model, say, stop)
+                store(session).put(key, result)
+            say(Done(key, result, on, model))
+
+        def failed(sentence: str) -> Updates:
+            return {**self.shown(self.kept(session, last)), self.status: markup.notice(sentence)}
+
+        session.changed.discard(self.study)
+        try:
+            for said in lane.follow(session, work):
+                if isinstance(said, Done):
+                    late = STALE if self.study in session.changed else ""
+                    yield {
+                        **self.shown(said.result),
+                        **self.remarks(said),
+                        self.result: said.key,
+                        self.pin_name: self.name(said.result),
+                        self.status: markup.status(f"{_took(said.result)} {late}".strip()),
+                    }
+                elif said is not None:
+                    yield progressing(said)
+        except Cancelled:
+            yield {**self.shown(self.kept(session, last)), self.status: markup.status(STOPPED)}
+        except Refusal as refusal:
+            yield failed(str(refusal))
+            raise told(refusal) from refusal
+        except MemoryError as error:
+            sentence = "The machine ran out of memory. Take a smaller image, or stop other work."
+            yield failed(sentence)
+            raise told(Refusal(sentence)) from error
+        except Exception as error:
+            logging.getLogger(__name__).exception("the look at %s failed", self.study)
+            sentence = (
+                f"The workbench failed here ({type(error).__name__}: {error}). Nothing else is affected; "
+                "the log of the process has the details."
+            )
+            yield failed(sentence)
+            raise told(Refusal(sentence)) from error
+
+    def refresh(self, session: Session, *values: Any) -> Updates:
+        """After a change on the bench: the kept result that fits, or a mark that the one shown does not."""
+        *bench_values, last = values
+        if session.busy:
+            session.changed.add(self.study)
+            return {self.status: gr.skip()}
+        key = None
+        try:
+            on, config = self._laid(session, bench_values)
+            model = self.bench.host.opened(on.model)
+            if model is not None:
+                key = self._key(session, on, config, model)
+        except Refusal:
+            pass  # said when somebody looks; a question half typed is no mistake yet
+        result = self.kept(session, key)
+        if result is None or key is None or model is None:
+            return {self.status: markup.status(STALE if last else self.invitation)}
+        if key == last:
+            return {self.status: markup.status(_took(result))}
+        return {
+            **self.shown(result),
+            **self.remarks(Done(key, result, on, model)),
+            self.result: key,
+            self.pin_name: self.name(result),
+            self.status: markup.status(f"{_took(result)} Kept from before; nothing was computed again."),
+        }
+
+    def overlay(
+        self, session: Session, key: str | None, all_pins: list[Any], shown: list[str], *drawn_with: Any
+    ) -> Updates:
+        """The pinned results over the present one."""
+        result = self.kept(session, key)
+        named = [(self.name(result), result)] if result is not None else []
+        return self.overlaid(named, self._pinned(session, key, all_pins, shown), *drawn_with)
+
+    def export(self, session: Session, key: str | None, all_pins: list[Any], shown: list[str]) -> Updates:
+        """The files behind the download buttons, pinned results included."""
+        result = self.kept(session, key)
+        if result is None or key is None:
+            return self.downloads.asleep()
+        pinned = self._pinned(session, key, all_pins, shown)
+        named = [(self.name(result), result), *pinned]
+        ids = [key, *pins.ids(self.study, all_pins, shown, but=key)]
+        try:
+            return self.downloads.ready(
+                session.sub("exports"),
+                ids,
+                lambda: self.paper(named),
+                lambda: self._all(named),
+            )
+        except Refusal as refusal:
+            return {**self.downloads.asleep(), self.status: markup.notice(str(refusal))}
+
+    def pinned(self, key: str | None, name: str, all_pins: list[Any], shown: list[str]) -> Updates:
+        """Pin the result under its name."""
+        try:
+            updates = self.bench.pins.add(self.study, key, name, all_pins, shown)
+        except Refusal as refusal:
+            return {self.status: markup.notice(str(refusal))}
+        return {**updates, self.status: markup.status("Pinned: it stays beside what you look at next.")}
+
+    def as_command(self, session: Session, *values: Any) -> Any:
+        """The command that does the same look."""
+        try:
+            on, config = self._laid(session, values)
+        except Refusal as refusal:
+            return gr.Code(f"# {refusal}", visible=True)
+        return gr.Code(as_command(self.study, config, model=on.model), visible=True)
+
+    def kept(self, session: Session, key: str | None) -> Result | None:
+        """A result of this session by its id."""
+        found: Result | None = store(session).get(key) if key else None
+        return found
+
+    def _laid(self, session: Session, values: Sequence[Any]) -> tuple[OnBench, Any]:
+        from pydantic import ValidationError
+
+        from workbench.panels.command import sentence
+
+        count = len(self.bench.inputs)
+        on = self.bench.on(session, *values[:count])
+        try:
+            return on, self.config(on, values[count:])
+        except ValidationError as error:
+            raise Refusal(sentence(error)) from error
+
+    def _key(self, session: Session, on: OnBench, config: BaseModel, model: Model) -> str:
+        """The id of a look: what decides it, and nothing else (not the name of the file, say)."""
+        settings = config.model_dump(mode="json", exclude={"image"})
+        return str(store(session).key(self.study, settings, model.card, self.images(on, config)))
+
+    def _pinned(
+        self, session: Session, key: str | None, all_pins: list[Any], shown: list[str]
+    ) -> list[Named]:
+        found = [
+            (name, self.kept(session, pinned))
+            for pinned, name in pins.of(self.study, all_pins, shown, but=key)
+        ]
+        return [(name, result) for name, result in found if result is not None]
+
+    def _all(self, named: Sequence[Named]) -> DataFrame:
+        import pandas as pd
+
+        if len(named) == 1:
+            return self.table(named[0][1])
+        return pd.concat([self.table(result).assign(look=name) for name, result in named], ignore_index=True)
+
+    def _with_session(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function as a handler: Gradio hands over the request, the function gets the session."""
+        import inspect
+
+        if inspect.isgeneratorfunction(function):
+
+            def streaming(request: gr.Request, *values: Any) -> Iterator[Any]:
+                yield from function(self.bench.session(request), *values)
+
+            return streaming
+
+        def handler(request: gr.Request, *values: Any) -> Any:
+            return function(self.bench.session(request), *values)
+
+        return handler
+
+
+def store(session: Session) -> Any:
+    """The session's results."""
+    from workbench.runs.store import Store
+
+    return Store(session.sub("results"))
+
+
+def _took(result: Result) -> str:
+    seconds = float(result.manifest.get("seconds", math.nan))
+    duration = f"{seconds:.1f} s" if seconds < 10 else markup.duration(seconds)
+    return f"Measured in {duration}."
+
+
+def condition(result: Result) -> str:
+    """What was done to the image, in two words: "clean", "darkness 0.90"."""
+    from workbench.images.corruptions import CORRUPTIONS
+
+    corruption = CORRUPTIONS.get(result.config["corruption"])
+    return f"{corruption.label.lower()} {result.config['intensity']:.2f}" if corruption else "clean"

@@ -1,0 +1,131 @@
+"""One visitor's folder and running work: nobody else can name it, and it ends soon after the visit."""
+
+from __future__ import annotations
+
+import atexit
+import getpass
+import secrets
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from workbench.errors import Refusal
+
+MAX_AGE = 6 * 3600.0
+"""Seconds after its last use at which a session's folder is removed."""
+
+
+class Session:
+    """A folder with an unguessable name and the stop flags of the work begun for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.closed = False
+        self.changed: set[str] = set()  # panels whose bench changed while they were being measured
+        self._running: set[threading.Event] = set()
+        self._lock = threading.Lock()
+
+    def sub(self, name: str) -> Path:
+        """A folder inside this session's, made if need be."""
+        path = self.folder / name
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Refusal(
+                f"{self.folder.parent} cannot be written to ({error.strerror}). Free some space there."
+            ) from error
+        return path
+
+    @contextmanager
+    def working(self) -> Iterator[threading.Event]:
+        """The stop flag of one piece of work, known to ``stop`` for as long as it runs."""
+        flag = threading.Event()
+        with self._lock:
+            self._running.add(flag)
+            if self.closed:
+                flag.set()
+        try:
+            yield flag
+        finally:
+            flag.set()
+            with self._lock:
+                self._running.discard(flag)
+
+    @property
+    def busy(self) -> bool:
+        """Whether work begun for this session is still running."""
+        return bool(self._running)
+
+    def stop(self) -> None:
+        """Ask all work of this session to end."""
+        with self._lock:
+            for flag in self._running:
+                flag.set()
+
+    def close(self) -> None:
+        """Stop the work and remove the folder."""
+        with self._lock:
+            self.closed = True
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Sessions:
+    """All visits to one running workbench, by the hash that the browser sends with each call."""
+
+    def __init__(self, root: Path | None = None, max_age: float = MAX_AGE) -> None:
+        self.root = root or Path(tempfile.gettempdir()) / f"afterimage-{getpass.getuser()}"
+        self.max_age = max_age
+        self._open: dict[str, Session] = {}
+        self._lock = threading.Lock()
+        atexit.register(self.close_all)
+
+    def of(self, visitor: str | None) -> Session:
+        """The session of a visitor, begun on first use."""
+        key = visitor or "local"
+        with self._lock:
+            session = self._open.get(key)
+            if session is None or session.closed:
+                self._sweep()
+                session = Session(self.root / secrets.token_urlsafe(24))
+                self._open[key] = session
+            try:
+                session.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                session.folder.touch()
+            except OSError as error:
+                raise Refusal(
+                    f"{self.root} cannot be written to ({error.strerror}). Free some space there."
+                ) from error
+            return session
+
+    def close(self, visitor: str | None) -> None:
+        """End a visit: its work stops, its folder goes."""
+        with self._lock:
+            session = self._open.pop(visitor or "local", None)
+        if session is not None:
+            session.close()
+
+    def close_all(self) -> None:
+        """End every visit, as at exit."""
+        for visitor in list(self._open):
+            self.close(visitor)
+
+    def _sweep(self) -> None:
+        """Remove folders nobody has used for ``max_age``, also those a killed process left behind."""
+        if not self.root.is_dir():
+            return
+        oldest = time.time() - self.max_age
+        for folder in self.root.iterdir():
+            try:
+                old = folder.stat().st_mtime < oldest
+            except OSError:
+                continue
+            if old:
+                shutil.rmtree(folder, ignore_errors=True)
+        for visitor, session in list(self._open.items()):
+            if not session.folder.exists() and not session.busy:
+                del self._open[visitor]

@@ -1,0 +1,286 @@
+"""The panel "Layers" on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, get_args
+
+import gradio as gr
+
+from workbench.errors import Refusal
+from workbench.page import markup
+from workbench.page.bench import Bench, OnBench
+from workbench.page.panel import Named, Pace, Panel, Updates, condition
+from workbench.page.session import Session
+from workbench.page.wiring import QUIET
+from workbench.panels.layers.measures import GROUPS
+from workbench.panels.layers.study import STUDY, LayersConfig, Target, run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+    from workbench.models.protocol import Model
+    from workbench.runs.result import Result
+
+QUESTION = "What does each layer still show of the image?"
+EXPLANATION = (
+    "Hidden states at the visual tokens, from the vision blocks over the projector to the language layers, "
+    "measured in one pass."
+)
+READING = """
+One axis runs from the first **vision** block over the **projector** to the last **language** layer. *llm 0*
+is what enters the language model; the dashed line across is its value, and what stands at the end of a curve
+is the drop from there to the last layer. Shaded: 95 % interval. Grey: the same measure with labels or places
+permuted.
+
+For **the image on the bench** the curves tell how the patches relate to one another; one picture has no
+interval. Click a patch, or give its row and column: the map shows its cosine to all other patches at the
+chosen stage. Where a picture's objects are known (drawn scenes), cohesion and coupling compare within and
+across them.
+
+For **the probe set** a linear reader is fitted at every stage to scenes in the bench's condition and scored
+on scenes it has not seen: what it cannot read is not there linearly. The embedded model was never trained on
+these labels.
+"""
+IMAGE, PROBES = "image", "probes"
+SUBJECTS = [("the image on the bench", IMAGE), ("the probe set: 1,400 scenes, some minutes", PROBES)]
+
+
+class LayersView(Panel):
+    """Components and handlers of the panel. Built inside its tab."""
+
+    study = STUDY
+    invitation = "Press Look: one pass through the model, and every stage is measured."
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__(bench, question=QUESTION, explanation=EXPLANATION)
+        self.subject = gr.Radio(SUBJECTS, value=IMAGE, label="Measure", elem_id="layers-subject")
+        self.group = gr.Radio([], value=None, label="Show", visible=False, elem_id="layers-group")
+        self.plot = gr.Plot(show_label=False, visible=False, elem_id="layers-plot")
+        self.note = gr.HTML(_empty(), elem_id="layers-note")
+        with gr.Row(visible=False, elem_id="layers-map") as self.map_row:
+            self.map = gr.Image(
+                format="png",
+                show_label=False,
+                interactive=False,
+                buttons=[],
+                elem_id="layers-map-image",
+                elem_classes="patch-map",
+            )
+            with gr.Column(min_width=220):
+                self.stage = gr.Slider(
+                    0, 1, value=0, step=1, label="Stage", buttons=[], elem_id="layers-stage"
+                )
+                with gr.Row():
+                    self.row = gr.Number(1, label="Patch, row", precision=0, minimum=1, min_width=90)
+                    self.col = gr.Number(1, label="column", precision=0, minimum=1, min_width=90)
+                self.caption = gr.HTML("", elem_id="layers-caption")
+        self.settings = [self.subject, *_settings()]
+        self.foot(READING)
+        self.outputs = [
+            self.group,
+            self.plot,
+            self.note,
+            self.map_row,
+            self.stage,
+            self.row,
+            self.col,
+        ]
+        self.drawn_with = [self.group, bench.dark]
+        self.wire()
+        gr.on(
+            [self.result.change, self.stage.change, self.row.change, self.col.change],
+            self._with_session(self.draw_map),
+            [self.result, self.stage, self.row, self.col],
+            [self.map, self.caption],
+            trigger_mode="always_last",
+            **QUIET,
+        )
+        self.map.select(self.pick, [self.result], [self.row, self.col], **QUIET)
+
+    def config(self, on: OnBench, settings: Sequence[Any]) -> LayersConfig:
+        """The config of a look at the bench, or at the probe set in the bench's condition."""
+        subject, centre, purity, permutations, targets, train, validation, test, resamples = settings
+        return LayersConfig(
+            image=on.specimen.source if subject == IMAGE else "",
+            corruption=on.corruption,
+            intensity=on.intensity,
+            seed=on.seed,
+            centre=centre,
+            purity=purity,
+            permutations=int(permutations or 0),
+            targets=tuple(targets),
+            n_train=int(train or 0),
+            n_validation=int(validation or 0),
+            n_test=int(test or 0),
+            resamples=int(resamples or 0),
+        )
+
+    def images(self, on: OnBench, config: LayersConfig) -> Mapping[str, str]:
+        """The picture that goes in, and whether its objects are known; none for the probe set."""
+        if not config.image:
+            return {}
+        scene = {"scene": on.specimen.source} if on.specimen.is_scene else {}
+        return {"picture": on.specimen.picture.sha256, **scene}
+
+    def measured(
+        self,
+        on: OnBench,
+        config: LayersConfig,
+        model: Model,
+        say: Callable[[Any], None],
+        stop: Callable[[], bool],
+    ) -> Result:
+        """Run the study, passing its progress on."""
+        picture = on.specimen.picture if config.image else None
+        return run(config, model, picture=picture, progress=lambda done, text: say((done, text)), stop=stop)
+
+    def progressing(self) -> Callable[[tuple[float, str]], Updates]:
+        """The progress in the status line."""
+        pace = Pace()
+
+        def show(said: tuple[float, str]) -> Updates:
+            done, text = said
+            return {self.status: markup.status(text[:1].upper() + text[1:], done, pace.left(done))}
+
+        return show
+
+    def shown(self, result: Result | None) -> Updates:
+        """The parts that a result brings with it; the curves are drawn by ``overlaid``."""
+        from workbench.panels.layers.axis import groups_in
+        from workbench.panels.layers.maps import default_token, drawable_stages
+
+        if result is None:
+            return {
+                self.group: gr.Radio(visible=False),
+                self.plot: gr.Plot(visible=False),
+                self.note: _empty(),
+                self.map_row: gr.Row(visible=False),
+            }
+        groups = groups_in([("", result)])
+        updates: Updates = {
+            self.group: gr.Radio(choices=groups, value=groups[0], visible=True),
+            self.numbers: _numbers(result),
+            self.map_row: gr.Row(visible=False),
+        }
+        if stages := drawable_stages(result):
+            row, col = divmod(default_token(result), int(result.arrays["grid"][1]))
+            entry = stages.index("llm 0") if "llm 0" in stages else 0
+            updates |= {
+                self.map_row: gr.Row(visible=True),
+                self.stage: gr.Slider(maximum=len(stages) - 1, value=entry),
+                self.row: gr.Number(value=row + 1, maximum=int(result.arrays["grid"][0])),
+                self.col: gr.Number(value=col + 1, maximum=int(result.arrays["grid"][1])),
+            }
+        return updates
+
+    def overlaid(self, named: Sequence[Named], pinned: Sequence[Named], *drawn_with: Any) -> Updates:
+        """The curves of the chosen group, pinned results over the present one."""
+        group, dark = drawn_with
+        many = [*named, *pinned]
+        if not many or group not in GROUPS:
+            return {self.plot: gr.Plot(visible=False)}
+        from workbench.panels.layers import figure
+
+        try:
+            plot = figure.screen(many if pinned else many[0][1], group, theme="dark" if dark else "light")
+        except Refusal as refusal:
+            return {self.plot: gr.Plot(visible=False), self.note: markup.notice(str(refusal), plain=True)}
+        return {self.plot: gr.Plot(value=plot, visible=True), self.note: markup.remark(GROUPS[group].note)}
+
+    def paper(self, named: Sequence[Named]) -> Figure:
+        """Curves, and for one picture its similarity maps."""
+        from workbench.panels.layers import figure
+
+        return figure.paper(named if len(named) > 1 else named[0][1])
+
+    def table(self, result: Result) -> DataFrame:
+        """The curves."""
+        return result.tables["curves"]
+
+    def name(self, result: Result) -> str:
+        """The model, the condition, and what was measured."""
+        subject = "" if result.config["image"] else ", probe set"
+        return f"{result.manifest['model']['id']}, {condition(result)}{subject}"
+
+    def draw_map(
+        self, session: Session, key: str | None, stage: float, row: float | None, col: float | None
+    ) -> Any:
+        """The similarity map of a patch at a stage, and what it shows in words."""
+        from workbench.panels.layers.maps import drawable_stages, scale_bar, scale_of, similarity_image
+
+        result = self.kept(session, key)
+        stages = drawable_stages(result) if result is not None else []
+        if result is None or not stages:
+            return gr.skip(), gr.skip()
+        rows, cols = (int(value) for value in result.arrays["grid"])
+        at = (min(max(int(row or 1), 1), rows), min(max(int(col or 1), 1), cols))
+        name = stages[min(int(stage), len(stages) - 1)]
+        low, high = scale_of(result)
+        pixels = similarity_image(result, name, (at[0] - 1) * cols + at[1] - 1)
+        words = f"Cosine of the outlined patch (row {at[0]}, column {at[1]}) to all others at {name}."
+        return pixels, markup.scale(words, scale_bar(), f"{low:g}", f"{high:g}")
+
+    def pick(self, key: str | None, request: gr.Request, picked: gr.SelectData) -> Any:
+        """The row and column of the patch that was clicked."""
+        from workbench.panels.layers.maps import drawable_stages, token_at
+
+        result = self.kept(self.bench.session(request), key)
+        if result is None or not drawable_stages(result):
+            return gr.skip(), gr.skip()
+        x, y = picked.index
+        row, col = divmod(token_at(result, float(x), float(y)), int(result.arrays["grid"][1]))
+        return row + 1, col + 1
+
+
+def _settings() -> list[Any]:
+    """What can be set besides the bench, in the order in which ``LayersView.config`` takes it."""
+    defaults = LayersConfig()
+    with gr.Accordion("Measurement", open=False, elem_id="layers-settings"):
+        with gr.Row():
+            centre = gr.Checkbox(
+                defaults.centre,
+                label="Centre the states",
+                info="subtract an image's mean token before cosines",
+                min_width=200,
+            )
+            purity = gr.Slider(
+                0.05,
+                1,
+                value=defaults.purity,
+                step=0.05,
+                label="Label purity",
+                info="share of a patch that its label must cover",
+                buttons=[],
+                min_width=200,
+            )
+            permutations = _number(defaults.permutations, "Permutations", "behind the grey band")
+        with gr.Row():
+            targets = gr.CheckboxGroup(
+                list(get_args(Target)),
+                value=list(defaults.targets),
+                label="Read from the whole image",
+            )
+        with gr.Row():
+            train = _number(defaults.n_train, "Probe set: scenes to fit on")
+            validation = _number(defaults.n_validation, "to choose the penalty")
+            test = _number(defaults.n_test, "to score on")
+            resamples = _number(defaults.resamples, "Resamples", "behind an interval")
+    return [centre, purity, permutations, targets, train, validation, test, resamples]
+
+
+def _number(value: int, label: str, info: str | None = None) -> gr.Number:
+    return gr.Number(value, label=label, info=info, precision=0, minimum=1, min_width=150)
+
+
+def _empty() -> str:
+    return markup.placeholder("the curves stand here, one axis from the first vision block to the last layer")
+
+
+def _numbers(result: Result) -> Any:
+    """The curves' table with three digits; empty where a measure has no such number."""
+    table = result.tables["curves"].drop(columns=["band", "index"])
+    digits = {name: 3 for name in table.select_dtypes("floating").columns}
+    table = table.round(digits)
+    return table.astype(object).where(table.notna(), "")

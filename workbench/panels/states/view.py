@@ -1,0 +1,416 @@
+"""The panel "States" on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+import numpy as np
+
+from workbench.models.protocol import RENORMS, RESTORES, ROUTES, Answer, Decision, Thought, VisualState
+from workbench.page import markup
+from workbench.page.bench import Bench, OnBench
+from workbench.page.panel import Done, Named, Pace, Panel, Updates, condition
+from workbench.page.session import Session
+from workbench.page.wiring import QUIET
+from workbench.panels.states import figure
+from workbench.panels.states.study import (
+    STUDY,
+    Direct,
+    Laid,
+    Record,
+    StatesConfig,
+    StudyEvent,
+    psnr,
+    spoken,
+    stream,
+    words,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+    from workbench.models.protocol import Model
+    from workbench.runs.result import Result
+
+QUESTION = "What does the model draw on its way to the answer?"
+EXPLANATION = (
+    "The thought, each denoising step, the restored image and the answer, as they happen, "
+    "beside what the model answers without drawing."
+)
+READING = """
+The model is given the *degraded* image and the question. It first writes a **thought**, then decides whether
+to **draw** what the image would look like undamaged; p(draw) is the probability it gives to drawing. Drawing
+walks from noise (t = 1) to an image (t = 0) by rectified flow, and each step here shows what the latent
+decodes to at that moment. The finished drawing goes back into the context, and the answer is given after it.
+A model may draw more than once; it never sees the steps in between, which are decoded for you.
+
+**PSNR** compares with the original, in decibels; higher is better ↑. **p** beside an answer is the joint
+probability of its words. The first two rows are what the same model says at once, on the original and on the
+degraded image: drawing helps where the last answer is nearer to the first than the second is. Drawing can
+also hurt, above all where the damage is slight, and then that is what you see here.
+"""
+PAIRS = {
+    "degraded, restored": ("degraded", "restored"),
+    "original, restored": ("original", "restored"),
+    "original, degraded": ("original", "degraded"),
+}
+FIRST_PAIR = "degraded, restored"
+COMPARE_BOX = 384
+ROW = "the image on its way through the model"
+# Scrubbing happens in the browser: every step is on the page already.
+SCRUB = """(step) => {
+  document.querySelectorAll("#states-pictures figure[data-step]").forEach((figure) => {
+    figure.hidden = Number(figure.dataset.step) !== step;
+  });
+}"""
+
+
+@dataclass
+class Seen:
+    """What has happened so far in one look, for the screen."""
+
+    laid: Laid | None = None
+    direct: dict[str, Answer] = field(default_factory=dict)
+    told: list[tuple[str, str, str]] = field(default_factory=list)
+    step: VisualState | None = None
+
+    def add(self, event: StudyEvent) -> None:
+        """Take in an event."""
+        match event:
+            case Laid():
+                self.laid = event
+            case Direct(on, answer):
+                self.direct[on] = answer
+            case Thought(text):
+                if said := spoken(text):
+                    self.told.append(("thought", f"“{said}”", ""))
+            case Decision(restore, probability):
+                self.told.append(_decision(restore, probability))
+            case VisualState():
+                self.step = event
+
+
+class StatesView(Panel):
+    """Components and handlers of the panel. Built inside its tab."""
+
+    study = STUDY
+    invitation = "Press Look: the model thinks, draws what it believes is there, and answers."
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__(bench, question=QUESTION, explanation=EXPLANATION)
+        self.outside = gr.HTML("", elem_id="states-outside")
+        self.pictures = gr.HTML(_pictures(Seen()), elem_id="states-pictures")
+        self.step = gr.Slider(
+            0,
+            12,
+            value=12,
+            step=1,
+            label="Denoising step shown",
+            visible=False,
+            buttons=[],
+            elem_id="states-step",
+        )
+        self.trace = gr.HTML("", elem_id="states-trace")
+        with gr.Row(visible=False, elem_id="states-compare") as self.comparison:
+            self.slider = gr.ImageSlider(
+                format="png",
+                show_label=False,
+                height=COMPARE_BOX,
+                buttons=["fullscreen"],
+                interactive=False,
+                elem_classes="compare-slider",
+            )
+            self.pair = gr.Radio(list(PAIRS), value=FIRST_PAIR, label="Compare", elem_id="states-pair")
+        self.pinned_rows = gr.HTML("", elem_id="states-pinned")
+        self.settings = _settings()
+        self.foot(READING)
+        self.outputs = [
+            self.outside,
+            self.pictures,
+            self.step,
+            self.trace,
+            self.comparison,
+            self.slider,
+            self.pinned_rows,
+        ]
+        self.wire()
+        self.step.change(None, [self.step], None, js=SCRUB, api_visibility="private")
+        self.pair.change(self._with_session(self.compare), [self.pair, self.result], [self.slider], **QUIET)
+
+    def config(self, on: OnBench, settings: Sequence[Any]) -> StatesConfig:
+        """The config of a look at the bench with these settings."""
+        restore, steps, shift, text, image, low, high, renorm, least, route, tokens = settings
+        return StatesConfig(
+            image=on.specimen.source,
+            question=on.question,
+            corruption=on.corruption,
+            intensity=on.intensity,
+            seed=on.seed,
+            steps=int(steps),
+            text_scale=text,
+            image_scale=image,
+            renorm=renorm,
+            renorm_min=least,
+            interval=(low, high),
+            shift=shift,
+            route=route,
+            restore=restore,
+            max_new_tokens=int(tokens or 1),
+        )
+
+    def images(self, on: OnBench, config: StatesConfig) -> Mapping[str, str]:
+        """The one picture that goes in."""
+        return {"original": on.specimen.picture.sha256}
+
+    def measured(
+        self,
+        on: OnBench,
+        config: StatesConfig,
+        model: Model,
+        say: Callable[[Any], None],
+        stop: Callable[[], bool],
+    ) -> Result:
+        """Run the study, passing its events on."""
+        record = Record(config, model, on.specimen.picture)
+        for event in stream(config, model, on.specimen.picture, stop):
+            record.add(event)
+            say(event)
+        return record.result()
+
+    def progressing(self) -> Callable[[StudyEvent], Updates]:
+        """Each event on the screen as it happens."""
+        seen, pace = Seen(), Pace()
+
+        def show(event: StudyEvent) -> Updates:
+            seen.add(event)
+            done = event.step / event.steps if isinstance(event, VisualState) else None
+            doing = words(event)
+            return {
+                self.status: markup.status(
+                    doing[:1].upper() + doing[1:], done, pace.left(done) if done else None
+                ),
+                self.pictures: _pictures(seen),
+                self.trace: _trace(seen),
+                self.step: gr.Slider(visible=False),
+                self.comparison: gr.Row(visible=False),
+            }
+
+        return show
+
+    def shown(self, result: Result | None) -> Updates:
+        """A finished look on the screen; without one the empty panel."""
+        if result is None:
+            return {
+                self.pictures: _pictures(Seen()),
+                self.trace: "",
+                self.step: gr.Slider(visible=False),
+                self.comparison: gr.Row(visible=False),
+            }
+        shots = figure.screen(result)
+        last = sum(shot.name.startswith("step") for shot in shots) - 1
+        return {
+            self.pictures: _finished(shots),
+            self.trace: _trace_of(result),
+            self.step: gr.Slider(maximum=max(last, 1), value=last, visible=last > 0),
+            self.comparison: gr.Row(visible="restored" in result.images),
+            self.slider: _pair(result, FIRST_PAIR),
+            self.numbers: _numbers(result),
+        }
+
+    def remarks(self, done: Done) -> Updates:
+        """What to know where the picture is none of those that the model was trained on."""
+        if done.on.specimen.is_scene or "scene" not in done.model.card.knows:
+            return {self.outside: ""}
+        sentence = (
+            f"{done.model.card.id} knows drawn scenes only, and this picture is none. Its states are "
+            "measured all the same; read its words and drawing as those of a model outside its world."
+        )
+        return {self.outside: markup.notice(sentence, plain=True)}
+
+    def overlaid(self, named: Sequence[Named], pinned: Sequence[Named], *drawn_with: Any) -> Updates:
+        """The pinned looks, a row each."""
+        return {self.pinned_rows: "".join(_pinned_row(name, other) for name, other in pinned)}
+
+    def paper(self, named: Sequence[Named]) -> Figure:
+        """A filmstrip for each result."""
+        return figure.paper([result for _, result in named])
+
+    def table(self, result: Result) -> DataFrame:
+        """The trace."""
+        return result.tables["trace"]
+
+    def name(self, result: Result) -> str:
+        """The model and what was done to the image."""
+        return f"{result.manifest['model']['id']}, {condition(result)}"
+
+    def compare(self, session: Session, chosen: str, key: str | None) -> Any:
+        """Another pair under the comparison slider."""
+        result = self.kept(session, key)
+        return _pair(result, chosen) if result is not None else gr.skip()
+
+
+def _settings() -> list[Any]:
+    """Every sampling parameter, in the order in which ``StatesView.config`` takes them."""
+    defaults = StatesConfig()
+
+    def slider(low: float, high: float, step: float, value: float, label: str, info: str = "") -> gr.Slider:
+        return gr.Slider(
+            low, high, value=value, step=step, label=label, info=info or None, buttons=[], min_width=180
+        )
+
+    with gr.Accordion("Sampling", open=False, elem_id="states-settings"):
+        with gr.Row():
+            restore = gr.Radio(
+                list(RESTORES),
+                value=defaults.restore,
+                label="Draw",
+                info="auto: the model decides",
+                min_width=240,
+            )
+            steps = slider(1, 50, 1, defaults.steps, "Denoising steps", "more are slower")
+            shift = slider(
+                0.5, 8, 0.1, defaults.shift, "Timestep shift", "above 1: more steps near the noise"
+            )
+        with gr.Row():
+            text_scale = slider(0, 8, 0.1, defaults.text_scale, "Guidance on the text", "1: none")
+            image_scale = slider(0, 8, 0.1, defaults.image_scale, "Guidance on the image", "1: none")
+        with gr.Row():
+            low = slider(0, 1, 0.05, defaults.interval[0], "Guide while t is above")
+            high = slider(0, 1, 0.05, defaults.interval[1], "and at most")
+        with gr.Row():
+            renorm = gr.Dropdown(
+                list(RENORMS),
+                value=defaults.renorm,
+                label="Renormalise guidance",
+                info="over what its norm is held",
+                min_width=180,
+            )
+            least = slider(0, 1, 0.05, defaults.renorm_min, "by no less than", "1: not at all")
+        with gr.Row():
+            route = gr.Dropdown(
+                list(ROUTES),
+                value=defaults.route,
+                label="The drawing comes back",
+                info="re-encode: through the vision tower; bridge: its latent",
+                min_width=180,
+            )
+            tokens = gr.Number(
+                defaults.max_new_tokens,
+                label="Longest text",
+                info="tokens at a time",
+                precision=0,
+                minimum=1,
+                maximum=2048,
+                min_width=180,
+            )
+    return [restore, steps, shift, text_scale, image_scale, low, high, renorm, least, route, tokens]
+
+
+def _pictures(seen: Seen) -> str:
+    """The row while the look is going on: what is there, and dashed frames for what is to come."""
+    original = seen.laid.original if seen.laid else None
+    degraded = seen.laid.degraded if seen.laid else None
+    note = figure.decibels(psnr(degraded, original)) if degraded is not None and original is not None else ""
+    cells = [
+        markup.figure("original", "", original, empty="the image on the bench"),
+        markup.figure("degraded", note, degraded, empty="what the model gets"),
+    ]
+    if seen.step is not None and original is not None:
+        now = seen.step
+        about = f"t {now.t:.2f}, {figure.decibels(psnr(now.image, original))}"
+        cells.append(markup.figure(f"step {now.step} of {now.steps}", about, now.image))
+    else:
+        cells.append(markup.figure("denoising", "", None, empty="each step as it happens"))
+    cells.append(markup.figure("restored", "", None, empty="what it believes is there"))
+    return markup.row(cells, ROW)
+
+
+def _finished(shots: Sequence[figure.Shot]) -> str:
+    """The row of a finished look: every step is there, the last one shown."""
+    steps = [shot for shot in shots if shot.name.startswith("step")]
+    cells = [markup.figure(shot.name, shot.note, shot.pixels) for shot in shots[:2]]
+    for index, shot in enumerate(steps):
+        hidden = "" if index == len(steps) - 1 else " hidden"
+        cells.append(markup.figure(shot.name, shot.note, shot.pixels, mark=f'data-step="{index}"{hidden}'))
+    restored = [shot for shot in shots if shot.name == "restored"]
+    cells += [markup.figure(shot.name, shot.note, shot.pixels) for shot in restored]
+    if not restored:
+        cells.append(markup.figure("restored", "", None, empty="the model answered without drawing"))
+    return markup.row(cells, ROW)
+
+
+def _probability(value: float) -> str:
+    return f"p = {value:.2f}"
+
+
+def _decision(restore: bool, probability: float) -> tuple[str, str, str]:
+    return ("decision", "draw" if restore else "answer", f"p(draw) = {probability:.2f}")
+
+
+def _trace(seen: Seen) -> str:
+    rows = [
+        (f"at once, {figure.ON[on]}", answer.text, _probability(answer.probability))
+        for on, answer in seen.direct.items()
+    ]
+    rows += seen.told
+    return markup.table(rows) if rows else ""
+
+
+def _trace_of(result: Result) -> str:
+    """The answers given at once, thoughts and decisions, and the answer, which stands out."""
+    by = {row["on"]: row for row in result.tables["answers"].to_dict("records")}
+    rows = [
+        (f"at once, {figure.ON[on]}", by[on]["answer"], _probability(by[on]["probability"]))
+        for on in ("original", "degraded")
+    ]
+    for row in result.tables["trace"].to_dict("records"):
+        if row["event"] == "thought":
+            rows.append(("thought", f"“{row['text']}”", ""))
+        elif row["event"] == "decision":
+            rows.append(_decision(row["text"] == "draw", row["probability"]))
+    last = by.get("restored", by.get("no drawing"))
+    if last is None:
+        return markup.table(rows)
+    changed = last["on"] == "restored" and last["answer"] != by["degraded"]["answer"]
+    rows.append((f"answer, {figure.ON[last['on']]}", last["answer"], _probability(last["probability"])))
+    return markup.table(rows, now=len(rows) - 1, remark="the drawing changed the answer" if changed else "")
+
+
+def _numbers(result: Result) -> Any:
+    """The trace with the digits one reads; empty where an event has no such number."""
+    table = result.tables["trace"].round({"probability": 3, "t": 3, "velocity_norm": 2, "psnr": 2})
+    shown = table.astype(object).where(table.notna(), "").replace({np.inf: "equal"})
+    shown["drawing"] = shown["drawing"].replace({0: ""})
+    shown["step"] = shown["step"].replace({-1: ""})
+    return shown
+
+
+def _pair(result: Result, chosen: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Two images of one size for the comparison slider; None where one was not drawn."""
+    left, right = PAIRS[chosen]
+    if left not in result.images or right not in result.images:
+        return None
+    first = markup.enlarged(result.images[left], COMPARE_BOX)
+    second = markup.enlarged(result.images[right], COMPARE_BOX)
+    if second.shape != first.shape:
+        from PIL import Image
+
+        size = (first.shape[1], first.shape[0])
+        second = np.asarray(Image.fromarray(second).resize(size, Image.Resampling.NEAREST))
+    return first, second
+
+
+def _pinned_row(title: str, result: Result) -> str:
+    """A pinned look in one row: its name, small pictures, its answers."""
+    keys = [key for key in ("degraded", "restored") if key in result.images]
+    answers = result.tables["answers"].to_dict("records")
+    said = "; ".join(f"{figure.ON[row['on']]}: {row['answer']} ({row['probability']:.2f})" for row in answers)
+    return markup.strip(
+        title,
+        [markup.image(result.images[key], f"{title}: {key}", 96) for key in keys],
+        [result.config["question"], said],
+    )
