@@ -12,36 +12,40 @@ from torch import Tensor, nn
 
 from workbench.models.protocol import Capability, Grid, ModelCard, Prompt, Stage, Tap
 
+VISION_WIDTH = 12
+
 
 class Block(nn.Module):
-    """Changes its input in place, as some residual streams do, and returns a tuple if asked."""
+    """Changes its input in place, as some do; in the LLM it mixes tokens and returns a tuple."""
 
-    def __init__(self, width: int, as_tuple: bool) -> None:
+    def __init__(self, width: int, llm: bool) -> None:
         super().__init__()
-        self.norm, self.linear, self.as_tuple = nn.LayerNorm(width), nn.Linear(width, width), as_tuple
+        self.norm, self.linear, self.llm = nn.LayerNorm(width), nn.Linear(width, width), llm
 
     def forward(self, hidden_states: Tensor) -> Any:
-        mixed = hidden_states + hidden_states.mean(dim=-2, keepdim=True)
+        mixed = hidden_states + hidden_states.mean(dim=-2, keepdim=True) if self.llm else hidden_states
         out = hidden_states + torch.tanh(self.linear(self.norm(mixed)))
         hidden_states += 1000.0
-        return (out, "cache") if self.as_tuple else out
+        return (out, "cache") if self.llm else out
 
 
 class FakeModel:
-    """Patch means, three vision blocks (width 6, images packed in one sequence), projector, four LLM layers.
+    """Patch means, three vision blocks (images packed in one sequence), projector, four LLM layers.
 
     The LLM sequence of each image is `before` text tokens, then the visual ones, then two more.
     """
+
+    channels = 3
 
     def __init__(self, *, side: int = 4, width: int = 8, before: int = 2, scattered: bool = False) -> None:
         torch.manual_seed(0)
         self.side, self.width, self.before, self.scattered = side, width, before, scattered
         self.net = nn.ModuleDict(
             {
-                "embed": nn.Linear(3, 6),
-                "vision": nn.ModuleList(Block(6, as_tuple=False) for _ in range(3)),
-                "project": nn.Linear(6, width),
-                "llm": nn.ModuleList(Block(width, as_tuple=True) for _ in range(4)),
+                "embed": nn.Linear(self.channels, VISION_WIDTH),
+                "vision": nn.ModuleList(Block(VISION_WIDTH, llm=False) for _ in range(3)),
+                "project": nn.Linear(VISION_WIDTH, width),
+                "llm": nn.ModuleList(Block(width, llm=True) for _ in range(4)),
             }
         ).eval()
         self.passes = 0
@@ -65,7 +69,7 @@ class FakeModel:
         grid = Grid(self.side, self.side, boxes.astype(np.float32))
         n = self.side**2
         visual = torch.arange(n) * (2 if self.scattered else 1) + self.before
-        return Prompt(list(images), text, grid, {"pixels": np.stack(images)}, visual)  # type: ignore[arg-type]
+        return Prompt(list(images), text, grid, {}, visual)  # type: ignore[arg-type]
 
     def taps(self, prompt: Prompt) -> list[Tap]:
         stages, llm = self.stages(), self.net["llm"]
@@ -84,14 +88,18 @@ class FakeModel:
     def forward(self, prompt: Prompt) -> None:
         self.run(prompt, [])
 
+    def cells(self, prompt: Prompt) -> Tensor:
+        """What the model gets to see: the mean colour of each patch, (B * patches, channels)."""
+        pixels = torch.tensor(np.stack(prompt.images)).float() / 255
+        b, h, w = pixels.shape[:3]
+        means = pixels.reshape(b, self.side, h // self.side, self.side, w // self.side, 3).mean(dim=(2, 4))
+        return means.reshape(-1, 3)
+
     def run(self, prompt: Prompt, seen: list[Tensor]) -> None:
         """The pass; `seen` receives a copy of every stage's visual tokens, as the reference."""
         self.passes += 1
-        pixels = torch.tensor(prompt.inputs["pixels"]).float() / 255
-        b, h, w = pixels.shape[:3]
-        cells = pixels.reshape(b, self.side, h // self.side, self.side, w // self.side, 3).mean(dim=(2, 4))
-        n = self.side**2
-        x = self.net["embed"](cells.reshape(b * n, 3))
+        b, n = len(prompt.images), self.side**2
+        x = self.net["embed"](self.cells(prompt))
         for block in self.net["vision"]:
             x = block(x)
             seen.append(x.clone().reshape(b, n, -1))

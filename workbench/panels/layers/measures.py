@@ -21,6 +21,19 @@ OURS = (
 )
 
 
+SHORT = {
+    "patch accuracy": "accuracy",
+    "patch mIoU": "mean IoU",
+    "contrast difference": "contrast",
+    "contrast ratio": "ratio",
+    "neighbour cosine": "neighbours",
+    "far cosine": "far apart",
+    "neighbour - far": "gap",
+    "effective dimension": "dimension",
+    "token norm": "norm",
+}
+
+
 @dataclass(frozen=True)
 class Group:
     """Curves that share one vertical axis.
@@ -65,7 +78,7 @@ GROUPS: dict[str, Group] = {
             "",
             ("cohesion", "coupling", "contrast difference"),
             "Cohesion: mean cosine of two patches of one object. Coupling: of two patches of different "
-            "objects. Their difference is the contrast, higher is better. Grey: chance, the same with "
+            "objects. Contrast: the first minus the second, higher is better. Grey: chance, the same with "
             "permuted labels. " + OURS,
         ),
         Group(
@@ -113,6 +126,6 @@ GROUPS: dict[str, Group] = {
 """Every group by name, in the order of the panel."""
 
 
-def group_of(measure: str) -> Group:
-    """The group that a measure is drawn in."""
-    return next(group for group in GROUPS.values() if measure in group.measures)
+def short(measure: str) -> str:
+    """What a curve is called at its end, where the axis already says the rest."""
+    return SHORT.get(measure, measure.removeprefix("accuracy, "))

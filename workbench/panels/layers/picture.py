@@ -49,7 +49,7 @@ def measure(
     return Measured(
         tables={"curves": _curves(config, captured, regions, progress, stop), "stages": stage_rows(captured)},
         hashes={"picture": picture.sha256},
-        arrays=arrays | _tokens(captured),
+        arrays=arrays | _tokens(captured, config.centre),
         images={"original": picture.pixels, "shown": shown},
     )
 
@@ -117,11 +117,13 @@ def _curves(
     return table
 
 
-def _tokens(captured: Captured) -> dict[str, np.ndarray]:
-    """Unit tokens in half precision and their lengths, for the stages that stand on the grid."""
-    arrays: dict[str, np.ndarray] = {}
-    for stage, states, fits in zip(captured.stages, captured.states, on_grid(captured), strict=True):
-        if fits:
-            arrays[f"tokens_{stage.index:03d}"] = unit(states[0]).astype(np.float16)
-            arrays[f"norms_{stage.index:03d}"] = np.linalg.norm(states[0], axis=1).astype(np.float32)
-    return arrays
+def _tokens(captured: Captured, centre: bool) -> dict[str, np.ndarray]:
+    """Unit tokens in half precision, for the stages that stand on the grid.
+
+    Centred before they are rounded: the common direction may be hundreds of times longer than what is left.
+    """
+    return {
+        f"tokens_{stage.index:03d}": unit(states[0], centre=centre).astype(np.float16)
+        for stage, states, fits in zip(captured.stages, captured.states, on_grid(captured), strict=True)
+        if fits
+    }

@@ -37,24 +37,38 @@ class LayersConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    image: str = Field("", description='a file, or "scene:SEED"; without it, the bundled probe set')
-    question: str = Field("", max_length=400, description="text that follows the image in the model's input")
-    corruption: str = Field(CLEAN, description="a corruption's name, or none")
-    intensity: float = Field(0.45, ge=0.0, le=1.0, description="how strong the corruption is, 0 to 1")
-    seed: int = Field(0, ge=0, lt=2**31, description="of the corruption, the controls and the intervals")
-    purity: float = Field(0.6, gt=0.0, le=1.0, description="share of a patch that its label must cover")
-    centre: bool = Field(False, description="subtract an image's mean token before taking cosines")
+    image: str = Field(default="", description='a file, or "scene:SEED"; without it, the bundled probe set')
+    question: str = Field(
+        default="", max_length=400, description="text that follows the image in the model's input"
+    )
+    corruption: str = Field(default=CLEAN, description="a corruption's name, or none")
+    intensity: float = Field(default=0.45, ge=0.0, le=1.0, description="how strong the corruption is, 0 to 1")
+    seed: int = Field(
+        default=0, ge=0, lt=2**31, description="of the corruption, the controls and the intervals"
+    )
+    purity: float = Field(
+        default=0.6, gt=0.0, le=1.0, description="share of a patch that its label must cover"
+    )
+    centre: bool = Field(default=False, description="subtract an image's mean token before taking cosines")
     permutations: int = Field(
-        100, ge=20, le=10_000, description="permuted labels behind a single image's grey band"
+        default=100, ge=20, le=10_000, description="permuted labels behind a single image's grey band"
     )
     targets: tuple[Target, ...] = Field(
-        ("shape", "colour"), min_length=1, description="global labels to read"
+        default=("shape", "colour"), min_length=1, description="global labels to read"
     )
-    n_train: int = Field(800, ge=20, le=100_000, description="probe set: images the readers are fitted on")
-    n_validation: int = Field(200, ge=10, le=100_000, description="probe set: images that choose the penalty")
-    n_test: int = Field(400, ge=10, le=100_000, description="probe set: images the readers are scored on")
-    batch: int = Field(16, ge=1, le=1024, description="images in one pass")
-    resamples: int = Field(1000, ge=100, le=100_000, description="bootstrap resamples behind an interval")
+    n_train: int = Field(
+        default=800, ge=20, le=100_000, description="probe set: images the readers are fitted on"
+    )
+    n_validation: int = Field(
+        default=200, ge=10, le=100_000, description="probe set: images that choose the penalty"
+    )
+    n_test: int = Field(
+        default=400, ge=10, le=100_000, description="probe set: images the readers are scored on"
+    )
+    batch: int = Field(default=16, ge=1, le=1024, description="images in one pass")
+    resamples: int = Field(
+        default=1000, ge=100, le=100_000, description="bootstrap resamples behind an interval"
+    )
 
 
 def missing(model: Model) -> str:

@@ -58,7 +58,12 @@ def curve(
     for stage, score, by_chance in zip(stages, scores, chance, strict=True):
         if score is None:
             continue
-        delta = drop(score, before) if before is not None else UNKNOWN
+        if before is None:
+            delta = UNKNOWN
+        elif score.n == before.n:
+            delta = drop(score, before)
+        else:  # A stage with other patches has no pairs to resample.
+            delta = (score.value - before.value, float("nan"), float("nan"))
         rows.append(
             {
                 "measure": measure,

@@ -1,0 +1,173 @@
+"""What the figures show is what the table says, on screen and on paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.capture.fake import FakeModel
+from workbench.errors import Refusal
+from workbench.panels.layers import maps
+from workbench.panels.layers.axis import apart, chart, groups_in, signed
+from workbench.panels.layers.figure import paper, screen
+from workbench.panels.layers.measures import GROUPS
+from workbench.panels.layers.study import LayersConfig, run
+from workbench.runs.export import save_figure
+from workbench.runs.result import Result
+
+
+@pytest.fixture(scope="module")
+def picture() -> Result:
+    return run(LayersConfig(image="scene:7", permutations=20), FakeModel(side=12, width=16))
+
+
+@pytest.fixture(scope="module")
+def probed() -> Result:
+    config = LayersConfig(n_train=60, n_validation=20, n_test=30, resamples=100)
+    return run(config, FakeModel(side=12, width=16))
+
+
+def shallower(result: Result) -> Result:
+    """The same numbers as if the language model had ended at its second layer."""
+    tables = {
+        name: table[~table["stage"].isin(["llm 3", "llm 4"])].reset_index(drop=True)
+        for name, table in result.tables.items()
+    }
+    return Result(result.study, result.config, result.manifest, tables)
+
+
+def words(figure) -> list[str]:  # type: ignore[no-untyped-def]
+    return [annotation.text for annotation in figure.layout.annotations]
+
+
+def test_groups_follow_what_was_measured(picture: Result, probed: Result) -> None:
+    assert groups_in(picture)[:2] == ["patch structure", "contrast ratio"]
+    assert groups_in(probed)[:2] == ["global reader", "segmentation reader"]
+    held = {measure for group in GROUPS.values() for measure in group.measures}
+    assert set(probed.tables["curves"]["measure"]) <= held
+    assert set(picture.tables["curves"]["measure"]) <= held
+
+
+def test_screen_draws_the_table(probed: Result) -> None:
+    figure = screen(probed, "global reader")
+    lines = {trace.name: trace for trace in figure.data if trace.mode == "lines+markers"}
+    assert list(lines) == ["shape", "colour"]
+    table = probed.tables["curves"]
+    shape = table[table["measure"] == "accuracy, shape"]
+    np.testing.assert_array_equal(lines["shape"].y, shape["value"])
+    assert "<b>llm 2</b>" in lines["shape"].text[6] and "n = 30 images" in lines["shape"].text[6]
+    interval = [trace for trace in figure.data if trace.fill == "toself"]
+    assert max(max(trace.y) for trace in interval) == pytest.approx(
+        table[table["measure"].str.startswith("accuracy")][["high", "chance_high"]].max().max()
+    )
+    said = words(figure)
+    assert ["vision", "proj.", "language"] == said[:3]
+    drop = signed(float(shape["delta"].iloc[-1]))
+    assert f"shape<br>{drop} from llm 0" in said and "chance" in said
+    upright = [s for s in figure.layout.shapes if s.type == "line" and s.x0 == s.x1]
+    assert [line.x0 for line in upright] == [4.0] and upright[0].line.dash == "dash"
+
+
+def test_screen_has_a_dark_side(picture: Result) -> None:
+    light, dark = screen(picture, "patch structure"), screen(picture, "patch structure", theme="dark")
+    assert light.layout.font.color != dark.layout.font.color
+    assert light.data[-1].line.color != dark.data[-1].line.color
+    assert light.layout.paper_bgcolor == "rgba(0,0,0,0)"
+
+
+def test_pins_lie_over_each_other_and_share_the_axis(picture: Result) -> None:
+    drawn = chart([("deep", picture), ("shallow", shallower(picture))], "contrast ratio")
+    deep, shallow = drawn.curves
+    assert (deep.label, shallow.label) == ("deep", "shallow")
+    assert shallow.stages[-1] == "llm 2"
+    assert shallow.x[-1] == deep.x[-1] == 8.0
+    assert shallow.x[shallow.stages.index("llm 0")] == deep.x[deep.stages.index("llm 0")] == drawn.entry
+    both = chart([("a", picture), ("b", picture)], "patch structure")
+    assert [curve.label for curve in both.curves][:2] == ["a, cohesion", "a, coupling"]
+    colours = {trace.line.color for trace in screen([("a", picture), ("b", picture)], "contrast ratio").data
+               if trace.mode == "lines+markers"}  # fmt: skip
+    assert len(colours) == 2
+
+
+def test_a_group_that_nobody_measured_is_refused(picture: Result) -> None:
+    with pytest.raises(Refusal, match="global reader"):
+        chart(picture, "global reader")
+    with pytest.raises(Refusal, match="choose one of"):
+        chart(picture, "astrology")
+
+
+@pytest.mark.parametrize("values", [[0.5, 0.5, 0.5], [0.0, 0.01, 1.0], [1.0, 1.0, 0.99, 0.0], [0.3]])
+def test_labels_keep_apart_in_order(values: list[float]) -> None:
+    placed = apart(values, 0.12, 0.0, 1.0)
+    assert all(0 <= place <= 1 for place in placed)
+    ranks = np.argsort(values, kind="stable")
+    assert np.diff(np.array(placed)[ranks]).min(initial=1.0) >= 0.12 - 1e-9
+
+
+def test_differences_read_well() -> None:
+    written = [signed(v) for v in (-0.1234, 0.0312, 0.0, -0.0001, 12.3, 0.5)]
+    assert written == ["−0.12", "+0.031", "±0", "±0", "+12", "+0.50"]
+
+
+def test_paper_is_sized_for_columns_and_repeats_itself(tmp_path: Path, probed: Result) -> None:
+    one = paper(probed, ["global reader"])
+    assert one.get_size_inches()[0] == 3.25
+    two = paper(probed, ["global reader", "segmentation reader"])
+    assert two.get_size_inches()[0] == 6.75
+    letters = [text.get_text() for text in two.texts]
+    assert letters == ["a", "b"]
+    said = [text.get_text() for text in one.axes[0].texts]
+    assert "vision" in said and any(text.startswith("shape\n") for text in said)
+    first = save_figure(one, tmp_path / "first", ("pdf", "svg"))
+    second = save_figure(paper(probed, ["global reader"]), tmp_path / "second", ("pdf", "svg"))
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_paper_of_a_picture_ends_with_maps(picture: Result) -> None:
+    figure = paper(picture)
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert titles[0] == "as the model gets it" and "llm 0" in titles and titles[-1] == "llm 4"
+
+
+def test_similarity_image_is_sharp_and_its_patch_is_outlined(picture: Result) -> None:
+    drawn = maps.similarity_image(picture, "llm 1", 30)
+    k = maps.magnification(picture.images["shown"])
+    assert k == 5 and drawn.shape == (480, 480, 3) and drawn.dtype == np.uint8
+    x0, y0, x1, y1 = (picture.arrays["boxes"][30] * k).astype(int)
+    assert (drawn[y0, x0:x1] == 0).all() and (drawn[y0 + 1, x0 + 1 : x1 - 1] == 255).all()
+    # Inside each patch the colours differ by the grey picture beneath alone.
+    brightest = drawn[y0 + 10, x0 + 10].astype(int)
+    assert brightest[0] > 180 and brightest[2] < 120
+
+
+def test_a_click_finds_its_patch(picture: Result) -> None:
+    for token in (0, 11, 12, 77, 143):
+        row, col = divmod(token, 12)
+        assert maps.token_at(picture, col * 40 + 20, row * 40 + 20) == token
+    assert maps.token_at(picture, 479, 479) == 143
+    assert maps.token_at(picture, 5000, 5000) == 143
+
+
+def test_the_first_patch_lies_on_an_object(picture: Result) -> None:
+    regions = picture.arrays["regions"]
+    token = maps.default_token(picture)
+    sizes = {region: (regions == region).sum() for region in set(regions.tolist()) if region >= 11}
+    assert regions[token] == max(sizes, key=lambda region: sizes[region])
+
+
+def test_maps_refuse_what_is_not_there(picture: Result, probed: Result) -> None:
+    assert maps.drawable_stages(probed) == []
+    with pytest.raises(Refusal):
+        maps.similarity(probed, "llm 1", 0)
+    with pytest.raises(Refusal):
+        maps.similarity(picture, "llm 1", 144)
+    with pytest.raises(Refusal):
+        maps.similarity(picture, "llm 99", 0)
+
+
+def test_scale_bar_runs_from_low_to_high() -> None:
+    bar = maps.scale_bar(100, 4)
+    assert bar.shape == (4, 100, 3)
+    assert bar[0, 0].sum() < bar[0, -1].sum()

@@ -1,0 +1,280 @@
+"""The layers study against direct computation, with a model that is known to forget."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from probes.labels import token_labels
+from probes.linear import logistic
+from probes.patches import structure, surroundings
+from probes.similarity import similarity_map
+from tests.capture.fake import FakeModel
+from workbench.capture.hidden import capture
+from workbench.datasets.scenes import label, stream
+from workbench.errors import Cancelled, Refusal
+from workbench.images.corruptions import corrupt
+from workbench.images.read import read
+from workbench.images.scenes import CLASSES, generate
+from workbench.models.protocol import Prompt, Tap
+from workbench.panels.layers import maps
+from workbench.panels.layers.study import LayersConfig, run
+from workbench.runs.result import Result
+from workbench.runs.store import load, save
+
+SMALL = LayersConfig(n_train=80, n_validation=30, n_test=60, batch=16, resamples=200)
+
+
+class Forgetful(FakeModel):
+    """It sees the true class of each patch of the probe set; its last two layers let through noise only."""
+
+    channels = len(CLASSES)
+
+    def __init__(self) -> None:
+        super().__init__(side=12, width=16)
+        self.known: dict[bytes, np.ndarray] = {}
+        boxes = self.prepare([np.zeros((96, 96, 3), np.uint8)]).grid.boxes
+        for split, count in (("train", 80), ("validation", 30), ("test", 60)):
+            for batch in stream(split, count):  # type: ignore[arg-type]
+                for image, classes in zip(batch.images, batch.patch_classes(boxes, 0.0), strict=True):
+                    self.known[image.tobytes()] = np.eye(self.channels)[classes]
+        noise = torch.Generator().manual_seed(1)
+
+        def forget(module: object, args: object, output: tuple[Tensor, str]) -> tuple[Tensor, str]:
+            return torch.randn(output[0].shape, generator=noise), output[1]
+
+        self.net["llm"][2].register_forward_hook(forget)
+
+    def cells(self, prompt: Prompt) -> Tensor:
+        seen = np.concatenate([self.known[image.tobytes()] for image in prompt.images])
+        return torch.tensor(seen + 0.2 * np.random.default_rng(0).normal(size=seen.shape)).float()
+
+
+@pytest.fixture(scope="module")
+def model() -> FakeModel:
+    return FakeModel(side=12, width=16)
+
+
+@pytest.fixture(scope="module")
+def probed() -> Result:
+    return run(SMALL, Forgetful())
+
+
+@pytest.fixture(scope="module")
+def pictured(model: FakeModel) -> Result:
+    return run(LayersConfig(image="scene:7", permutations=50), model)
+
+
+def rows(result: Result, measure: str):  # type: ignore[no-untyped-def]
+    table = result.tables["curves"]
+    return table[table["measure"] == measure].set_index("stage")
+
+
+# One picture
+
+
+def test_a_scene_is_measured_with_its_mask(model: FakeModel, pictured: Result) -> None:
+    scenes = generate([7], "test")
+    captured = capture(model, model.prepare([scenes.images[0]]))
+    truth = label(scenes)
+    regions = token_labels(truth.regions, captured.grid.boxes, purity=0.6).labels[0]
+    np.testing.assert_array_equal(pictured.arrays["regions"], regions)
+    for stage, states in zip(captured.stages, captured.states, strict=True):
+        direct = structure(states[0], regions)
+        around = surroundings(states[0], 12, 12)
+        expected = {
+            "cohesion": direct.cohesion,
+            "coupling": direct.coupling,
+            "contrast difference": direct.difference,
+            "contrast ratio": direct.ratio,
+            "neighbour - far": around.gap,
+            "Moran's I": around.moran,
+        }
+        for measure, value in expected.items():
+            row = rows(pictured, measure).loc[stage.name]
+            np.testing.assert_allclose(row["value"], value[0], atol=1e-6)
+            assert np.isnan(row["low"]) or measure == "contrast ratio"
+    cohesion = rows(pictured, "cohesion")
+    assert cohesion.loc["llm 0", "delta"] == 0
+    assert cohesion.loc["llm 4", "delta"] == pytest.approx(
+        cohesion.loc["llm 4", "value"] - cohesion.loc["llm 0", "value"]
+    )
+    assert (cohesion["chance_low"] < cohesion["chance"]).all()
+    assert (cohesion["n"] == (regions >= 0).sum()).all() and (cohesion["of"] == "patches").all()
+
+
+def test_a_photograph_needs_no_mask(model: FakeModel) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    result = run(LayersConfig(permutations=20), model, picture=read(pixels))
+    measured = set(result.tables["curves"]["measure"])
+    assert "cohesion" not in measured and "regions" not in result.arrays
+    assert {"neighbour - far", "Moran's I", "effective dimension", "token norm"} <= measured
+    # Pixels without order: no neighbour is like its neighbour, so the gap lies inside its permutation band.
+    first = rows(result, "neighbour - far").loc["projector"]
+    assert first["chance_low"] - 0.05 < first["value"] < first["chance_high"] + 0.05
+
+
+def test_a_changed_scene_has_no_mask(model: FakeModel) -> None:
+    pixels = generate([7], "test").images[0].copy()
+    pixels[0, 0] ^= 255
+    result = run(LayersConfig(image="scene:7", permutations=20), model, picture=read(pixels))
+    assert "regions" not in result.arrays
+
+
+def test_the_corrupted_picture_is_what_the_model_gets(model: FakeModel) -> None:
+    config = LayersConfig(
+        image="scene:7", corruption="gaussian_noise", intensity=0.9, seed=5, permutations=20
+    )
+    result = run(config, model)
+    clean = generate([7], "test").images[0]
+    np.testing.assert_array_equal(result.images["original"], clean)
+    np.testing.assert_array_equal(result.images["shown"], corrupt(clean, "gaussian_noise", 0.9, seed=5))
+    assert "regions" in result.arrays
+    assert result.manifest["images"]["picture"] == read(clean).sha256
+
+
+def test_a_click_needs_no_model(tmp_path: Path, model: FakeModel, pictured: Result) -> None:
+    save(pictured, tmp_path / "result")
+    kept = load(tmp_path / "result")
+    captured = capture(model, model.prepare([pictured.images["shown"]]))
+    assert maps.drawable_stages(kept) == [stage.name for stage in captured.stages]
+    for stage, states in zip(captured.stages, captured.states, strict=True):
+        expected = similarity_map(states[0], 40, 12, 12)
+        np.testing.assert_allclose(maps.similarity(kept, stage.name, 40), expected, atol=2e-3)
+
+
+def test_centred_maps_are_centred(model: FakeModel) -> None:
+    result = run(LayersConfig(image="scene:7", centre=True, permutations=20), model)
+    states = capture(model, model.prepare([result.images["shown"]])).states[-1][0]
+    expected = similarity_map(states, 3, 12, 12, centre=True)
+    np.testing.assert_allclose(maps.similarity(result, "llm 4", 3), expected, atol=5e-3)
+    assert maps.scale_of(result) == (-1.0, 1.0)
+
+
+def test_stages_off_the_grid_are_left_out_of_maps(model: FakeModel) -> None:
+    class Coarser(FakeModel):
+        """Its tower shows every other patch only."""
+
+        def taps(self, prompt: Prompt) -> list[Tap]:
+            positions = torch.arange(len(prompt.images) * self.side**2)[::2]
+            return [
+                replace(tap, positions=positions) if tap.stage.band == "vision" else tap
+                for tap in super().taps(prompt)
+            ]
+
+    result = run(LayersConfig(image="scene:7", permutations=20), Coarser(side=12, width=16))
+    assert maps.drawable_stages(result)[0] == "projector"
+    assert "vision 1" not in rows(result, "cohesion").index
+    assert "vision 1" in rows(result, "token norm").index
+    probed = run(SMALL, Coarser(side=12, width=16))
+    assert "vision 1" not in rows(probed, "patch mIoU").index
+    assert "vision 1" in rows(probed, "accuracy, colour").index
+
+
+# The probe set
+
+
+def test_readers_find_what_is_there_and_nothing_where_it_is_forgotten(probed: Result) -> None:
+    for measure in ("patch accuracy", "patch mIoU"):
+        table = rows(probed, measure)
+        assert table.loc["llm 0", "low"] > table.loc["llm 0", "chance_high"]
+        assert table.loc["llm 0", "value"] > table.loc["llm 0", "majority"]
+        # llm 4 sees noise only: the drop's interval excludes zero, and what is read is chance.
+        assert table.loc["llm 4", "delta_high"] < 0
+        assert abs(table.loc["llm 4", "value"] - table.loc["llm 4", "chance"]) < 0.02
+        assert table.loc["llm 0", "delta"] == table.loc["llm 0", "delta_low"] == 0
+    shape = rows(probed, "accuracy, shape")
+    difference = rows(probed, "contrast difference")
+    assert difference.loc["llm 0", "low"] > 0 > difference.loc["llm 4", "delta_high"]
+    assert abs(difference.loc["llm 4", "value"]) < 0.02
+    assert (shape["n"] == 60).all() and (shape["of"] == "images").all()
+
+
+def test_numbers_are_those_of_the_probes(model: FakeModel) -> None:
+    config = SMALL.model_copy(update={"targets": ("texture",)})
+    result = run(config, model)
+    splits = []
+    for split, count in (("train", 80), ("validation", 30), ("test", 60)):
+        batches = list(stream(split, count, batch=count))  # type: ignore[arg-type]
+        states = capture(model, model.prepare(list(batches[0].images))).states[5]
+        splits.append((states.mean(axis=1), batches[0].targets["texture"]))
+    expected = logistic(splits[0], splits[1], splits[2], resamples=200, seed=0)
+    found = rows(result, "accuracy, texture").iloc[5]
+    assert found["value"] == pytest.approx(expected.accuracy.value, abs=0.02)
+    assert found["chance"] == pytest.approx(expected.control.value, abs=0.02)
+    assert found["majority"] == pytest.approx(expected.majority)
+
+
+def test_the_batch_does_not_matter_and_the_seed_decides(model: FakeModel) -> None:
+    first, second = run(SMALL, model), run(SMALL.model_copy(update={"batch": 7}), model)
+    a, b = first.tables["curves"], second.tables["curves"]
+    assert a["measure"].tolist() == b["measure"].tolist()
+    for measure in ("patch accuracy", "cohesion", "effective dimension"):
+        np.testing.assert_allclose(rows(first, measure)["value"], rows(second, measure)["value"], atol=2e-3)
+    assert first.manifest["images"] == second.manifest["images"]
+    again = run(SMALL, model)
+    np.testing.assert_array_equal(a["value"], again.tables["curves"]["value"])
+
+
+def test_classes_add_up(probed: Result) -> None:
+    table = probed.tables["classes"]
+    at = table[table["stage"] == "llm 0"]
+    known = rows(probed, "patch mIoU").loc["llm 0", "value"]
+    assert at["iou"].mean() == pytest.approx(known)
+    batches = list(stream("test", 60))
+    grid = FakeModel(side=12).prepare([batches[0].images[0]]).grid
+    labels = np.concatenate([batch.patch_classes(grid.boxes, 0.6) for batch in batches])
+    assert at["patches"].sum() == (labels >= 0).sum()
+
+
+def test_progress_goes_forward_in_words_and_stop_stops(model: FakeModel) -> None:
+    told: list[tuple[float, str]] = []
+    run(SMALL, model, progress=lambda fraction, text: told.append((fraction, text)))
+    fractions = [fraction for fraction, _ in told]
+    assert fractions == sorted(fractions) and 0 <= fractions[0] and fractions[-1] <= 1
+    assert told[1][1] == "reading scenes, 16 of 170"
+    assert any("fitting linear readers of colour, llm 2" == text for _, text in told)
+    before = model.passes
+    with pytest.raises(Cancelled):
+        run(SMALL, model, stop=lambda: model.passes - before >= 2)
+    assert model.passes - before == 2
+    with pytest.raises(Cancelled):
+        run(LayersConfig(image="scene:1"), model, stop=lambda: True)
+
+
+def test_results_are_kept_whole(tmp_path: Path, probed: Result) -> None:
+    save(probed, tmp_path / "kept")
+    kept = load(tmp_path / "kept")
+    assert kept.config == probed.config == SMALL.model_dump(mode="json")
+    for name, table in probed.tables.items():
+        assert kept.tables[name].equals(table) or np.array_equal(
+            kept.tables[name].select_dtypes("number"), table.select_dtypes("number"), equal_nan=True
+        )
+
+
+# What a person can get wrong
+
+
+@pytest.mark.parametrize(
+    "fault", [{"n_test": 1}, {"intensity": 2.0}, {"purity": 0.0}, {"targets": ("mood",)}, {"unknown": 1}]
+)
+def test_settings_have_limits(fault: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        LayersConfig(**fault)  # type: ignore[arg-type]
+
+
+def test_refusals_are_sentences(model: FakeModel) -> None:
+    with pytest.raises(Refusal, match="rainbow"):
+        run(SMALL.model_copy(update={"corruption": "rainbow"}), model)
+    with pytest.raises(Refusal):
+        run(LayersConfig(image="nowhere.png"), model)
+    blind = FakeModel()
+    blind.card = replace(blind.card, capabilities=frozenset())
+    with pytest.raises(Refusal, match="hidden states"):
+        run(SMALL, blind)
