@@ -1,0 +1,69 @@
+"""What capture reads from BAGEL is what its own parts compute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from workbench.capture.hidden import capture
+from workbench.models.bagel.adapter import BagelModel
+from workbench.models.bagel.autoencoder import Autoencoder
+from workbench.models.bagel.config import (
+    AutoencoderConfig,
+    BagelConfig,
+    LanguageConfig,
+    ResizeRule,
+    VisionConfig,
+)
+from workbench.models.bagel.network import Bagel, Context, SpecialTokens
+from workbench.models.protocol import Capability, ModelCard
+
+
+@pytest.fixture(scope="module")
+def model() -> BagelModel:
+    torch.manual_seed(0)
+    config = BagelConfig(
+        language=LanguageConfig(32, 3, 4, 2, 64, 50),
+        vision=VisionConfig(24, 3, 4, 48, image_size=64, patch_size=8),
+        autoencoder=AutoencoderConfig(ch=8, norm_groups=4),
+        vit_resize=ResizeRule(64, 32, 8),
+        vae_resize=ResizeRule(64, 32, 16),
+    )
+    card = ModelCard(
+        "tiny", "bagel", Path(), "random", 0, "float32", "cpu", 2, 3, 32, frozenset(Capability), "", "nothing"
+    )
+    network = Bagel(config)
+    network.vit_pos_embed.reset()
+    network.latent_pos_embed.reset()
+    return BagelModel(network, Autoencoder(config.autoencoder), None, SpecialTokens(0, 1, 2, 3), card)
+
+
+def test_states_are_those_of_the_parts(model: BagelModel) -> None:
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (48, 64, 3), dtype=np.uint8) for _ in range(3)]
+    prompt = model.prepare(images)
+    assert (prompt.grid.rows, prompt.grid.cols) == (6, 8)
+    found = capture(model, prompt)
+    states = {stage.name: state for stage, state in zip(found.stages, found.states, strict=True)}
+    assert [*states] == [stage.name for stage in model.stages()]
+    tower, network = model.network.vit_model.vision_model, model.network
+    with torch.inference_mode():
+        seen = torch.from_numpy(states["vision 2"].copy())
+        connected = network.connector(tower.post_layernorm(seen))
+        entered = network.embed_vision(prompt.inputs["patches"], 6, 8)
+        last = network.language_model.model.norm(torch.from_numpy(states["llm 3"].copy()))
+        context, _ = network._image_block(Context(), entered, model.special, latent=False)
+    np.testing.assert_allclose(states["projector"], connected, atol=1e-5)
+    np.testing.assert_allclose(states["llm 0"], entered, atol=1e-5)
+    np.testing.assert_allclose(last, context[:, 1:-1], atol=1e-4)
+
+
+def test_a_question_after_the_image_does_not_change_its_states(model: BagelModel) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    alone, asked = model.prepare([image]), model.prepare([image])
+    asked.inputs["ids"] = torch.tensor([[0, 7, 8, 9, 1]])
+    for have, want in zip(capture(model, asked).states, capture(model, alone).states, strict=True):
+        np.testing.assert_allclose(have, want, atol=1e-5)
