@@ -14,6 +14,7 @@ import gradio as gr  # noqa: E402
 from workbench.page import theme  # noqa: E402
 from workbench.page.bench import Bench  # noqa: E402
 from workbench.page.host import Host  # noqa: E402
+from workbench.page.panel import Panel  # noqa: E402
 from workbench.page.session import MAX_AGE, Sessions  # noqa: E402
 from workbench.page.wiring import QUIET  # noqa: E402
 from workbench.panels.layers.view import LayersView  # noqa: E402
@@ -24,26 +25,34 @@ IS_DARK = "() => document.body.classList.contains('dark')"
 
 
 class Page(gr.Blocks):
-    """The page, with the models that it shows."""
+    """The page, with the models that it shows, its bench and its panels by name."""
 
     models: Host
+    bench: Bench
+    panels: dict[str, Panel]
 
 
-def build(model: str = "pocket-bagel", *, device: str = "auto", host: Host | None = None) -> Page:
+def build(
+    model: str = "pocket-bagel",
+    *,
+    device: str = "auto",
+    host: Host | None = None,
+    sessions: Sessions | None = None,
+) -> Page:
     """The whole page. Nothing heavy is imported and no checkpoint is opened yet.
 
-    ``model`` is the id or folder that the page starts with; ``host`` replaces the models, as tests do.
+    ``model`` is the id or folder that the page starts with; tests give their own ``host`` and ``sessions``.
     """
     models = host or Host(model, device=device)
-    sessions = Sessions()
+    visits = sessions or Sessions()
     with Page(title="Afterimage", analytics_enabled=False, delete_cache=(3600, int(MAX_AGE))) as page:
-        bench = Bench(models, sessions)
+        bench = Bench(models, visits)
         with gr.Tabs(elem_id="panels"):
             tabs: dict[str, gr.Tab] = {}
             with gr.Tab("States") as tabs["states"]:
-                StatesView(bench)
+                states = StatesView(bench)
             with gr.Tab("Layers") as tabs["layers"]:
-                LayersView(bench)
+                layers = LayersView(bench)
         for name, tab in tabs.items():
             tab.select(
                 _facing(bench, name),
@@ -56,10 +65,11 @@ def build(model: str = "pocket-bagel", *, device: str = "auto", host: Host | Non
         page.load(bench.show_card, [bench.model], [bench.card, bench.details], **QUIET)
 
         def leave(request: gr.Request) -> None:
-            sessions.close(request.session_hash)
+            visits.close(request.session_hash)
 
         page.unload(leave)
-    page.models = models
+    page.models, page.bench = models, bench
+    page.panels = {panel.study: panel for panel in (states, layers)}
     return page
 
 

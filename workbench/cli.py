@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workbench.errors import Cancelled, Refusal
 
@@ -169,17 +169,17 @@ def _study(
 
 
 def _progress() -> Callable[[float, str], None]:
-    """A line on stderr that is written over where it can be, and only on change where it cannot."""
-    last: list[Any] = [""]
+    """A line on stderr that is written over; where it cannot be, a line for each tenth."""
+    line = sys.stderr.isatty()
+    tenth = [-1]
 
     def say(fraction: float, text: str) -> None:
-        line = f"{fraction:4.0%}  {text}"
-        if line == last[0]:
-            return
-        if sys.stderr.isatty():
-            print(f"\r\033[K{line}", end="" if fraction < 1 else "\n", file=sys.stderr, flush=True)
-        elif text != last[0][6:]:
-            print(line, file=sys.stderr, flush=True)
-        last[0] = line
+        if line:
+            print(f"\r\033[K{fraction:4.0%}  {text}", end="", file=sys.stderr, flush=True)
+            if fraction >= 1:
+                print(file=sys.stderr)
+        elif int(10 * fraction) > tenth[0]:
+            tenth[0] = int(10 * fraction)
+            print(f"{fraction:4.0%}  {text}", file=sys.stderr, flush=True)
 
     return say

@@ -30,7 +30,7 @@ class Downloads:
 
     def asleep(self) -> dict[Any, Any]:
         """Updates that put the buttons to sleep."""
-        return {button: gr.DownloadButton(interactive=False) for button in self.buttons.values()}
+        return {button: gr.update(interactive=False) for button in self.buttons.values()}
 
     def ready(
         self,
@@ -54,6 +54,6 @@ class Downloads:
             with told(paths["csv"]):
                 numbers().to_csv(paths["csv"], index=False)
         return {
-            button: gr.DownloadButton(value=str(paths[form]), interactive=True)
+            button: gr.update(value=str(paths[form]), interactive=True)
             for form, button in self.buttons.items()
         }

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from workbench.errors import Cancelled, Refusal
-from workbench.page import lane, markup, pins
+from workbench.page import lane, markup, pins, shelf
 from workbench.page.bench import Bench, OnBench
 from workbench.page.downloads import Downloads
 from workbench.page.session import Session
 from workbench.page.wiring import QUIET, told
 from workbench.panels.command import as_command
+from workbench.panels.specimen import from_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -149,11 +152,12 @@ class Panel(ABC):
                 show_label=False,
                 container=False,
                 max_lines=1,
-                scale=2,
-                min_width=180,
+                scale=3,
+                min_width=200,
                 elem_id=f"{self.study}-pin-name",
             )
             self.pin = gr.Button("Pin", size="sm", scale=0, min_width=64, elem_id=f"{self.study}-pin")
+            gr.HTML('<p class="aft quiet">Download</p>')
             self.downloads = Downloads(self.study)
             self.copy = gr.Button(
                 "Copy as command", size="sm", scale=0, min_width=150, elem_id=f"{self.study}-copy"
@@ -169,6 +173,39 @@ class Panel(ABC):
             visible=False,
             elem_id=f"{self.study}-command",
         )
+
+    def api(self) -> None:
+        """The same look for programmes: an endpoint named after the study, answered with its tables."""
+        with gr.Row(visible=False):
+            call, answer = gr.Button(), gr.JSON()
+        bench = self.bench
+        call.click(
+            self._with_session(self.called),
+            [bench.upload, bench.corruption, bench.intensity, bench.question, bench.seed, *self.settings],
+            [answer],
+            api_name=self.study,
+            concurrency_id=lane.GPU,
+            concurrency_limit=1,
+        )
+
+    def called(self, session: Session, path: str | None, *values: Any) -> dict[str, Any]:
+        """Look at an uploaded image, or without one at the first example; tables as records, NaN as null."""
+        corruption, intensity, question, seed, *settings = values
+        found = from_file(Path(path), Path(path).name) if path else shelf.sample(0)
+        on = OnBench(found, corruption, float(intensity), question, int(seed or 0), self.bench.host.first)
+        done: list[Result] = []
+
+        def work(say: lane.Say, stop: lane.Stop) -> None:
+            config = self._checked(on, settings)
+            done.append(self.measured(on, config, self.bench.model_of(on), say, stop))
+
+        try:
+            for _ in lane.follow(session, work):
+                pass
+        except (Refusal, Cancelled) as refusal:
+            raise told(Refusal(str(refusal) or STOPPED)) from refusal
+        tables = {name: json.loads(table.to_json(orient="records")) for name, table in done[0].tables.items()}
+        return {"config": done[0].config, "manifest": done[0].manifest, **tables}
 
     def wire(self) -> None:
         """Connect the parts. Only ``look`` runs the model, in its lane; all the others draw what is kept."""
@@ -275,6 +312,7 @@ class Panel(ABC):
             js="(text) => { navigator.clipboard?.writeText(text); }",
             api_visibility="private",
         )
+        self.api()
 
     def look(self, session: Session, *values: Any) -> Iterator[Updates]:
         """Run the study on what lies on the bench; yields the screen as it fills.
@@ -404,14 +442,17 @@ class Panel(ABC):
         return found
 
     def _laid(self, session: Session, values: Sequence[Any]) -> tuple[OnBench, Any]:
+        count = len(self.bench.inputs)
+        on = self.bench.on(session, *values[:count])
+        return on, self._checked(on, values[count:])
+
+    def _checked(self, on: OnBench, settings: Sequence[Any]) -> Any:
         from pydantic import ValidationError
 
         from workbench.panels.command import sentence
 
-        count = len(self.bench.inputs)
-        on = self.bench.on(session, *values[:count])
         try:
-            return on, self.config(on, values[count:])
+            return self.config(on, settings)
         except ValidationError as error:
             raise Refusal(sentence(error)) from error
 

@@ -44,7 +44,7 @@ class Pins:
         value = identity(study, result)
         return {
             self.all: pins,
-            self.shown: gr.Dropdown(
+            self.shown: gr.update(
                 choices=choices(pins),
                 value=[*(item for item in shown if item != value), value],
                 visible=True,

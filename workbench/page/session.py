@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import atexit
-import getpass
+import os
 import secrets
 import shutil
 import tempfile
@@ -78,7 +78,7 @@ class Sessions:
     """All visits to one running workbench, by the hash that the browser sends with each call."""
 
     def __init__(self, root: Path | None = None, max_age: float = MAX_AGE) -> None:
-        self.root = root or Path(tempfile.gettempdir()) / f"afterimage-{getpass.getuser()}"
+        self.root = root or Path(tempfile.gettempdir()) / f"afterimage-{_user()}"
         self.max_age = max_age
         self._open: dict[str, Session] = {}
         self._lock = threading.Lock()
@@ -94,7 +94,8 @@ class Sessions:
                 session = Session(self.root / secrets.token_urlsafe(24))
                 self._open[key] = session
             try:
-                session.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+                session.folder.mkdir(exist_ok=True, mode=0o700)
                 session.folder.touch()
             except OSError as error:
                 raise Refusal(
@@ -129,3 +130,8 @@ class Sessions:
         for visitor, session in list(self._open.items()):
             if not session.folder.exists() and not session.busy:
                 del self._open[visitor]
+
+
+def _user() -> str:
+    """Whose process this is, so that two people on one machine have two roots."""
+    return str(os.getuid()) if hasattr(os, "getuid") else "user"

@@ -44,7 +44,7 @@ on scenes it has not seen: what it cannot read is not there linearly. The embedd
 these labels.
 """
 IMAGE, PROBES = "image", "probes"
-SUBJECTS = [("the image on the bench", IMAGE), ("the probe set: 1,400 scenes, some minutes", PROBES)]
+SUBJECTS = [("the image on the bench", IMAGE), ("the bundled probe set, about a minute on a CPU", PROBES)]
 
 
 class LayersView(Panel):
@@ -65,6 +65,7 @@ class LayersView(Panel):
                 show_label=False,
                 interactive=False,
                 buttons=[],
+                container=False,
                 elem_id="layers-map-image",
                 elem_classes="patch-map",
             )
@@ -93,7 +94,7 @@ class LayersView(Panel):
             [self.result.change, self.stage.change, self.row.change, self.col.change],
             self._with_session(self.draw_map),
             [self.result, self.stage, self.row, self.col],
-            [self.map, self.caption],
+            [self.map, self.caption, self.stage],
             trigger_mode="always_last",
             **QUIET,
         )
@@ -213,14 +214,15 @@ class LayersView(Panel):
         result = self.kept(session, key)
         stages = drawable_stages(result) if result is not None else []
         if result is None or not stages:
-            return gr.skip(), gr.skip()
+            return gr.skip(), gr.skip(), gr.skip()
         rows, cols = (int(value) for value in result.arrays["grid"])
         at = (min(max(int(row or 1), 1), rows), min(max(int(col or 1), 1), cols))
         name = stages[min(int(stage), len(stages) - 1)]
         low, high = scale_of(result)
         pixels = similarity_image(result, name, (at[0] - 1) * cols + at[1] - 1)
         words = f"Cosine of the outlined patch (row {at[0]}, column {at[1]}) to all others at {name}."
-        return pixels, markup.scale(words, scale_bar(), f"{low:g}", f"{high:g}")
+        caption = markup.scale(words, scale_bar(), f"{low:g}", f"{high:g}")
+        return pixels, caption, gr.Slider(label=f"Stage: {name}")
 
     def pick(self, key: str | None, request: gr.Request, picked: gr.SelectData) -> Any:
         """The row and column of the patch that was clicked."""

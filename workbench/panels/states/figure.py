@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from workbench.runs.result import Result
 
+LINE = 100
+"""Characters of 8-point text that fit the width."""
 ON = {
     "original": "on the original",
     "degraded": "on the degraded image",
@@ -80,7 +83,7 @@ def paper(results: Result | Sequence[Result], steps: int = 4) -> Figure:
     columns = steps + 3
     cell = WIDTH / columns
     tallest = max(r.images["original"].shape[0] / r.images["original"].shape[1] for r in many)
-    lines = max(len(r.tables["answers"]) for r in many) + 1
+    lines = max(len(_lines(result)) for result in many)
     row = cell * tallest + 0.30 + 0.15 * lines
     with paper_style():
         figure = Figure(figsize=(WIDTH, row * len(many)))
@@ -114,14 +117,25 @@ def _strip(
         axes = figure.add_axes(box)
         _picture(axes, shot)
     baseline = top - cell * tallest - 0.36
+    if letter:
+        figure.text(gap / WIDTH, baseline / height, letter, fontsize=8, weight="bold")
+    for line, text in enumerate(_lines(result)):
+        figure.text((gap + 0.14) / WIDTH, (baseline - 0.14 * line) / height, text, fontsize=8)
+
+
+def _lines(result: Result) -> list[str]:
+    """The question with the condition, then the answers, as lines that fit the width."""
+    from workbench.images.corruptions import CORRUPTIONS
+
     config = result.config
-    question = f"{letter}  {config['question']}" if letter else config["question"]
-    if config["corruption"] != "none":
-        question += f"   ({config['corruption'].replace('_', ' ')}, intensity {config['intensity']:.2f})"
-    figure.text(gap / WIDTH, baseline / height, question, fontsize=8, weight="bold" if letter else "normal")
-    for line, row in enumerate(result.tables["answers"].itertuples(), start=1):
-        text = f"{ON.get(row.on, row.on)}: {row.answer} (p = {row.probability:.2f})"
-        figure.text((gap + 0.1) / WIDTH, (baseline - 0.14 * line) / height, text, fontsize=8)
+    question = config["question"]
+    if config["corruption"] in CORRUPTIONS:
+        question += f" ({CORRUPTIONS[config['corruption']].label.lower()} {config['intensity']:.2f})"
+    answers = [
+        f"{ON.get(row['on'], row['on'])}: {row['answer']} (p {row['probability']:.2f})"
+        for row in result.tables["answers"].to_dict("records")
+    ]
+    return textwrap.wrap(question, LINE) + textwrap.wrap("; ".join(answers), LINE)
 
 
 def _picture(axes: Axes, shot: Shot) -> None:

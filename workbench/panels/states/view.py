@@ -339,7 +339,8 @@ def _finished(shots: Sequence[figure.Shot]) -> str:
     restored = [shot for shot in shots if shot.name == "restored"]
     cells += [markup.figure(shot.name, shot.note, shot.pixels) for shot in restored]
     if not restored:
-        cells.append(markup.figure("restored", "", None, empty="the model answered without drawing"))
+        cells.append(markup.figure("denoising", "", None, empty="the model answered without drawing"))
+        cells.append(markup.figure("restored", "", None, empty="so nothing was restored"))
     return markup.row(cells, ROW)
 
 

@@ -1,0 +1,109 @@
+"""Laying a specimen on the bench, by its handlers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pytest
+from PIL import Image
+
+from workbench.app import Page
+from workbench.errors import Refusal
+from workbench.page import shelf
+from workbench.page.session import Session
+from workbench.panels.specimen import LONGEST
+
+FIRST = f"{shelf.SAMPLE}0"
+
+
+def laid(page: Page, request_: Any, path: Path, question: str = "") -> list[dict[Any, Any]]:
+    return list(page.bench.lay_file(str(path), FIRST, question, request_))
+
+
+def test_a_photograph_is_laid_down_fitted_and_said_to_be(
+    page: Page, request_: Any, session: Session, tmp_path: Path
+) -> None:
+    path = tmp_path / "wide.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (700, 2100, 3), dtype=np.uint8)).save(path)
+    (updates,) = laid(page, request_, path)
+    found = shelf.load(session, updates[page.bench.specimen])
+    assert max(found.picture.pixels.shape) == LONGEST
+    assert any("2100" in note for note in found.picture.notes)
+    assert not found.is_scene
+    assert updates[page.bench.upload] is None
+
+
+def test_the_kept_picture_is_the_picture(
+    page: Page, request_: Any, session: Session, photograph: Path
+) -> None:
+    (updates,) = laid(page, request_, photograph)
+    found = shelf.load(session, updates[page.bench.specimen])
+    with Image.open(photograph) as image:
+        assert np.array_equal(found.picture.pixels, np.asarray(image))
+    again = shelf.load(session, updates[page.bench.specimen])
+    assert again.picture.sha256 == found.picture.sha256
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image at all", b"\x89PNG\r\n\x1a\n\x00\x00"])
+def test_what_is_no_image_is_a_sentence_and_the_last_image_stays(
+    page: Page, request_: Any, tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "bad.png"
+    path.write_bytes(content)
+    handler = page.bench.lay_file(str(path), FIRST, "", request_)
+    updates = next(handler)
+    assert page.bench.specimen not in updates
+    assert 'role="alert"' in updates[page.bench.notice] and "bad.png" in updates[page.bench.notice]
+    with pytest.raises(gr.Error, match=r"bad\.png"):
+        next(handler)
+
+
+def test_a_question_of_ones_own_stays_and_a_scenes_goes_with_its_scene(page: Page, request_: Any) -> None:
+    bench = page.bench
+    picked: Any = SimpleNamespace(index=2)
+    asked = shelf.sample(0).question
+    assert bench.lay_sample(FIRST, asked, request_, picked)[bench.question] == shelf.sample(2).question
+    assert bench.lay_sample(FIRST, " ", request_, picked)[bench.question] == shelf.sample(2).question
+    assert bench.question not in bench.lay_sample(FIRST, "is there a moon?", request_, picked)
+
+
+def test_a_new_scene_brings_question_and_true_answer(page: Page, request_: Any, session: Session) -> None:
+    updates = page.bench.lay_scene(FIRST, "", request_)
+    found = shelf.load(session, updates[page.bench.specimen])
+    assert found.is_scene and found.truth
+    shown = page.bench.show_truth(updates[page.bench.specimen], found.question, request_)
+    assert found.truth in shown
+    assert page.bench.show_truth(updates[page.bench.specimen], "something else", request_) == ""
+
+
+def test_a_picture_of_another_session_cannot_be_named(page: Page, request_: Any, photograph: Path) -> None:
+    (updates,) = laid(page, request_, photograph)
+    other = page.bench.session(SimpleNamespace(session_hash="other"))  # type: ignore[arg-type]
+    for name in (updates[page.bench.specimen], "../../etc/passwd", ""):
+        with pytest.raises(Refusal, match="no longer kept"):
+            shelf.load(other, name)
+
+
+def test_a_checkpoint_that_cannot_be_opened_leaves_the_open_one(page: Page) -> None:
+    handler = page.bench.change_model("broken-model", "pocket-fake")
+    next(handler)
+    updates = next(handler)
+    assert page.bench.model not in updates
+    assert "pocket-fake" in updates[page.bench.card]
+    assert "broken-model is not a checkpoint." in updates[page.bench.notice]
+    with pytest.raises(gr.Error):
+        next(handler)
+
+
+def test_the_samples_are_what_their_source_says() -> None:
+    from workbench.panels.specimen import find
+
+    for number in range(len(shelf.samples())):
+        kept = shelf.sample(number)
+        drawn = find(kept.source)
+        assert np.array_equal(kept.picture.pixels, drawn.picture.pixels), "run assets/samples/make.py again"
+        assert (kept.question, kept.truth) == (drawn.question, drawn.truth)

@@ -1,0 +1,225 @@
+"""A look from the panel's side: busy, done, failed, stale, kept, pinned, downloaded."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tests.page.fake import FakeModel
+from workbench import cli
+from workbench.app import Page
+from workbench.page import shelf
+from workbench.page.panel import STALE
+from workbench.page.session import Session
+from workbench.panels.states.study import StatesConfig
+from workbench.panels.states.view import StatesView
+
+
+def values(page: Page, **changed: Any) -> list[Any]:
+    """The bench's and the panel's values as the page starts with them, but for those that changed."""
+    bench, panel = page.bench, states(page)
+    names = ["specimen", "corruption", "intensity", "question", "seed", "model"]
+    found = {name: component.value for name, component in zip(names, bench.inputs, strict=True)}
+    settings = [setting.value for setting in panel.settings]
+    settings[1] = changed.pop("steps", 4)
+    settings[0] = changed.pop("restore", settings[0])
+    return [*(found | changed).values(), *settings]
+
+
+def states(page: Page) -> StatesView:
+    panel = page.panels["states"]
+    assert isinstance(panel, StatesView)
+    return panel
+
+
+def looked(page: Page, session: Session, last: str | None = None, **changed: Any) -> list[dict[Any, Any]]:
+    return list(states(page).look(session, *values(page, **changed), last))
+
+
+def test_every_event_shows_while_it_happens_and_the_result_is_kept(page: Page, session: Session) -> None:
+    panel = states(page)
+    seen = looked(page, session)
+    said = [updates[panel.status] for updates in seen]
+    assert [text for text in said if "Denoising, step 2 of 4" in text]
+    assert "Measured" in said[-1]
+    live = [updates[panel.pictures] for updates in seen[:-1]]
+    assert live[0].count("<img") == 2 and live[-2].count("<img") == 3
+    final = seen[-1]
+    assert final[panel.pictures].count("<figure") == 2 + 5 + 1
+    assert final[panel.pictures].count("hidden") == 4
+    assert "the drawing changed the answer" in final[panel.trace]
+    result = panel.kept(session, final[panel.result])
+    assert result is not None and set(result.images) >= {"original", "degraded", "restored"}
+
+
+def test_a_look_with_the_same_bench_is_not_computed_again(page: Page, session: Session) -> None:
+    model = page.models.model("pocket-fake")
+    assert isinstance(model, FakeModel)
+    key = looked(page, session)[-1][states(page).result]
+    taken = model.steps_taken
+    again = looked(page, session)[-1]
+    assert again[states(page).result] == key
+    assert model.steps_taken == taken
+    assert looked(page, session, seed=1)[-1][states(page).result] != key
+
+
+def test_changing_the_bench_marks_stale_and_changing_it_back_shows_what_is_kept(
+    page: Page, session: Session
+) -> None:
+    panel = states(page)
+    key = looked(page, session)[-1][panel.result]
+    changed = panel.refresh(session, *values(page, intensity=0.2), key)
+    assert STALE in changed[panel.status] and panel.pictures not in changed
+    other = looked(page, session, key, intensity=0.2)[-1][panel.result]
+    back = panel.refresh(session, *values(page), other)
+    assert back[panel.result] == key and "nothing was computed again" in back[panel.status]
+    assert "<img" in back[panel.pictures]
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"question": "   "}, "no question"),
+        ({"question": "x" * 10_000}, "10,000 characters"),
+        ({"model": "broken-model"}, "not a checkpoint"),
+        ({"specimen": "f" * 16}, "no longer kept"),
+        ({"steps": 0}, "steps"),
+        ({"corruption": "rain"}, "rain"),
+    ],
+)
+def test_bad_input_is_a_sentence_in_place_and_the_last_good_result_stays(
+    page: Page, session: Session, changed: dict[str, Any], sentence: str
+) -> None:
+    panel = states(page)
+    key = looked(page, session)[-1][panel.result]
+    handler = panel.look(session, *values(page, **changed), key)
+    yielded: list[dict[Any, Any]] = []
+    with pytest.raises(gr.Error, match=sentence):
+        for update in handler:
+            yielded.append(update)
+    updates = yielded[-1]
+    assert sentence in updates[panel.status] and 'role="alert"' in updates[panel.status]
+    assert "<img" in updates[panel.pictures]
+    assert panel.result not in updates
+    assert "Measured" in looked(page, session, seed=3)[-1][panel.status]
+
+
+def test_a_fault_of_ours_is_said_and_the_page_goes_on(
+    page: Page, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = states(page)
+    monkeypatch.setattr(FakeModel, "answer", lambda *a, **k: 1 / 0)
+    yielded: list[dict[Any, Any]] = []
+    with pytest.raises(gr.Error, match="ZeroDivisionError"):
+        for update in panel.look(session, *values(page), None):
+            yielded.append(update)
+    assert "The workbench failed here" in yielded[-1][panel.status]
+    monkeypatch.undo()
+    assert "Measured" in looked(page, session)[-1][panel.status]
+
+
+def test_stopping_ends_the_look_and_keeps_nothing_of_it(page: Page, session: Session) -> None:
+    panel, model = states(page), page.models.model("pocket-fake")
+    assert isinstance(model, FakeModel)
+    model.delay = 0.05
+    handler = panel.look(session, *values(page, steps=50), None)
+    for updates in handler:
+        if "step 3 of" in updates[panel.status]:
+            session.stop()
+            break
+    *_, last = handler
+    assert "Stopped" in last[panel.status]
+    assert model.steps_taken < 10
+    assert panel.result not in last
+    assert not session.busy
+
+
+def test_a_full_disk_is_a_sentence(page: Page, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    def full(*args: Any, **kwargs: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(gr.Error, match="disk is full"):
+        list(states(page).look(session, *values(page), None))
+
+
+def test_where_the_model_does_not_draw_the_panel_says_so(page: Page, session: Session) -> None:
+    panel = states(page)
+    final = looked(page, session, restore="never")[-1]
+    assert "without drawing" in final[panel.pictures]
+    assert final[panel.comparison].visible is False
+    assert "deciding not to draw" in final[panel.trace]
+
+
+def test_a_photograph_is_said_to_be_outside_what_the_model_knows(
+    page: Page, session: Session, photograph: Path
+) -> None:
+    request = SimpleNamespace(session_hash="visitor")
+    (updates,) = page.bench.lay_file(str(photograph), f"{shelf.SAMPLE}0", "", request)  # type: ignore[arg-type]
+    specimen = updates[page.bench.specimen]
+    panel = states(page)
+    assert "outside its world" in looked(page, session, specimen=specimen)[-1][panel.outside]
+    assert looked(page, session)[-1][panel.outside] == ""
+
+
+def test_pins_stand_beside_the_next_look_and_in_its_downloads(page: Page, session: Session) -> None:
+    panel = states(page)
+    first = looked(page, session)[-1]
+    pinned = panel.pinned(first[panel.result], "dark", [], [])
+    pins, shown = pinned[page.bench.pins.all], pinned[page.bench.pins.shown]["value"]
+    second = looked(page, session, first[panel.result], seed=1)[-1][panel.result]
+    drawn = panel.overlay(session, second, pins, shown)
+    assert "<b>dark</b>" in drawn[panel.pinned_rows]
+    assert panel.overlay(session, second, pins, [])[panel.pinned_rows] == ""
+
+    ready = panel.export(session, second, pins, shown)
+    files = {form: Path(ready[button]["value"]) for form, button in panel.downloads.buttons.items()}
+    assert set(pd.read_csv(files["csv"])["look"]) == {"dark", "pocket-fake, darkness 0.90"}
+    with Image.open(files["png"]) as image:
+        assert image.width == pytest.approx(6.75 * 300, abs=1)
+    assert files["pdf"].read_bytes().startswith(b"%PDF")
+    assert b"<svg" in files["svg"].read_bytes()
+    assert all(session.folder in path.parents for path in files.values())
+
+
+def test_pinning_nothing_is_a_sentence_and_equal_names_are_told_apart(page: Page, session: Session) -> None:
+    panel = states(page)
+    assert "look first" in panel.pinned(None, "x", [], [])[panel.status]
+    first = looked(page, session)[-1][panel.result]
+    second = looked(page, session, seed=1)[-1][panel.result]
+    pins = panel.pinned(first, "same", [], [])[page.bench.pins.all]
+    pins = panel.pinned(second, "same", pins, [])[page.bench.pins.all]
+    assert [name for _, _, name in pins] == ["same", "same (2)"]
+
+
+def test_the_copied_command_says_the_same_look(page: Page, session: Session) -> None:
+    panel = states(page)
+    given = values(page, question="is there a 'moon'?", seed=7, steps=9)
+    command = shlex.split(panel.as_command(session, *given).value)
+    assert command[:4] == ["python", "-m", "workbench", "states"]
+    options = cli._parser("states").parse_args(command[3:])
+    from workbench.panels.command import from_flags
+
+    config = from_flags(StatesConfig, vars(options))
+    on, expected = panel._laid(session, given)
+    assert config == expected
+    assert config.question == "is there a 'moon'?" and config.steps == 9
+
+
+def test_numbers_on_the_page_can_be_read(page: Page, session: Session) -> None:
+    panel = states(page)
+    table = looked(page, session)[-1][panel.numbers]
+    assert len(table) == 1 + 2 + 2 + 5 + 2
+    json.dumps(table.to_dict("records"))
+    assert not any(isinstance(value, float) and np.isnan(value) for value in table.to_numpy().ravel())

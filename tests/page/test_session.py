@@ -1,0 +1,100 @@
+"""A visit leaves nothing behind, and nobody else can name its folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from workbench.errors import Refusal
+from workbench.page.session import Sessions
+
+
+def test_each_visitor_has_a_private_folder_that_cannot_be_guessed(tmp_path: Path) -> None:
+    sessions = Sessions(tmp_path)
+    one, other = sessions.of("visitor-one"), sessions.of("visitor-two")
+    assert one.folder != other.folder
+    assert "visitor" not in one.folder.name
+    assert len(one.folder.name) >= 32
+    assert stat.S_IMODE(one.folder.stat().st_mode) == 0o700
+    assert sessions.of("visitor-one") is one
+
+
+def test_closing_removes_the_folder_and_stops_the_work(tmp_path: Path) -> None:
+    sessions = Sessions(tmp_path)
+    session = sessions.of("a")
+    (session.sub("results") / "kept").write_text("x")
+    with session.working() as flag:
+        assert session.busy
+        sessions.close("a")
+        assert flag.is_set()
+    assert not session.folder.exists()
+    assert not session.busy
+    assert sessions.of("a") is not session
+
+
+def test_work_begun_in_a_closed_session_is_stopped_from_the_start(tmp_path: Path) -> None:
+    session = Sessions(tmp_path).of("a")
+    session.close()
+    with session.working() as flag:
+        assert flag.is_set()
+
+
+def test_stop_reaches_every_piece_of_work_of_this_session_only(tmp_path: Path) -> None:
+    sessions = Sessions(tmp_path)
+    mine, other = sessions.of("a"), sessions.of("b")
+    with mine.working() as first, mine.working() as second, other.working() as third:
+        mine.stop()
+        assert first.is_set() and second.is_set() and not third.is_set()
+
+
+def test_folders_that_a_killed_process_left_behind_go_by_age(tmp_path: Path) -> None:
+    old, young = tmp_path / "old", tmp_path / "young"
+    old.mkdir()
+    young.mkdir()
+    past = time.time() - 7200
+    os.utime(old, (past, past))
+    Sessions(tmp_path, max_age=3600).of("a")
+    assert not old.exists() and young.exists()
+
+
+def test_a_folder_removed_by_age_comes_back_empty_when_its_visitor_does(tmp_path: Path) -> None:
+    sessions = Sessions(tmp_path, max_age=3600)
+    session = sessions.of("a")
+    (session.sub("pictures") / "x").write_text("x")
+    past = time.time() - 7200
+    os.utime(session.folder, (past, past))
+    sessions.of("b")
+    assert not session.folder.exists()
+    again = sessions.of("a")
+    assert again.folder.is_dir() and not list(again.folder.iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(Refusal, match="cannot be written to"):
+        Sessions(tmp_path).of("a")
+
+
+def test_a_file_in_the_way_of_the_folder_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "root").write_text("")
+    with pytest.raises(Refusal, match="cannot be written to"):
+        Sessions(tmp_path / "root").of("a")
+
+
+def test_many_visitors_at_once_get_one_session_each(tmp_path: Path) -> None:
+    sessions = Sessions(tmp_path)
+    found: list[Path] = []
+    threads = [
+        threading.Thread(target=lambda k=k: found.append(sessions.of(f"v{k % 4}").folder)) for k in range(32)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == 4
