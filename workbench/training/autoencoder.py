@@ -1,10 +1,10 @@
 """Stage *autoencoder*: images ↔ latents.
 
-The encoder is not learned by gradient but fitted in closed form: principal components of 8×8 patches, written into
-the convolutions of the FLUX layout. A linear map passes unchanged through the final norm and swish when every
-component travels as a pair (x, −x), since swish(x) − swish(−x) = x, beside a large constant pair that fixes the
-norm's scale. So latents are known from the first minute and never move under the flow model that learns on them.
-The decoder is trained: latents of random crops → pixels.
+The encoder is not learned by gradient but fitted in closed form: principal components of 8×8 patches, written
+into the convolutions of the FLUX layout. A linear map passes unchanged through the final norm and swish when
+every component travels as a pair (x, −x), since swish(x) − swish(−x) = x, beside a large constant pair that
+fixes the norm's scale. So latents are known from the first minute and never move under the flow model that
+learns on them. The decoder is trained: latents of random crops → pixels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workbench.images.scenes import generate
-from workbench.models.bagel.autoencoder import Autoencoder, Downsample
+from workbench.models.bagel.autoencoder import Autoencoder, Downsample, Encoder
 from workbench.training.data import images_to_unit, mildly_corrupted
 from workbench.training.loop import Metrics, Schedule
 
@@ -39,13 +39,25 @@ def _blocks(x: Tensor) -> Tensor:
     return F.unfold(x, 2, stride=2).transpose(1, 2).flatten(0, 1)
 
 
+def _clear(conv: nn.Conv2d) -> Tensor:
+    """Zero a convolution; returns its bias."""
+    assert conv.bias is not None
+    conv.weight.zero_()
+    return conv.bias.zero_()
+
+
 def _set_down(down: Downsample, basis: Tensor, bias: Tensor) -> None:
     """Make a strided convolution compute basis @ neighbourhood + bias in its first rows."""
     rows, taps = basis.shape
-    down.conv.weight.zero_()
-    down.conv.bias.zero_()
+    offset = _clear(down.conv)
     down.conv.weight[:rows, : taps // 4, :2, :2] = basis.view(rows, taps // 4, 2, 2)
-    down.conv.bias[:rows] = bias
+    offset[:rows] = bias
+
+
+def _step(encoder: Encoder, level: int) -> Downsample:
+    step = encoder.down[level].downsample
+    assert isinstance(step, Downsample)
+    return step
 
 
 @torch.no_grad()
@@ -61,27 +73,20 @@ def fit_encoder(model: Autoencoder, images: Tensor) -> None:
     carried = groups * (per_group // 2 - 1)
     if len(widths) != 4 or widths[0] < 12 or widths[1] < 32 or carried < z:
         raise ValueError("This shape of autoencoder cannot hold the components.")
-    for module in encoder.modules():
-        if hasattr(module, "conv2"):
-            nn.init.zeros_(module.conv2.weight)
-            nn.init.zeros_(module.conv2.bias)
-        if hasattr(module, "nin_shortcut"):
-            shortcut = module.nin_shortcut
-            nn.init.zeros_(shortcut.bias)
-            shortcut.weight.zero_()
-            shortcut.weight[range(shortcut.in_channels), range(shortcut.in_channels), 0, 0] = 1.0
-        if hasattr(module, "proj_out"):
-            nn.init.zeros_(module.proj_out.weight)
-            nn.init.zeros_(module.proj_out.bias)
-    encoder.conv_in.weight.zero_()
-    encoder.conv_in.bias.zero_()
-    encoder.conv_in.weight[range(3), range(3), 1, 1] = 1.0
+    for name, module in encoder.named_modules():
+        if isinstance(module, nn.Conv2d) and name.endswith(
+            ("conv2", "proj_out", "nin_shortcut", "conv_in", "conv_out")
+        ):
+            _clear(module)
+            if name.endswith(("nin_shortcut", "conv_in")):
+                middle, passed = module.kernel_size[0] // 2, range(module.in_channels)
+                module.weight[passed, passed, middle, middle] = 1.0
     x = images
     for level, keep in ((0, 12), (1, 32), (2, carried)):
         rows = _blocks(x)
         mean, basis, spread = _components(rows, keep)
         if level < 2:
-            _set_down(encoder.down[level].downsample, basis, -basis @ mean)
+            _set_down(_step(encoder, level), basis, -basis @ mean)
             height, width = x.shape[2] // 2, x.shape[3] // 2
             x = ((rows - mean) @ basis.T).view(len(x), height, width, keep).permute(0, 3, 1, 2)
             continue
@@ -96,15 +101,14 @@ def fit_encoder(model: Autoencoder, images: Tensor) -> None:
                 read[k, start], read[k, start + 1] = 1.0, -1.0
         for g in range(groups):
             offsets[(g + 1) * per_group - 2], offsets[(g + 1) * per_group - 1] = CONSTANT, -CONSTANT
-        _set_down(encoder.down[level].downsample, paired, offsets)
+        _set_down(_step(encoder, level), paired, offsets)
     encoder.norm_out.weight.fill_(CONSTANT * (2 / per_group) ** 0.5)
     encoder.norm_out.bias.zero_()
     relative = spread[:z] / spread[0]
     gain = relative**FLATTEN / relative
     gain = gain / (gain * relative).square().mean().sqrt()
-    encoder.conv_out.weight.zero_()
-    encoder.conv_out.bias.zero_()
     encoder.conv_out.weight[:z, :, 1, 1] = gain[:, None] * read
+    assert encoder.conv_out.bias is not None
     encoder.conv_out.bias[z:] = -10.0
 
 
@@ -115,7 +119,9 @@ class AutoencoderStage:
 
     def __init__(self, model: Autoencoder, schedule: Schedule, seed: int, fitted_on: int = 2000) -> None:
         self.model, self.schedule, self.seed = model, schedule, seed
-        sample = mildly_corrupted(generate(np.arange(fitted_on), "train").images, np.random.default_rng(seed), 0.3, 1.0)
+        sample = mildly_corrupted(
+            generate(np.arange(fitted_on), "train").images, np.random.default_rng(seed), 0.3, 1.0
+        )
         fit_encoder(model, images_to_unit(sample))
 
     def modules(self) -> dict[str, nn.Module]:

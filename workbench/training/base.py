@@ -1,4 +1,4 @@
-"""`python -m workbench train base`: pocket-bagel from nothing, stage by stage, and `train measure`: its model card."""
+"""Train pocket-bagel from nothing, stage by stage (`train base`), and measure it (`train measure`)."""
 
 from __future__ import annotations
 
@@ -38,13 +38,19 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", required=True)
     base = verbs.add_parser("base", help="train pocket-bagel; run again after a kill and it goes on")
     base.add_argument("--out", type=Path, default=Path("training/base"), help="folder for states and logs")
-    base.add_argument("--publish", type=Path, help="folder for the finished checkpoint (default: OUT/pocket-bagel)")
-    base.add_argument("--stages", nargs="+", choices=list(MAKE), default=list(MAKE), help="stages to run, in order")
+    base.add_argument(
+        "--publish", type=Path, help="folder for the finished checkpoint (default: OUT/pocket-bagel)"
+    )
+    base.add_argument(
+        "--stages", nargs="+", choices=list(MAKE), default=list(MAKE), help="stages to run, in order"
+    )
     base.add_argument("--seed", type=int, default=0)
     base.add_argument("--scale", type=float, default=1.0, help="multiplies the steps of every stage")
     base.add_argument("--threads", type=int, default=None, help="CPU threads (default: torch's choice)")
     base.add_argument("--device", default="cpu", help="cpu or cuda")
-    measure = verbs.add_parser("measure", help="measure a checkpoint on held-out scenes and write its model card")
+    measure = verbs.add_parser(
+        "measure", help="measure a checkpoint on held-out scenes and write its model card"
+    )
     measure.add_argument("folder", type=Path, nargs="?", default=Path("assets/checkpoints/pocket-bagel"))
     measure.add_argument("--scenes", type=int, default=600, help="test scenes for answers and captions")
     measure.add_argument("--restored", type=int, default=400, help="test scenes for restoration")

@@ -26,7 +26,9 @@ def images_to_unit(images: np.ndarray) -> Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1.0
 
 
-def mildly_corrupted(images: np.ndarray, rng: np.random.Generator, share: float, strongest: float) -> np.ndarray:
+def mildly_corrupted(
+    images: np.ndarray, rng: np.random.Generator, share: float, strongest: float
+) -> np.ndarray:
     """A copy in which a `share` of the images has one corruption of intensity up to `strongest`."""
     out = images.copy()
     for i in np.flatnonzero(rng.random(len(images)) < share):
@@ -38,18 +40,59 @@ def mildly_corrupted(images: np.ndarray, rng: np.random.Generator, share: float,
 def picked(scenes: Scenes, index: np.ndarray) -> Scenes:
     """Some scenes of a batch."""
     objects = Objects(**{f.name: getattr(scenes.objects, f.name)[index] for f in fields(Objects)})
-    columns = {name: getattr(scenes, name)[index] for name in ("images", "depth", "instance", "classes", "seeds")}
+    columns = {
+        name: getattr(scenes, name)[index] for name in ("images", "depth", "instance", "classes", "seeds")
+    }
     return Scenes(**columns, objects=objects, split=scenes.split)
 
 
 def simple_scenes(first: int, count: int, most: int) -> Scenes:
-    """`count` training scenes of at most `most` objects, from the seeds after `first`: the start of a curriculum."""
+    """`count` training scenes of at most `most` objects, from the seeds after `first`: the start of a
+    curriculum."""
     share = {1: 0.1, 2: 0.38, 3: 0.72}.get(most, 1.0)
     drawn = int(count / share * 1.3) + 16
     scenes = generate(first + np.arange(drawn), "train")
     few = np.flatnonzero(scenes.objects.present.sum(1) <= most)
     # A batch that falls short repeats its scenes.
     return picked(scenes, np.resize(few, count))
+
+
+@dataclass(frozen=True)
+class Glimpses:
+    """Windows of scenes that show one whole object and no other.
+
+    scenes: one scene a glimpse, with only that object present; images uint8 (G, w, w, 3); corner (G, 2) row and
+    column of the window's upper left, in patches.
+    """
+
+    scenes: Scenes
+    images: np.ndarray
+    corner: np.ndarray
+
+
+def glimpses(scenes: Scenes, window: int, patch: int) -> Glimpses:
+    """Every window of `window` pixels, aligned to patches, that the objects of these scenes allow."""
+    side = scenes.images.shape[1]
+    objects = scenes.objects
+    owners, places, corners = [], [], []
+    for i, k in np.argwhere(objects.present):
+        centre = np.array([objects.y[i, k], objects.x[i, k]]) * side
+        corner = np.clip(np.round((centre - window / 2) / patch), 0, (side - window) // patch).astype(int)
+        top, left = corner * patch
+        inside = scenes.instance[i, top : top + window, left : left + window]
+        whole = (inside == k + 1).sum() == (scenes.instance[i] == k + 1).sum()
+        if whole and ((inside == 0) | (inside == k + 1)).all():
+            owners.append(i)
+            places.append(k)
+            corners.append(corner)
+    some = picked(scenes, np.array(owners))
+    alone = np.zeros_like(some.objects.present)
+    alone[np.arange(len(places)), places] = True
+    some = replace(some, objects=replace(some.objects, present=alone))
+    images = np.stack(
+        [image[r * patch :, c * patch :][:window, :window] for image, (r, c) in zip(some.images, corners, strict=True)]
+    )
+    return Glimpses(some, images, np.stack(corners))
 
 
 @dataclass(frozen=True)
@@ -66,13 +109,17 @@ class TextRows:
 
     @property
     def valid(self) -> Tensor:
-        """bool (B, n): not padding."""
+        """Bool (B, n): not padding."""
         return self.segments >= 0
 
     @property
     def ends(self) -> list[int]:
         """The position after the last token of each row."""
         return (self.positions * self.valid).amax(1).add(1).tolist()
+
+    def of(self, rows: slice) -> TextRows:
+        """Some rows of the batch, padding and all."""
+        return TextRows(*(getattr(self, f.name)[rows] for f in fields(self)))
 
     def silenced(self, rows: np.ndarray) -> TextRows:
         """The same texts with no targets in the rows where the bool array (B,) is true."""
@@ -97,7 +144,8 @@ class TextPacker:
     def rows(self, pairs: Sequence[Sequence[Pair]], start: int | Sequence[int]) -> TextRows:
         """One row an image; each pair is a segment; answers are the targets.
 
-        Positions of every segment begin at `start` (one number, or one for each row). An empty question is left out.
+        Positions of every segment begin at `start` (one number, or one for each row). An empty question is
+        left out.
         """
         starts = [start] * len(pairs) if isinstance(start, int) else start
         built = []
@@ -116,6 +164,7 @@ class TextPacker:
         n = max(len(ids) for ids, *_ in built)
         fills = (self.special.eos, -100, 0, -1)
         columns = [
-            torch.tensor([values[k] + [fill] * (n - len(values[k])) for values in built]) for k, fill in enumerate(fills)
+            torch.tensor([values[k] + [fill] * (n - len(values[k])) for values in built])
+            for k, fill in enumerate(fills)
         ]
         return TextRows(*columns)

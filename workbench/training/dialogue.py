@@ -46,7 +46,9 @@ class Dialogue:
     def text(self, rows: TextRows, sees: Sequence[int] = ()) -> int:
         """Text read causally; its padding is invisible to later blocks."""
         tokens = self.kit.network.embed_text(rows.ids)
-        return self._add(Block(tokens, rows.positions, tuple(sees), causal=True, valid=rows.valid, segments=rows.segments))
+        return self._add(
+            Block(tokens, rows.positions, tuple(sees), causal=True, valid=rows.valid, segments=rows.segments)
+        )
 
     def _frame(self, batch: int) -> Tensor:
         ids = torch.tensor([[self.kit.special.image_start, self.kit.special.image_end]])
@@ -58,15 +60,15 @@ class Dialogue:
         tokens = torch.cat([start, seen, end], dim=1)
         return self._add(Block(tokens, position.expand(-1, tokens.shape[1]), tuple(sees)))
 
-    def latent(self, tokens: Tensor, t: Tensor, position: Tensor, sees: Sequence[int] = ()) -> tuple[int, int]:
+    def latent(
+        self, tokens: Tensor, t: Tensor, position: Tensor, sees: Sequence[int] = ()
+    ) -> tuple[int, int]:
         """A framed latent image at flow times t (B,): indices of its frame and of its latent tokens."""
         side = int(tokens.shape[1] ** 0.5)
         embedded = self.kit.network.embed_latent(tokens, side, side, t)
         frame, inside = len(self.blocks), len(self.blocks) + 1
         self._add(Block(self._frame(len(tokens)), position.expand(-1, 2), (*sees, inside)))
-        self._add(
-            Block(embedded, position.expand(-1, embedded.shape[1]), (*sees, frame), generation=True)
-        )
+        self._add(Block(embedded, position.expand(-1, embedded.shape[1]), (*sees, frame), generation=True))
         return frame, inside
 
 

@@ -1,9 +1,9 @@
 """Stage *interleaving*: think, decide, restore, answer again; and draw from a caption.
 
 All language-model weights train, tower and autoencoder stay. The generation experts start as copies of the
-understanding experts, as BAGEL's do. One packed pass over a degraded scene holds the thought with its decision,
-several noise draws of the clean latent (rectified flow), and the answer after the clean picture came back over
-either route; a second one keeps direct answers as they are.
+understanding experts, as BAGEL's do. One packed pass over a degraded scene holds the thought with its
+decision, several noise draws of the clean latent (rectified flow), and the answer after the clean picture
+came back over either route; a second one keeps direct answers as they are.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from workbench.training.understanding import (
 
 CLEAN_SHARE = 0.15
 RESTORE_FROM = 0.4
-"""Above this intensity the thought ends in the decision to restore. Ours: the published decision is learned from
-which answers were wrong, and follows severity."""
+"""Above this intensity the thought ends in the decision to restore. Ours: the published decision is learned
+from which answers were wrong, and follows severity."""
 DRAWS = 3
 WITHOUT_THOUGHT = 0.15
 FLOW_WEIGHT = 1.0
@@ -57,12 +57,12 @@ class Damaged:
 
     @property
     def restore(self) -> np.ndarray:
-        """bool (B,): whether the thought should decide to restore."""
+        """Bool (B,): whether the thought should decide to restore."""
         return (self.intensities >= RESTORE_FROM) & np.array([name != "" for name in self.names])
 
 
 def damage(scenes: Scenes, rng: np.random.Generator) -> Damaged:
-    """One random corruption of any intensity on each scene but a share of clean ones, and one question about it."""
+    """One random corruption of any intensity on each scene, but for a share of clean ones, and one question."""
     images, names = scenes.images.copy(), []
     intensities = rng.random(len(scenes)).astype(np.float32)
     for i in range(len(scenes)):
@@ -88,7 +88,8 @@ def copy_experts(network: Bagel) -> None:
 
 
 def flow_times(shape: tuple[int, ...], rng: np.random.Generator) -> Tensor:
-    """Flow times in (0, 1): the sigmoid of a normal (BAGEL's training), unshifted since pocket latents are few."""
+    """Flow times in (0, 1): the sigmoid of a normal (BAGEL's training), unshifted since pocket latents are
+    few."""
     return shift_time(torch.sigmoid(torch.from_numpy(rng.standard_normal(shape)).float()), 1.0)
 
 
@@ -123,7 +124,9 @@ class InterleavingStage:
         starts = opening.after[:, 0].tolist()
         texts: dict[int, TextRows] = {}
 
-        def say(said: list[str], at: list[int], sees: tuple[int, ...], silent: np.ndarray | None = None) -> int:
+        def say(
+            said: list[str], at: list[int], sees: tuple[int, ...], silent: np.ndarray | None = None
+        ) -> int:
             rows = kit.packer.rows([[("", text)] for text in said], start=at)
             index = dialogue.text(rows, sees)
             texts[index] = rows if silent is None else rows.silenced(silent)
@@ -134,14 +137,17 @@ class InterleavingStage:
             [damage_thought(n, False) + a for n, a in zip(damaged.names, answers, strict=True)],
             starts, opening.blocks, damaged.restore,
         )  # fmt: skip
-        thought = say([damage_thought(n, True) for n in damaged.names], starts, opening.blocks, ~damaged.restore)
+        thought = say(
+            [damage_thought(n, True) for n in damaged.names], starts, opening.blocks, ~damaged.restore
+        )
         context = (*opening.blocks, thought)
         place = torch.tensor(texts[thought].ends)[:, None]
 
         clean = latents_of(kit, damaged.scenes.images)
         draws: list[tuple[int, Tensor]] = []
-        times, noise = flow_times((DRAWS + 1, batch), rng), torch.from_numpy(
-            rng.standard_normal((DRAWS + 1, *clean.shape)).astype(np.float32)
+        times, noise = (
+            flow_times((DRAWS + 1, batch), rng),
+            torch.from_numpy(rng.standard_normal((DRAWS + 1, *clean.shape)).astype(np.float32)),
         )
         described = kit.packer.rows([[("", caption(damaged.scenes, i))] for i in range(batch)], start=0)
         caption_block = dialogue.text(described)

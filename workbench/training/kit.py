@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from workbench.images.scene_language import captions, questions
 from workbench.images.scenes import generate
@@ -20,10 +21,10 @@ from workbench.models.bagel.config import (
     ResizeRule,
     VisionConfig,
 )
-from workbench.models.bagel.embeddings import sincos_table
 from workbench.models.bagel.network import Bagel, SpecialTokens
+from workbench.models.bagel.patches import patchify
 from workbench.training import tokenizer as pocket_tokenizer
-from workbench.training.data import TextPacker
+from workbench.training.data import TextPacker, images_to_unit
 from workbench.training.phrases import SYSTEM, all_phrases
 
 SIDE = 96
@@ -83,7 +84,8 @@ def corpus(scenes: int) -> list[str]:
 def build(folder: Path, config: BagelConfig = POCKET, seed: int = 0) -> Kit:
     """A freshly initialised kit; the same seed gives the same weights.
 
-    The tokenizer is fitted once for a training `folder` and kept there: weights are nothing without their ids.
+    The tokenizer is fitted once for a training `folder` and kept there: weights are nothing without their
+    ids.
     """
     torch.manual_seed(seed)
     network, autoencoder = Bagel(config), Autoencoder(config.autoencoder)
@@ -104,10 +106,74 @@ def _initialise(network: Bagel) -> None:
         elif p.ndim == 2:
             writes = name.endswith(("o_proj.weight", "down_proj.weight", "out_proj.weight", "fc2.weight"))
             nn.init.normal_(p, std=p.shape[1] ** -0.5 / (depth if writes and ".layers." in name else 1))
+    _whiten_patches(network)
     nn.init.normal_(network.language_model.model.embed_tokens.weight, std=0.2)
     nn.init.normal_(network.language_model.lm_head.weight, std=0.02)
     network.vit_pos_embed.reset()
     network.latent_pos_embed.reset()
-    tower = network.vit_model.vision_model.embeddings.position_embedding.weight
-    with torch.no_grad():
-        tower.copy_(0.5 * sincos_table(network.config.vision.side, network.config.vision.hidden_size))
+    _start_local(network)
+
+
+POSITION_DIMS = 32
+WAVELENGTHS = (3.0, 4.0, 5.0, 6.0, 8.0, 12.0, 16.0, 24.0)
+"""In patches; a sine and a cosine for each of them and each axis fill POSITION_DIMS."""
+NEIGHBOURS = (
+    ((0, 1), (0, -1), (1, 0), (-1, 0)),
+    ((1, 1), (1, -1), (-1, 1), (-1, -1)),
+    ((0, 2), (0, -2), (2, 0), (-2, 0)),
+)
+"""Row and column offset that each head of the first blocks starts with."""
+LOOK_SHARPNESS = 1.0
+POSITION_SIZE, CONTENT_SIZE = 2.0, 0.5
+"""Places outweigh contents at first, so that the norm before attention treats all patches alike."""
+WHITEN_FLOOR = 0.02
+"""Variance (pixels in −1 … 1) below which a component of a patch counts as noise."""
+
+
+@torch.no_grad()
+def _whiten_patches(network: Bagel) -> None:
+    """Start the patch embedding as whitened principal components, so that edges weigh as much as mean colour."""
+    embedding = network.vit_model.vision_model.embeddings.patch_embedding
+    patch = network.config.vision.patch_size
+    rows = patchify(images_to_unit(generate(np.arange(400), "train", SIDE).images), patch).flatten(0, 1)
+    mean = rows.mean(0)
+    values, vectors = torch.linalg.eigh(((rows - mean).T @ (rows - mean) / len(rows)).double())
+    kept = values.argsort(descending=True)[: embedding.out_features - POSITION_DIMS]
+    scale = CONTENT_SIZE * (values[kept] + WHITEN_FLOOR).rsqrt()
+    embedding.weight.zero_()
+    embedding.weight[POSITION_DIMS:] = (vectors[:, kept] * scale).T.float()
+    embedding.bias.copy_(-embedding.weight @ mean)
+
+
+@torch.no_grad()
+def _start_local(network: Bagel) -> None:
+    """Start the heads of the tower's first blocks looking at one neighbour each, as a convolution would.
+
+    A place in the grid is written into the first POSITION_DIMS dimensions as sines and cosines; a shift of the place
+    is a rotation of them, so a rotated query meets the key of the neighbour. Learnable like everything else; it saves
+    the tower from finding out first that patches have neighbours.
+    """
+    tower, config = network.vit_model.vision_model, network.config.vision
+    omega = 2 * math.pi / torch.tensor(WAVELENGTHS)
+    place = torch.arange(config.side)[:, None] * omega
+
+    def waves(angles: Tensor) -> Tensor:
+        return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)
+
+    rows, cols = waves(place)[:, None], waves(place)[None]
+    table = torch.cat([rows.expand(-1, config.side, -1), cols.expand(config.side, -1, -1)], dim=-1)
+    tower.embeddings.position_embedding.weight.zero_()
+    tower.embeddings.position_embedding.weight[:, :POSITION_DIMS] = POSITION_SIZE * table.flatten(0, 1)
+    width = config.hidden_size // config.num_attention_heads
+    for block, shifts in zip(tower.encoder.layers, NEIGHBOURS, strict=False):
+        for head, shift in enumerate(shifts):
+            turn = torch.zeros(POSITION_DIMS, POSITION_DIMS)
+            for axis, steps in enumerate(shift):
+                for k, w in enumerate(omega):
+                    c, d = float(torch.cos(steps * w)), float(torch.sin(steps * w))
+                    i = axis * POSITION_DIMS // 2 + 2 * k
+                    turn[i : i + 2, i : i + 2] = torch.tensor([[c, d], [-d, c]])
+            mine = slice(head * width, head * width + POSITION_DIMS)
+            for projection, matrix in ((block.self_attn.q_proj, LOOK_SHARPNESS * turn), (block.self_attn.k_proj, None)):
+                projection.weight[head * width : (head + 1) * width] = 0.0
+                projection.weight[mine, :POSITION_DIMS] = torch.eye(POSITION_DIMS) if matrix is None else matrix

@@ -31,7 +31,9 @@ class Schedule:
 
     def scaled(self, by: float) -> Schedule:
         """The same schedule with `by` times the steps, at least one."""
-        return replace(self, steps=max(1, round(self.steps * by)), warmup=max(1, round(self.warmup * min(1.0, by))))
+        return replace(
+            self, steps=max(1, round(self.steps * by)), warmup=max(1, round(self.warmup * min(1.0, by)))
+        )
 
     def factor(self, step: int) -> float:
         """Share of the full learning rate at a step."""
@@ -72,7 +74,7 @@ def train(
     save_every: int = 100,
     check_every: int = 250,
 ) -> None:
-    """Run a stage to its end, resuming from `folder`/NAME.state.safetensors; writes NAME.safetensors when done."""
+    """Run a stage to its end, resuming from NAME.state.safetensors in `folder`; NAME.safetensors when done."""
     done, kept = folder / f"{stage.name}.safetensors", folder / f"{stage.name}.state.safetensors"
     if done.exists():
         say(f"{stage.name}: already done")
@@ -106,11 +108,16 @@ def train(
             speed = seen / (time.monotonic() - started)
             shown = "  ".join(f"{k} {v / seen:.3f}" for k, v in sums.items())
             left = (stage.schedule.steps - step - 1) / speed / 60
-            say(f"{stage.name} {step + 1}/{stage.schedule.steps}  {shown}  {speed * stage.schedule.batch:.0f}/s  {left:.0f} min left")
+            say(
+                f"{stage.name} {step + 1}/{stage.schedule.steps}  {shown}  {speed * stage.schedule.batch:.0f}/s  {left:.0f} min left"
+            )
             sums.clear()
             started, seen = time.monotonic(), 0
         if (step + 1) % check_every == 0:
-            say(f"{stage.name} {step + 1}  held out: " + "  ".join(f"{k} {v:.3f}" for k, v in stage.check().items()))
+            say(
+                f"{stage.name} {step + 1}  held out: "
+                + "  ".join(f"{k} {v:.3f}" for k, v in stage.check().items())
+            )
             started, seen = time.monotonic(), 0
             sums.clear()
         if (step + 1) % save_every == 0:

@@ -1,7 +1,7 @@
 """Every number of the model card, measured on held-out scenes of a published checkpoint.
 
-`python -m workbench train measure` opens the folder as a person would and writes `card.json` and `README.md` into
-it. Intervals are 95 % percentile bootstraps over scenes; differences are paired.
+`python -m workbench train measure` opens the folder as a person would and writes `card.json` and `README.md`
+into it. Intervals are 95 % percentile bootstraps over scenes; differences are paired.
 """
 
 from __future__ import annotations
@@ -117,8 +117,8 @@ class Restoration:
 def restore(kit: Kit, images: np.ndarray, asked: Sequence[Question], seed: int = 0) -> Restoration:
     """Think, draw, and answer over both routes, for a batch; equal to `respond` one by one (tested).
 
-    The thought is the model's own first word in the frame of the training's thoughts; the decision is forced, and
-    `triggered` says what the model would have decided.
+    The thought is the model's own first word in the frame of the training's thoughts; the decision is forced,
+    and `triggered` says what the model would have decided.
     """
     network, decoder, batch = kit.network, kit.network.language_model.model, len(images)
     dialogue = Dialogue(kit)
@@ -145,7 +145,8 @@ def restore(kit: Kit, images: np.ndarray, asked: Sequence[Question], seed: int =
         else:
             inside = (after.vision(seen_of(kit, drawn), place),)
         said = kit.packer.rows(
-            [[("", f"{restored_thought()}<answer>{q.answer}</answer>")] for q in asked], start=(place[:, 0] + 1).tolist()
+            [[("", f"{restored_thought()}<answer>{q.answer}</answer>")] for q in asked],
+            start=(place[:, 0] + 1).tolist(),
         )
         text = after.text(said, inside)
         more = pack(after.blocks)
@@ -158,7 +159,8 @@ def restore(kit: Kit, images: np.ndarray, asked: Sequence[Question], seed: int =
 def _thoughts(
     kit: Kit, dialogue: Dialogue, after: Tensor, sees: tuple[int, ...]
 ) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """The model's own thought about each image, and whether it would restore: the likeliest of the known thoughts."""
+    """The model's own thought about each image, and whether it would restore: the likeliest of the known
+    thoughts."""
     blocks = list(dialogue.blocks)
     names = list(DAMAGE)
     scores = []
@@ -166,7 +168,9 @@ def _thoughts(
     for restore_it in (True, False):
         for name in names:
             tail = "" if restore_it else "<answer>"
-            rows = kit.packer.rows([[("", damage_thought(name, restore_it) + tail)]] * batch, start=after[:, 0].tolist())
+            rows = kit.packer.rows(
+                [[("", damage_thought(name, restore_it) + tail)]] * batch, start=after[:, 0].tolist()
+            )
             trial = Dialogue(kit, list(blocks))
             index = trial.text(rows, sees)
             states = pack(trial.blocks).run(kit.network.language_model.model)[index]
@@ -197,7 +201,9 @@ def _draw(kit: Kit, past: list[KeyValue], visible: Tensor, place: Tensor, batch:
         step = Dialogue(kit)
         _, inside = step.latent(x, torch.full((batch,), t), place)
         packed = pack(step.blocks)
-        mask = torch.cat([visible[:, None, None].expand(-1, 1, packed.tokens.shape[1], -1), packed.mask], dim=-1)
+        mask = torch.cat(
+            [visible[:, None, None].expand(-1, 1, packed.tokens.shape[1], -1), packed.mask], dim=-1
+        )
         states, _ = network.language_model.model(
             packed.tokens, packed.positions, gen=packed.gen, past=past, mask=mask
         )
@@ -208,7 +214,8 @@ def _draw(kit: Kit, past: list[KeyValue], visible: Tensor, place: Tensor, batch:
 def measure(
     model: BagelModel, *, scenes: int = 600, restored: int = 400, say: Callable[[str], None] = print
 ) -> Measured:
-    """Measure a checkpoint on the first `scenes` test scenes (and restoration on the first `restored` of them)."""
+    """Measure a checkpoint on the first `scenes` test scenes (and restoration on the first `restored` of
+    them)."""
     kit, out = kit_of(model), Measured()
     test = generate(np.arange(scenes), "test")
     rng = np.random.default_rng(0)
@@ -293,7 +300,9 @@ def _restored(
     truth = test.images[:count]
     runs = [restore(kit, images[k : k + BATCH], asked[k : k + BATCH]) for k in range(0, count, BATCH)]
     drawn = np.concatenate([r.images for r in runs])
-    bridge, again = (np.concatenate([getattr(r, key) for r in runs]).astype(float) for key in ("bridge", "reencode"))
+    bridge, again = (
+        np.concatenate([getattr(r, key) for r in runs]).astype(float) for key in ("bridge", "reencode")
+    )
     without = np.array([row[0] for row in direct_answers(kit, images[:count], [[q] for q in asked])], float)
     before, after = psnr(images[:count], truth), psnr(drawn, truth)
     return {
@@ -307,4 +316,3 @@ def _restored(
         "re-encode gain": rate(again - without),
         "triggered": rate(np.concatenate([r.triggered for r in runs]).astype(float)),
     }
-

@@ -16,7 +16,8 @@ from torch import Tensor
 
 
 def orthogonalise(stack: Tensor, steps: int = 5) -> Tensor:
-    """Nearest (semi-)orthogonal matrices of a stack (K, m, n), approximately: singular values about 0.7 … 1.2."""
+    """Nearest (semi-)orthogonal matrices of a stack (K, m, n), approximately: singular values about 0.7 …
+    1.2."""
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = stack.shape[1] > stack.shape[2]
     x = stack.transpose(1, 2) if tall else stack
@@ -32,7 +33,15 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(self, groups: Iterable[dict[str, Any]]) -> None:
         super().__init__(
-            groups, {"lr": 1e-3, "momentum": 0.95, "betas": (0.9, 0.99), "weight_decay": 0.0, "muon": False, "age": 0}
+            groups,
+            {
+                "lr": 1e-3,
+                "momentum": 0.95,
+                "betas": (0.9, 0.99),
+                "weight_decay": 0.0,
+                "muon": False,
+                "age": 0,
+            },
         )
 
     @torch.no_grad()
@@ -73,8 +82,9 @@ class Muon(torch.optim.Optimizer):
 
 
 def groups(named: Iterable[tuple[str, Tensor]], matrix_lr: float, other_lr: float) -> list[dict[str, Any]]:
-    """Parameter groups: matrices inside the layers and inner convolutions (as matrices, output channels by the rest)
-    go to Muon; embeddings, heads, norms and biases to AdamW."""
+    """Parameter groups: matrices inside the layers and inner convolutions (as matrices, output channels by
+    the rest) go to Muon; embeddings, heads, norms and biases to AdamW.
+    """
     matrices, others = [], []
     for name, p in named:
         if p.requires_grad:

@@ -1,9 +1,9 @@
 """Several blocks of a sequence in one forward pass, with who may attend to whom.
 
-Training reads an image once and asks many things of it: each question sees the image and itself, each noise draw
-sees the context and itself. `pack` lays the blocks side by side (generation tokens last, so that the experts work
-on contiguous slices) and builds the attention mask. What a block sees in one packed pass is what it would see
-through the inference cache (tested).
+Training reads an image once and asks many things of it: each question sees the image and itself, each noise
+draw sees the context and itself. `pack` lays the blocks side by side (generation tokens last, so that the
+experts work on contiguous slices) and builds the attention mask. What a block sees in one packed pass is what
+it would see through the inference cache (tested).
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ class Block:
     """Tokens that stand together in the sequence.
 
     tokens (B, n, width); positions (B or 1, n) rotary positions; `sees`: indices of the other blocks it may
-    attend to, besides itself; `causal` within itself or bidirectional; `generation`: which expert; `valid` (B, n) false
-    where a token is padding; `segments` (B, n): tokens of the block see one another only within a segment.
+    attend to, besides itself; `causal` within itself or bidirectional; `generation`: which expert; `valid`
+    (B, n) false where a token is padding; `segments` (B, n): tokens of the block see one another only within
+    a segment.
     """
 
     tokens: Tensor
@@ -64,7 +65,9 @@ def pack(blocks: Sequence[Block]) -> Packed:
     mask = torch.zeros(batch, end, end, dtype=torch.bool, device=device)
     for i, block in enumerate(blocks):
         for j in (*block.sees, i):
-            seen = torch.ones(places[i].stop - places[i].start, places[j].stop - places[j].start, dtype=torch.bool)
+            seen = torch.ones(
+                places[i].stop - places[i].start, places[j].stop - places[j].start, dtype=torch.bool
+            )
             if j == i and block.causal:
                 seen = seen.tril()
             seen = seen.to(device)[None]

@@ -21,7 +21,9 @@ def write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     os.replace(temporary, path)
 
 
-def save(path: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer | None, step: int) -> None:
+def save(
+    path: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer | None, step: int
+) -> None:
     """Write the run's state; `modules` by a short name."""
     tensors: dict[str, Tensor] = {"step": torch.tensor(step)}
     names: dict[Tensor, str] = {}
@@ -37,11 +39,14 @@ def save(path: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optim
 
 
 def load(path: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer | None = None) -> int:
-    """Fill modules (and the optimiser) from a state file; returns its step. Raises Refusal if it does not fit."""
+    """Fill modules (and the optimiser) from a state file; returns its step. Raises Refusal if it does not
+    fit."""
     try:
         tensors = load_file(path)
     except Exception as error:
-        raise Refusal(f"{path} is not a training state ({error}). Delete it to start this stage again.") from None
+        raise Refusal(
+            f"{path} is not a training state ({error}). Delete it to start this stage again."
+        ) from None
     for short, module in modules.items():
         head = f"model/{short}/"
         values = {k.removeprefix(head): v for k, v in tensors.items() if k.startswith(head)}

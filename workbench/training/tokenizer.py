@@ -1,7 +1,7 @@
 """The pocket tokenizer: byte-level BPE fitted on the words of the scenes.
 
-Every word of the scenes is one token; anything else a person types falls back to pieces and bytes, so nothing is
-unknown. Text is lower-cased. The four special tokens carry the names they have in BAGEL.
+Every word of the scenes is one token; anything else a person types falls back to pieces and bytes, so nothing
+is unknown. Text is lower-cased. The four special tokens carry the names they have in BAGEL.
 """
 
 from __future__ import annotations
