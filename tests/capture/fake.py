@@ -61,6 +61,9 @@ class FakeModel:
         names += [("llm", f"llm {i}") for i in range(5)]
         return [Stage(name, band, i) for i, (band, name) in enumerate(names)]  # type: ignore[arg-type]
 
+    def resized(self, image: np.ndarray) -> np.ndarray:
+        return image
+
     def prepare(self, images: Sequence[np.ndarray], text: str = "") -> Prompt:
         height, width = images[0].shape[:2]
         edge = np.arange(self.side)

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from workbench.models.bagel import flow
 from workbench.models.bagel.autoencoder import Autoencoder
-from workbench.models.bagel.config import AutoencoderConfig, BagelConfig, ResizeRule, read_config
+from workbench.models.bagel.config import AutoencoderConfig, BagelConfig, read_config
 from workbench.models.bagel.embeddings import grid_ids, sincos_table
 from workbench.models.bagel.network import Bagel, Context, SpecialTokens
 from workbench.models.bagel.patches import patchify, unpatchify
@@ -28,18 +28,14 @@ def expected() -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def network() -> Bagel:
-    base = read_config(DATA)
-    config = BagelConfig(
-        language=base.language, vision=base.vision, latent_side=8, vit_resize=ResizeRule(140, 28, 14)
-    )
-    model = Bagel(config)
+    model = Bagel(read_config(DATA))
     load_strict(model, [DATA / "ema.safetensors"])
     return model.eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="module")
 def autoencoder() -> Autoencoder:
-    model = Autoencoder(AutoencoderConfig(ch=32, ch_mult=(1, 2, 2, 2)))
+    model = Autoencoder(read_config(DATA).autoencoder)
     load_strict(model, [DATA / "ae.safetensors"])
     return model.eval().requires_grad_(False)
 
@@ -61,11 +57,15 @@ def test_autoencoder(autoencoder: Autoencoder, expected: dict[str, torch.Tensor]
     pixels = expected["input.img_vae"][None]
     torch.testing.assert_close(autoencoder.encoder(pixels), expected["vae.moments"], **TOLERANCE)
     torch.testing.assert_close(autoencoder.encode(pixels), expected["input.latent"], **TOLERANCE)
-    torch.testing.assert_close(autoencoder.decode(expected["input.latent"]), expected["vae.decoded"], **TOLERANCE)
+    torch.testing.assert_close(
+        autoencoder.decode(expected["input.latent"]), expected["vae.decoded"], **TOLERANCE
+    )
 
 
 def test_tables_and_ids(network: Bagel, expected: dict[str, torch.Tensor]) -> None:
-    torch.testing.assert_close(sincos_table(8, 64), network.latent_pos_embed.pos_embed.data, atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        sincos_table(8, 64), network.latent_pos_embed.pos_embed.data, atol=1e-5, rtol=0
+    )
     torch.testing.assert_close(sincos_table(10, 64), network.vit_pos_embed.pos_embed.data, atol=1e-5, rtol=0)
     assert grid_ids(2, 3, 8).tolist() == expected["vae.position_ids"].tolist()
     assert grid_ids(2, 3, 10).tolist() == expected["vit.position_ids"].tolist()
@@ -83,7 +83,11 @@ def test_vision(network: Bagel, expected: dict[str, torch.Tensor]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "parts"),
-    [("after_vae", ("vae",)), ("after_vae_vit", ("vae", "vit")), ("after_vae_vit_text", ("vae", "vit", "text"))],
+    [
+        ("after_vae", ("vae",)),
+        ("after_vae_vit", ("vae", "vit")),
+        ("after_vae_vit_text", ("vae", "vit", "text")),
+    ],
 )
 def test_caches(network: Bagel, expected: dict[str, torch.Tensor], name: str, parts: tuple[str, ...]) -> None:
     context = read(network, expected, *parts)

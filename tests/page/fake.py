@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,6 +28,9 @@ from workbench.models.protocol import (
     VisualState,
     never,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CARD = ModelCard(
     id="pocket-fake",
@@ -61,14 +65,22 @@ class FakeModel:
     def stages(self) -> list[Stage]:
         return []
 
+    def resized(self, image: np.ndarray) -> np.ndarray:
+        return image
+
     def prepare(self, images: Sequence[np.ndarray], text: str = "") -> Prompt:
         return Prompt(list(images), text, Grid(1, 1, np.zeros((1, 4), np.float32)), {}, None)  # type: ignore[arg-type]
 
     def taps(self, prompt: Prompt) -> list[Tap]:
         return []
 
-    def forward(self, prompt: Prompt) -> None:
-        return None
+    def forward(self, prompt: Prompt) -> Tensor:
+        import torch
+
+        return torch.zeros(len(prompt.images), 1)
+
+    def readout(self, states: Tensor) -> Tensor:
+        return states[..., :1]
 
     def answer(self, prompt: Prompt, *, max_new_tokens: int = 16) -> list[Answer]:
         return [said("dark" if image.mean() < 64 else "bright", 0.44) for image in prompt.images]

@@ -8,61 +8,89 @@ from typing import TYPE_CHECKING
 from workbench.errors import Refusal
 
 if TYPE_CHECKING:
+    import torch
+
     from workbench.models.protocol import Model
 
 EMBEDDED = Path(__file__).parents[2] / "assets" / "checkpoints"
 """Checkpoints that come with the workbench, by the name of their folder."""
+DTYPES = ("float32", "bfloat16", "float16")
 
 
 def open(id_or_path: str | Path = "pocket-bagel", *, device: str = "auto", dtype: str = "auto") -> Model:
     """Open a checkpoint and check it.
 
-    `id_or_path`: the name of an embedded checkpoint, or a folder in BAGEL's layout. `device`: "auto" (a GPU where
-    there is one), or what torch calls it. `dtype`: "auto" (float32 on a CPU, bfloat16 on a GPU) or a torch name.
+    `id_or_path`: the name of an embedded checkpoint, or a folder in BAGEL's layout. `device`: "auto" (a GPU
+    where there is one), or what torch calls it. `dtype`: "auto" (float32 on a CPU, bfloat16 on a GPU) or one
+    of DTYPES.
 
     Raises Refusal where it is unknown, damaged, does not fit its configuration, or fails `verify`.
     """
     folder = _folder(id_or_path)
+    where = _device(device)
+    kind = _dtype(dtype, where)
     from workbench.models.bagel.load import load
     from workbench.models.verify import verify
 
-    where, kind = _device_and_dtype(device, dtype)
-    model = load(folder, name=folder.name, device=where, dtype=kind)  # type: ignore[arg-type]
+    model = load(folder, name=folder.name, device=where, dtype=kind)
     verify(model)
     return model
 
 
 def _folder(id_or_path: str | Path) -> Path:
     given = str(id_or_path).strip()
+    embedded = {p.name: p for p in sorted(EMBEDDED.glob("*")) if p.is_dir()}
+    known = ", ".join(embedded) or "none"
     if not given:
-        raise Refusal("No checkpoint was named: give a folder, or the name of an embedded one.")
-    embedded = EMBEDDED / given
-    if "/" not in given and embedded.is_dir():
-        return embedded
-    folder = Path(given).expanduser()
-    known = ", ".join(sorted(p.name for p in EMBEDDED.iterdir() if p.is_dir())) if EMBEDDED.is_dir() else "none"
-    if not folder.exists():
-        raise Refusal(f"There is no checkpoint {given!r}: it is neither a folder nor an embedded one ({known}).")
-    if not folder.is_dir():
-        raise Refusal(f"{given} is a file; a checkpoint is a folder with its configuration, weights and tokenizer.")
-    if not (folder / "llm_config.json").is_file():
-        raise Refusal(f"{given} has no llm_config.json, so it is not in BAGEL's layout, the one this version opens.")
+        raise Refusal(f"No checkpoint was named: give a folder, or the name of an embedded one ({known}).")
+    if given in embedded:
+        return embedded[given]
+    try:
+        folder = Path(given).expanduser().resolve()
+        exists, is_folder = folder.exists(), folder.is_dir()
+        usable = is_folder and (folder / "llm_config.json").is_file()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise Refusal(f"{given!r} cannot be opened as a folder: {error}. Give another path.") from None
+    if not exists:
+        raise Refusal(
+            f"There is no checkpoint {given!r}: it is neither a folder nor an embedded one ({known}). "
+            "Check the spelling."
+        )
+    if not is_folder:
+        raise Refusal(
+            f"{given} is a file; a checkpoint is a folder with its configuration, weights and tokenizer. "
+            "Give the folder."
+        )
+    if not usable:
+        raise Refusal(
+            f"{given} has no llm_config.json, so it is not in BAGEL's layout, the one this version opens. "
+            "Give a folder that is."
+        )
     return folder
 
 
-def _device_and_dtype(device: str, dtype: str) -> tuple[object, object]:
+def _device(name: str) -> torch.device:
     import torch
 
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        where = torch.device(device)
-        torch.empty(0, device=where)
+        device = torch.device(name)
+        if device.type == "meta":
+            raise RuntimeError("it holds no numbers")
+        torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise Refusal(f"The device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
-    if dtype == "auto":
-        return where, torch.float32 if where.type == "cpu" else torch.bfloat16
-    kind = getattr(torch, dtype, None)
-    if kind not in (torch.float32, torch.bfloat16, torch.float16):
-        raise Refusal(f"dtype {dtype!r} is not one of float32, bfloat16, float16, auto.")
-    return where, kind
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise Refusal(f"The device {name!r} cannot be used: {reason}. Try cpu, or auto.") from None
+    return device
+
+
+def _dtype(name: str, device: torch.device) -> torch.dtype:
+    import torch
+
+    if name == "auto":
+        name = "float32" if device.type == "cpu" else "bfloat16"
+    if name not in DTYPES:
+        raise Refusal(f"The dtype {name!r} is not known. Choose auto or one of {', '.join(DTYPES)}.")
+    kind: torch.dtype = getattr(torch, name)
+    return kind

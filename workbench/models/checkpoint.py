@@ -1,96 +1,130 @@
-"""Weights from disk into a network: safetensors only, every name and shape checked before anything is copied."""
+"""Weights from disk into a network: safetensors only, names and shapes checked before anything is copied."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import nn
 
 from workbench.errors import Refusal
 
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+READABLE = ("F64", "F32", "F16", "BF16")
+"""Number types, by their safetensors names, that a weight may be stored in."""
 
 
-def find_weights(folder: Path, names: Iterable[str]) -> list[Path]:
+def find_weights(folder: Path, names: Sequence[str]) -> list[Path]:
     """The weight files of a folder: the first of `names` that is there, single or sharded by its index.
 
     Raises Refusal where none is, naming pickled files that were passed over.
     """
-    names = list(names)
     for name in names:
         if (folder / name).is_file():
             return [folder / name]
-        index = folder / f"{name}.index.json"
-        if index.is_file():
-            shards = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-            if missing := [s for s in shards if not (folder / s).is_file()]:
-                raise Refusal(f"{folder} lacks {', '.join(missing)}, which {index.name} lists. Fetch the missing shards.")
-            return [folder / s for s in shards]
+        if (index := folder / f"{name}.index.json").is_file():
+            return _shards(index)
     pickled = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLED)
     hint = (
-        f" It has {', '.join(pickled)}, but pickled weights can run code and are never loaded: convert them to safetensors."
+        f" It has {_listing(pickled)}, but pickled weights can run code and are never loaded: "
+        "convert them to safetensors."
         if pickled
-        else ""
+        else " Fetch the weights again, or choose another folder."
     )
-    raise Refusal(f"{folder} holds none of {', '.join(names)}.{hint}")
+    raise Refusal(f"{folder} lacks its weights: there is no {' or '.join(names)}.{hint}")
 
 
-def _listing(names: list[str]) -> str:
+def _shards(index: Path) -> list[Path]:
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        shards = [index.parent / name for name in names]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Refusal(f"{index} cannot be read as an index of shards ({error}). Fetch it again.") from None
+    if not shards or any(shard.parent != index.parent for shard in shards):
+        raise Refusal(f"{index} does not list files of its own folder. Fetch it again.")
+    if missing := [shard.name for shard in shards if not shard.is_file()]:
+        raise Refusal(
+            f"{index.parent} lacks {_listing(missing)}, which {index.name} lists. Fetch the missing shards."
+        )
+    return shards
+
+
+def _listing(names: Sequence[str]) -> str:
     return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
 
 
-def read_tensors(files: list[Path], wanted: set[str] | None = None) -> dict[str, Tensor]:
-    """All tensors (or the `wanted` ones) of safetensors files; raises Refusal where a file is damaged."""
-    tensors: dict[str, Tensor] = {}
-    for path in files:
-        try:
-            with safe_open(path, framework="pt") as handle:
-                for key in handle.keys():  # noqa: SIM118 - not a dict
-                    if wanted is None or key in wanted:
-                        tensors[key] = handle.get_tensor(key)
-        except (SafetensorError, OSError) as error:
-            raise Refusal(
-                f"{path} is not a whole safetensors file ({error}). It was cut off or is of another format: fetch it again."
-            ) from None
-    return tensors
+def _open(path: Path) -> Any:
+    try:
+        return safe_open(path, framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise Refusal(
+            f"{path} is not a whole safetensors file ({error}). It was cut off or is of another format: "
+            "fetch it again."
+        ) from None
 
 
-def load_strict(module: nn.Module, files: list[Path], *, regenerated: tuple[str, ...] = ()) -> None:
-    """Fill `module` from safetensors files; names and shapes must match exactly.
+def check(module: nn.Module, files: Sequence[Path], *, regenerated: Sequence[str] = ()) -> None:
+    """Compare what the files' headers promise with what `module` needs; reads no weight.
 
-    `regenerated`: names that may be absent because the caller has filled them already. Raises Refusal with the
-    lists of missing, unexpected and mis-shaped tensors; then nothing has been changed.
+    `regenerated`: names that may be absent because the caller fills them. Raises Refusal where a file is
+    damaged, or with the lists of missing, unexpected, mis-shaped and quantised tensors.
     """
-    tensors = read_tensors(files)
-    own = module.state_dict()
-    missing = sorted(set(own) - set(tensors) - set(regenerated))
-    unexpected = sorted(set(tensors) - set(own))
-    shapes = sorted(
-        f"{k} is {tuple(tensors[k].shape)}, should be {tuple(own[k].shape)}"
-        for k in own.keys() & tensors.keys()
-        if tensors[k].shape != own[k].shape
-    )
-    problems = [
-        f"{label}: {_listing(found)}"
-        for label, found in (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
-        if found
-    ]
+    stored: dict[str, tuple[tuple[int, ...], str]] = {}
+    for path in files:
+        with _open(path) as handle:
+            for key in handle.keys():  # noqa: SIM118 - not a dict
+                part = handle.get_slice(key)
+                stored[key] = tuple(part.get_shape()), part.get_dtype()
+    own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    both = sorted(own.keys() & stored.keys())
+    found = {
+        "missing": sorted(own.keys() - stored.keys() - set(regenerated)),
+        "unexpected": sorted(stored.keys() - own.keys()),
+        "of another shape": [
+            f"{k} is {stored[k][0]}, should be {own[k]}" for k in both if stored[k][0] != own[k]
+        ],
+        "of a number type that is not read": [
+            f"{k} is {stored[k][1]}, should be one of {', '.join(READABLE)}"
+            for k in both
+            if stored[k][1] not in READABLE
+        ],
+    }
+    problems = [f"{label}: {_listing(keys)}" for label, keys in found.items() if keys]
     if problems:
-        where = ", ".join(p.name for p in files)
-        raise Refusal(f"{where} in {files[0].parent} does not fit the configuration beside it. " + "; ".join(problems) + ".")
-    with torch.no_grad():
-        for key, target in own.items():
-            if key in tensors:
-                target.copy_(tensors[key])
+        names = _listing([p.name for p in files])
+        raise Refusal(
+            f"{names} in {files[0].parent} does not fit the configuration beside it. "
+            f"{'; '.join(problems)}. Take weights and configuration from the same place."
+        )
+
+
+def load_strict(module: nn.Module, files: Sequence[Path], *, regenerated: Sequence[str] = ()) -> None:
+    """Fill `module` from safetensors files, one tensor at a time; names and shapes must match exactly.
+
+    Raises Refusal as `check` does, before anything is changed; and where a number is not finite in the
+    module's own number type, after which the module is not to be used.
+    """
+    check(module, files, regenerated=regenerated)
+    own = module.state_dict()
+    for path in files:
+        with _open(path) as handle, torch.no_grad():
+            for key in handle.keys():  # noqa: SIM118 - not a dict
+                own[key].copy_(handle.get_tensor(key))
+                if not own[key].isfinite().all():
+                    kind = str(own[key].dtype).removeprefix("torch.")
+                    raise Refusal(
+                        f"{path}: {key} holds numbers that are not finite in {kind}. "
+                        "Fetch the file again, or open it as float32."
+                    )
 
 
 def fingerprint(files: Iterable[Path]) -> str:
-    """SHA-256 over the weight files, first 12 hex digits: the revision of a local checkpoint."""
+    """SHA-256 over the files one after the other, first 12 hex digits: the revision of a local checkpoint."""
     digest = hashlib.sha256()
     for path in files:
         with path.open("rb") as handle:

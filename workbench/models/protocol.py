@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -17,7 +18,7 @@ from workbench.errors import Refusal
 
 if TYPE_CHECKING:
     import numpy as np
-    from torch import LongTensor, nn
+    from torch import Tensor, nn
 
 Band = Literal["vision", "projector", "llm"]
 BANDS: tuple[Band, ...] = ("vision", "projector", "llm")
@@ -41,8 +42,9 @@ class Capability(StrEnum):
 class ModelCard:
     """What is known about an open model.
 
-    ``revision`` is the first 12 hex digits of the sha256 of the weights; ``parameters`` counts numbers, not
-    bytes; ``knows`` is one sentence on what the model was trained on.
+    ``revision`` is the first 12 hex digits of the sha256 of everything that decides what the model computes:
+    weights, configuration and tokenizer. ``parameters`` counts numbers, not bytes; ``knows`` is one sentence
+    on what the model was trained on.
     """
 
     id: str
@@ -89,15 +91,15 @@ class Grid:
 class Prompt:
     """A batch of images with one text, ready for one model.
 
-    ``images`` are uint8 (H, W, 3), all one size; ``visual`` holds where an image's visual tokens stand in
-    the LLM sequence; ``inputs`` belongs to the adapter and is read by nobody else.
+    ``images`` are uint8 (H, W, 3), all one size; ``visual``, int64 (rows*cols,), holds where an image's
+    visual tokens stand in the LLM sequence; ``inputs`` belongs to the adapter and is read by nobody else.
     """
 
     images: list[np.ndarray]
     text: str
     grid: Grid
     inputs: dict[str, Any]
-    visual: LongTensor
+    visual: Tensor
 
 
 @dataclass(frozen=True)
@@ -106,13 +108,13 @@ class Tap:
 
     stage: Stage
     module: nn.Module
-    positions: LongTensor | None
+    positions: Tensor | None
     when: Literal["output", "input"] = "output"
 
 
 @dataclass(frozen=True)
 class Token:
-    """One generated token with its natural-log probability."""
+    """One generated token: its own text, white space and all, and its natural-log probability."""
 
     text: str
     logprob: float
@@ -138,9 +140,11 @@ class Sampling:
     """How a response is drawn. Every field is shown on the page; a value outside its limits raises Refusal.
 
     ``steps`` counts Euler steps from noise (t = 1) to image (t = 0). The two scales are classifier-free
-    guidance on the text and on the image (1 = none), used while ``interval[0] < t <= interval[1]``.
-    ``renorm`` and ``renorm_min`` hold the guided velocity's norm to the conditional one's (renorm_min = 1
-    disables it). ``shift`` moves the steps towards noise. ``route`` says how a drawn image re-enters.
+    guidance on the text and on the image (1 or less: none), used while ``interval[0] < t <= interval[1]``;
+    the image's acts only where the text's does, as BAGEL was published. ``renorm`` and ``renorm_min`` hold
+    the guided velocity's norm to the conditional one's (renorm_min = 1 disables it). ``shift`` moves the
+    steps towards noise. ``route`` says how a drawn image re-enters; ``restore`` whether one is drawn at all:
+    where the model decides, once in any case, or not.
     """
 
     steps: int = 12
@@ -156,26 +160,34 @@ class Sampling:
     max_new_tokens: int = 48
 
     def __post_init__(self) -> None:
-        _within("steps", self.steps, 1, 200)
+        _whole("steps", self.steps, 1, 200)
         _within("text guidance", self.text_scale, 0.0, 20.0)
         _within("image guidance", self.image_scale, 0.0, 20.0)
         _within("renorm_min", self.renorm_min, 0.0, 1.0)
         _within("shift", self.shift, 0.1, 20.0)
-        _within("seed", self.seed, 0, 2**31 - 1)
-        _within("max_new_tokens", self.max_new_tokens, 1, 2048)
+        _whole("seed", self.seed, 0, 2**31 - 1)
+        _whole("max_new_tokens", self.max_new_tokens, 1, 2048)
         _one_of("renorm", self.renorm, RENORMS)
         _one_of("route", self.route, ROUTES)
         _one_of("restore", self.restore, RESTORES)
+        if len(self.interval) != 2:
+            raise Refusal(f"The guidance interval has two ends; {len(self.interval)} were given.")
         low, high = self.interval
-        if not (0.0 <= low <= high <= 1.0):
-            raise Refusal(
-                f"The guidance interval must satisfy 0 <= low <= high <= 1; it is {low:g} to {high:g}."
-            )
+        _within("The guidance interval's low end", low, 0.0, 1.0)
+        _within("The guidance interval's high end", high, 0.0, 1.0)
+        if low > high:
+            raise Refusal(f"The guidance interval must satisfy low <= high; it is {low:g} to {high:g}.")
 
 
-def _within(name: str, value: float, low: float, high: float) -> None:
-    if not (low <= value <= high):
-        raise Refusal(f"{name} must lie between {low:g} and {high:g}; it is {value:g}.")
+def _within(name: str, value: object, low: float, high: float) -> None:
+    # Written so that NaN, which compares as false, is refused.
+    if not (isinstance(value, Real) and low <= float(value) <= high):
+        raise Refusal(f"{name} must be a number between {low:g} and {high:g}; it is {value}.")
+
+
+def _whole(name: str, value: object, low: int, high: int) -> None:
+    if not (isinstance(value, Integral) and low <= int(value) <= high):
+        raise Refusal(f"{name} must be a whole number between {low:,} and {high:,}; it is {value}.")
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -205,7 +217,8 @@ class VisualState:
 
     Step 0 is the noise (t = 1) and step ``steps`` the restored image (t = 0). ``image``, uint8 (H, W, 3),
     is what the latent (float32) decodes to now; ``velocity_norm`` the norm of the velocity that led here, 0
-    at step 0. A response may draw more than once: each drawing begins with a step 0.
+    at step 0. ``estimate``, uint8 (H, W, 3), is the image that this velocity points to, where the model can
+    tell; step 0 has none. A response may draw more than once: each drawing begins with a step 0.
     """
 
     step: int
@@ -214,6 +227,7 @@ class VisualState:
     image: np.ndarray
     latent: np.ndarray
     velocity_norm: float
+    estimate: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -242,16 +256,30 @@ class Model(Protocol):
         """Every stage that can be read, in order along the axis."""
         ...
 
+    def resized(self, image: np.ndarray) -> np.ndarray:
+        """The image as the model takes it, uint8 (h, w, 3)."""
+        ...
+
     def prepare(self, images: Sequence[np.ndarray], text: str = "") -> Prompt:
-        """A batch of uint8 (H, W, 3) images of one size with one text."""
+        """A batch of uint8 (H, W, 3) images of one size with one text (which may be empty).
+
+        Raises Refusal where the sizes differ or the text is too long.
+        """
         ...
 
     def taps(self, prompt: Prompt) -> list[Tap]:
         """Where each stage of this prompt can be read, in the order of ``stages()``."""
         ...
 
-    def forward(self, prompt: Prompt) -> None:
-        """Run the prompt once without gradients; hooks on the taps see everything."""
+    def forward(self, prompt: Prompt) -> Tensor:
+        """Run the prompt once without gradients; hooks on the taps see everything.
+
+        Returns the logits (B, vocabulary) after the last token.
+        """
+        ...
+
+    def readout(self, states: Tensor) -> Tensor:
+        """What the final norm and the head make of states of the last stage: (..., width) to logits."""
         ...
 
     def answer(self, prompt: Prompt, *, max_new_tokens: int = 16) -> list[Answer]:
@@ -259,7 +287,7 @@ class Model(Protocol):
         ...
 
     def score(self, prompt: Prompt, candidates: Sequence[str]) -> np.ndarray:
-        """Teacher-forced log-probabilities in nats, float (B, C), of each candidate answer."""
+        """Teacher-forced log-probabilities in nats, float64 (B, C), of each candidate and of its end."""
         ...
 
     def respond(

@@ -2,39 +2,92 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from workbench.errors import Refusal
-from workbench.models.bagel.adapter import BagelModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from workbench.models.protocol import Model, Tap
+
+HEIGHT, WIDTH = 64, 96
+"""Pixels of the picture that is shown: not square, so that rows taken for columns are found out."""
 
 
-def verify(model: BagelModel, tolerance: float = 1e-3) -> None:
-    """Raise Refusal unless the hooked last layer, normed and through the head, equals the model's logits.
+def verify(model: Model, tolerance: float = 1e-3) -> None:
+    """Show the model a picture and compare what its taps read with what it computed.
 
-    Also checks that the visual tokens number as many as the grid has cells. `tolerance` is relative to the largest
-    logit, for float32; sixteen-bit types get a hundred times as much.
+    Every stage must be seen exactly once; from the projector on with as many visual tokens as the grid has
+    cells; and the last stage, through the final norm and the head, must give the model's own logits.
+    `tolerance` is relative to the largest logit, for float32; 16-bit types get a hundred times as much.
+
+    Raises Refusal with what does not hold.
     """
     import torch
 
-    side = max(model.config.vae_resize.shortest, 2 * model.config.pixels_per_latent)
-    ramp = np.linspace(0, 255, side, dtype=np.uint8)
-    image = np.stack(np.broadcast_arrays(ramp[None, :], ramp[:, None], np.uint8(128)), axis=-1)
-    prompt = model.prepare([image], "what is this?")
-    if len(prompt.visual) != prompt.grid.rows * prompt.grid.cols:
+    down, across = np.mgrid[:HEIGHT, :WIDTH].astype(np.uint8)
+    prompt = model.prepare([np.stack([2 * across, 3 * down, across + down], axis=-1)], "what is this?")
+    cells, name = prompt.grid.rows * prompt.grid.cols, model.card.id
+    if len(prompt.visual) != cells:
         raise Refusal(
-            f"{model.card.id} has {len(prompt.visual)} visual tokens for a grid of {prompt.grid.rows} by "
-            f"{prompt.grid.cols}: its probes would point at the wrong patches."
+            f"{name} has {len(prompt.visual)} visual tokens for a grid of {prompt.grid.rows} by "
+            f"{prompt.grid.cols}: its probes would point at the wrong patches, so it is not opened."
         )
-    kept: list[torch.Tensor] = []
-    handle = model.taps(prompt)[-1].module.register_forward_hook(lambda _m, _i, out: kept.append(out[0][:, -1]))
+    taps, seen = model.taps(prompt), _Seen()
+    if [tap.stage for tap in taps] != model.stages():
+        raise Refusal(f"{name} does not tap the stages that it names, so it is not opened.")
     try:
+        for tap in taps:
+            seen.attach(tap)
         logits = model.forward(prompt)
     finally:
-        handle.remove()
-    with torch.inference_mode():
-        again = model.network.logits(model.network.language_model.model.norm(kept[-1]))
+        seen.detach()
+    for tap in taps:
+        states = seen.states.get(tap.stage.name, [])
+        if len(states) != 1:
+            raise Refusal(f"{name} shows its stage {tap.stage.name} {len(states)} times in a pass, not once.")
+        chosen = states[0] if tap.positions is None else states[0].index_select(-2, tap.positions)
+        if tap.stage.band != "vision" and chosen.shape[-2] != cells:
+            raise Refusal(
+                f"{name} shows {chosen.shape[-2]} tokens at {tap.stage.name}; the grid has {cells}."
+            )
     if not torch.isfinite(logits).all():
-        raise Refusal(f"{model.card.id} computes numbers that are not finite in {model.card.dtype}: try float32.")
+        raise Refusal(f"{name} computes numbers that are not finite in {model.card.dtype}: try float32.")
+    again = model.readout(seen.states[taps[-1].stage.name][0][:, -1])
     allowed = tolerance * (1 if model.card.dtype == "float32" else 100) * float(logits.abs().max())
     if float((again - logits).abs().max()) > allowed:
-        raise Refusal(f"{model.card.id}: the hooked last layer does not give the model's logits; refusing to measure it.")
+        raise Refusal(
+            f"{name}: the last layer that the hooks read does not give the model's logits, so what would be "
+            "measured is not what the model computes. It is not opened."
+        )
+
+
+class _Seen:
+    """The tensors that the taps showed, by stage."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, list[Tensor]] = {}
+        self._handles: list[Any] = []
+
+    def attach(self, tap: Tap) -> None:
+        keep = partial(self._keep, tap.stage.name)
+        if tap.when == "output":
+            handle = tap.module.register_forward_hook(lambda module, args, output: keep(output))
+        else:
+            handle = tap.module.register_forward_pre_hook(
+                lambda module, args, kwargs: keep(args or next(iter(kwargs.values()))), with_kwargs=True
+            )
+        self._handles.append(handle)
+
+    def _keep(self, stage: str, value: Any) -> None:
+        while isinstance(value, (tuple, list)):
+            value = value[0]
+        self.states.setdefault(stage, []).append(getattr(value, "last_hidden_state", value))
+
+    def detach(self) -> None:
+        for handle in self._handles:
+            handle.remove()

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from workbench.errors import Cancelled, Refusal
-from workbench.models.bagel import patches
+from workbench.errors import Refusal
+from workbench.models.bagel import interleave, patches
 from workbench.models.bagel.autoencoder import Autoencoder
 from workbench.models.bagel.config import BagelConfig
 from workbench.models.bagel.network import Bagel, Context, SpecialTokens
 from workbench.models.protocol import (
     Answer,
+    Band,
     Event,
     Grid,
     ModelCard,
@@ -29,7 +30,10 @@ from workbench.models.protocol import (
     never,
 )
 
-MOST_QUESTION_CHARACTERS = 4000
+MOST_CHARACTERS = 4000
+"""Longest question, and longest candidate answer, that is read."""
+SCORED_AT_ONCE = 64
+"""Sequences in one pass of `score`: each carries a copy of its image's keys and values."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,12 @@ class BagelModel:
     """An open BAGEL checkpoint; implements `workbench.models.protocol.Model`."""
 
     def __init__(
-        self, network: Bagel, autoencoder: Autoencoder, tokenizer: Any, special: SpecialTokens, card: ModelCard
+        self,
+        network: Bagel,
+        autoencoder: Autoencoder,
+        tokenizer: Any,
+        special: SpecialTokens,
+        card: ModelCard,
     ) -> None:
         self.network = network.eval().requires_grad_(False)
         self.autoencoder = autoencoder.eval().requires_grad_(False)
@@ -57,6 +66,7 @@ class BagelModel:
 
     @property
     def config(self) -> BagelConfig:
+        """The shape of the network and how its inputs are made."""
         return self.network.config
 
     # What the model sees
@@ -66,15 +76,29 @@ class BagelModel:
         return patches.resize(image, self.config.vae_resize)
 
     def pictures(self, images: Sequence[np.ndarray]) -> Pictures:
-        """Images of one size, resized, with their grids; raises Refusal where the sizes differ."""
-        sizes = {image.shape for image in images}
-        if len(sizes) != 1:
-            raise Refusal(f"The images of one batch must have one size; these have {len(sizes)}.")
+        """Images of one size, resized, with their grids; raises Refusal where they are no such batch."""
+        if not images:
+            raise Refusal("There is no image: give at least one.")
+        for image in images:
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+                raise Refusal(
+                    f"An image must be uint8 with shape (height, width, 3); one is {image.dtype} "
+                    f"{image.shape}. Read it with workbench.images.read."
+                )
+        sizes = {image.shape[:2] for image in images}
+        if len(sizes) > 1:
+            found = ", ".join(f"{width}×{height}" for height, width in sorted(sizes))
+            raise Refusal(f"The images of one batch must have one size; these are {found}. Resize them.")
         pixels = [self.resized(image) for image in images]
-        height, width = patches.resize(pixels[0], self.config.vit_resize).shape[:2]
+        height, width = pixels[0].shape[:2]
+        vision_width, vision_height = patches.target_size(width, height, self.config.vit_resize)
         patch, cell = self.config.vision.patch_size, self.config.pixels_per_latent
         return Pictures(
-            pixels, height // patch, width // patch, pixels[0].shape[0] // cell, pixels[0].shape[1] // cell
+            pixels,
+            rows=vision_height // patch,
+            cols=vision_width // patch,
+            latent_rows=height // cell,
+            latent_cols=width // cell,
         )
 
     def vision_patches(self, pictures: Pictures) -> Tensor:
@@ -94,45 +118,62 @@ class BagelModel:
         return patches.patchify(latent.float(), self.config.latent_patch)
 
     def decoded(self, tokens: Tensor, pictures: Pictures) -> list[np.ndarray]:
-        """Images, uint8 (H, W, 3), of latent tokens (B, N, D)."""
-        latent = patches.unpatchify(tokens, pictures.latent_rows, pictures.latent_cols, self.config.latent_patch)
+        """Images, uint8 (H, W, 3), of latent tokens (B, N, D) on the latent grid of `pictures`."""
+        rows, cols = pictures.latent_rows, pictures.latent_cols
+        latent = patches.unpatchify(tokens, rows, cols, self.config.latent_patch)
         weight = next(self.autoencoder.parameters())
-        return [patches.to_image(p) for p in self.autoencoder.decode(latent.to(weight.device, weight.dtype))]
+        pixels = self.autoencoder.decode(latent.to(weight.device, weight.dtype))
+        return [patches.to_image(p) for p in pixels]
 
     # Words
 
-    def ids(self, text: str) -> Tensor:
-        """Token ids (1, n) of a text framed by bos and eos; raises Refusal where it is too long."""
-        if len(text) > MOST_QUESTION_CHARACTERS:
+    def spelled(self, text: str) -> list[int]:
+        """The token ids of a text, without frame; raises Refusal where it is too long or not text."""
+        if len(text) > MOST_CHARACTERS:
             raise Refusal(
-                f"The question has {len(text):,} characters; at most {MOST_QUESTION_CHARACTERS:,} are read. Shorten it."
+                f"The text has {len(text):,} characters; at most {MOST_CHARACTERS:,} are read. Shorten it."
             )
-        ids = [self.special.bos, *self.tokenizer.encode(text, add_special_tokens=False).ids, self.special.eos]
-        return torch.tensor([ids], device=self.network.device)
+        return self.pieces(text)
+
+    def pieces(self, text: str) -> list[int]:
+        """The token ids of a text of any length, without frame; raises Refusal where it is not text."""
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise Refusal("The text holds half a character (a lone surrogate). Type it again.") from None
+        return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def segment(self, ids: Sequence[int]) -> Tensor:
+        """Token ids framed by bos and eos, as every text stands in a context: (1, n + 2)."""
+        return torch.tensor([[self.special.bos, *ids, self.special.eos]], device=self.network.device)
 
     def words(self, ids: Sequence[int]) -> str:
-        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+        """The text of token ids, white space and all."""
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
 
     # The protocol
 
     def stages(self) -> list[Stage]:
-        """Patch embedding and vision blocks, connector, and the language model from its input to its last layer."""
-        names = [f"vision {i}" for i in range(self.card.vision_layers + 1)]
-        names += ["projector", *(f"llm {i}" for i in range(self.card.llm_layers + 1))]
-        bands = {"vision": "vision", "projector": "projector", "llm": "llm"}
-        return [Stage(name, bands[name.split()[0]], i) for i, name in enumerate(names)]  # type: ignore[arg-type]
+        """Patch embedding and vision blocks, connector, the language model's input and its layers."""
+        names: list[tuple[Band, str]] = [
+            ("vision", f"vision {i}") for i in range(self.card.vision_layers + 1)
+        ]
+        names += [("projector", "projector")]
+        names += [("llm", f"llm {i}") for i in range(self.card.llm_layers + 1)]
+        return [Stage(name, band, index) for index, (band, name) in enumerate(names)]
 
     def prepare(self, images: Sequence[np.ndarray], text: str = "") -> Prompt:
         """A batch of images of one size, and one text after them (none if it is empty)."""
         pictures = self.pictures(images)
         height, width = images[0].shape[:2]
-        top, left = np.mgrid[: pictures.rows, : pictures.cols].reshape(2, -1)
-        box = np.stack([left, top, left + 1, top + 1], axis=1).astype(np.float32)
-        box *= np.array([width / pictures.cols, height / pictures.rows] * 2, np.float32)
+        x = np.linspace(0, width, pictures.cols + 1, dtype=np.float32)
+        y = np.linspace(0, height, pictures.rows + 1, dtype=np.float32)
+        row, col = np.mgrid[: pictures.rows, : pictures.cols].reshape(2, -1)
+        boxes = np.stack([x[col], y[row], x[col + 1], y[row + 1]], axis=1)
         visual = torch.arange(1, 1 + pictures.rows * pictures.cols, device=self.network.device)
-        ids = self.ids(text) if text.strip() else None
+        ids = self.segment(self.spelled(text)) if text.strip() else None
         inputs = {"pictures": pictures, "patches": self.vision_patches(pictures), "ids": ids}
-        return Prompt(list(images), text, Grid(pictures.rows, pictures.cols, box), inputs, visual)  # type: ignore[arg-type]
+        return Prompt(list(images), text, Grid(pictures.rows, pictures.cols, boxes), inputs, visual)
 
     def taps(self, prompt: Prompt) -> list[Tap]:
         """Where each stage is read while `forward` runs."""
@@ -165,6 +206,11 @@ class BagelModel:
         states, _ = network.language_model.model(x, positions, mask=mask)
         return network.logits(states[:, -1])
 
+    @torch.inference_mode()
+    def readout(self, states: Tensor) -> Tensor:
+        """Logits that the final norm and the head make of states (..., width) of the last stage."""
+        return self.network.logits(self.network.language_model.model.norm(states))
+
     def _read(self, prompt: Prompt) -> Context:
         pictures: Pictures = prompt.inputs["pictures"]
         seen = self.network.embed_vision(prompt.inputs["patches"], pictures.rows, pictures.cols)
@@ -179,21 +225,20 @@ class BagelModel:
         count = len(prompt.images)
         token = torch.full((count, 1), self.special.bos, device=self.network.device)
         said: list[list[Token]] = [[] for _ in range(count)]
-        open_ = set(range(count))
+        unfinished = set(range(count))
         for _ in range(max_new_tokens):
             context, states = self.network.add_text(context, token)
-            scores = self.network.logits(states[:, -1]).float().log_softmax(-1)
-            token = scores.argmax(-1, keepdim=True)
-            for i in list(open_):
-                number = int(token[i])
-                if number == self.special.eos:
-                    open_.discard(i)
-                else:
-                    said[i].append(Token(self.words([number]), float(scores[i, number]), number))
-            if not open_:
+            best = self.network.logits(states[:, -1]).float().log_softmax(-1).max(-1)
+            token = best.indices[:, None]
+            logprobs, numbers = best.values.tolist(), best.indices.tolist()
+            unfinished -= {i for i in unfinished if numbers[i] == self.special.eos}
+            for i in unfinished:
+                said[i].append(Token(self.words([numbers[i]]), logprobs[i], numbers[i]))
+            if not unfinished:
                 break
         return [
-            Answer(self.words([t.id for t in tokens]), tuple(tokens), sum(t.logprob for t in tokens)) for tokens in said
+            Answer(self.words([t.id for t in tokens]).strip(), tuple(tokens), sum(t.logprob for t in tokens))
+            for tokens in said
         ]
 
     @torch.inference_mode()
@@ -201,38 +246,27 @@ class BagelModel:
         """Log-probability in nats, float64 (B, C), of each candidate's tokens and the end of the answer."""
         if not candidates:
             raise Refusal("There are no candidates to score: give at least one answer.")
-        context = self._read(prompt)
+        if not all(candidate.strip() for candidate in candidates):
+            raise Refusal("One of the candidates is empty: leave it out.")
         batch = len(prompt.images)
-        out = np.zeros((batch, len(candidates)))
+        encoded = [self.segment(self.spelled(candidate))[0] for candidate in candidates]
         by_length: dict[int, list[int]] = {}
-        encoded = [self.ids(candidate)[0] for candidate in candidates]
         for index, ids in enumerate(encoded):
             by_length.setdefault(len(ids), []).append(index)
-        for members in by_length.values():
-            ids = torch.stack([encoded[i] for i in members]).repeat(batch, 1)
-            wide = Context(
-                [(k.repeat_interleave(len(members), 0), v.repeat_interleave(len(members), 0)) for k, v in context.past],
-                context.length,
-                context.position,
-            )
-            _, states = self.network.add_text(wide, ids)
-            logits = self.network.logits(states[:, :-1]).float()
-            losses = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
-            out[:, members] = -losses.view(batch, len(members), -1).sum(-1).double().cpu().numpy()
+        context = self._read(prompt)
+        out = np.zeros((batch, len(candidates)))
+        most = max(1, SCORED_AT_ONCE // batch)
+        for same in by_length.values():
+            for some in (same[i : i + most] for i in range(0, len(same), most)):
+                ids = torch.stack([encoded[i] for i in some]).repeat(batch, 1)
+                _, states = self.network.add_text(context.repeated(len(some)), ids)
+                logits = self.network.logits(states[:, :-1]).float()
+                losses = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
+                out[:, some] = -losses.view(batch, len(some), -1).double().sum(-1).cpu().numpy()
         return out
 
     def respond(
         self, image: np.ndarray, question: str, settings: Sampling, *, stop: Callable[[], bool] = never
     ) -> Iterator[Event]:
         """Thought, decision, drawing and answer; see `workbench.models.bagel.interleave`."""
-        from workbench.models.bagel.interleave import respond
-
-        yield from respond(self, image, question, settings, stop)
-
-
-def check(stop: Callable[[], bool]) -> None:
-    """Raise Cancelled once `stop` says so."""
-    if stop():
-        raise Cancelled
-
-
+        return interleave.respond(self, image, question, settings, stop)

@@ -22,6 +22,7 @@ class ResBlock(nn.Module):
             self.nin_shortcut = nn.Conv2d(inside, outside, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, inside, h, w) → (B, outside, h, w)."""
         y = self.conv1(F.silu(self.norm1(x)))
         y = self.conv2(F.silu(self.norm2(y)))
         return y + (self.nin_shortcut(x) if hasattr(self, "nin_shortcut") else x)
@@ -30,6 +31,11 @@ class ResBlock(nn.Module):
 class AttentionBlock(nn.Module):
     """Single-head attention over all positions of the feature map."""
 
+    q: nn.Conv2d
+    k: nn.Conv2d
+    v: nn.Conv2d
+    proj_out: nn.Conv2d
+
     def __init__(self, width: int, groups: int) -> None:
         super().__init__()
         self.norm = nn.GroupNorm(groups, width, eps=1e-6)
@@ -37,6 +43,7 @@ class AttentionBlock(nn.Module):
             setattr(self, name, nn.Conv2d(width, width, 1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, width, h, w) → the same shape."""
         y = self.norm(x)
         q, k, v = (part(y).flatten(2).transpose(1, 2)[:, None] for part in (self.q, self.k, self.v))
         out = F.scaled_dot_product_attention(q, k, v)[:, 0].transpose(1, 2).reshape(x.shape)
@@ -51,6 +58,7 @@ class Downsample(nn.Module):
         self.conv = nn.Conv2d(width, width, 3, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, width, h, w) → (B, width, h/2, w/2)."""
         return self.conv(F.pad(x, (0, 1, 0, 1)))
 
 
@@ -62,6 +70,7 @@ class Upsample(nn.Module):
         self.conv = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, width, h, w) → (B, width, 2h, 2w)."""
         return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
 
 
@@ -75,11 +84,15 @@ class Middle(nn.Module):
         self.block_2 = ResBlock(width, width, groups)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, width, h, w) → the same shape."""
         return self.block_2(self.attn_1(self.block_1(x)))
 
 
 class Level(nn.Module):
-    """The residual blocks of one resolution and the step to the next."""
+    """The residual blocks of one resolution and the step to the next, if there is one."""
+
+    downsample: Downsample
+    upsample: Upsample
 
     def __init__(self, inside: int, outside: int, blocks: int, groups: int) -> None:
         super().__init__()
@@ -87,6 +100,7 @@ class Level(nn.Module):
         self.block = nn.ModuleList(ResBlock(a, b, groups) for a, b in zip(widths, widths[1:], strict=False))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, inside, h, w) → (B, outside, …) at the next resolution."""
         for block in self.block:
             x = block(x)
         if hasattr(self, "downsample"):
@@ -114,6 +128,7 @@ class Encoder(nn.Module):
         self.conv_out = nn.Conv2d(widths[-1], 2 * config.z_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
         x = self.conv_in(x)
         for level in self.down:
             x = level(x)
@@ -141,6 +156,7 @@ class Decoder(nn.Module):
         self.conv_out = nn.Conv2d(widths[0], 3, 3, padding=1)
 
     def forward(self, z: Tensor) -> Tensor:
+        """See the class."""
         x = self.mid(self.conv_in(z))
         for level in reversed(self.up):
             x = level(x)
@@ -159,8 +175,8 @@ class Autoencoder(nn.Module):
     def encode(self, pixels: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Scaled latent (B, z, h, w) of pixels (B, 3, H, W) in −1 … 1.
 
-        With a `generator` the latent is drawn from the encoder's Gaussian, as the published code does; without
-        one it is the mean, so that the same image always gives the same latent.
+        With a `generator` the latent is drawn from the encoder's Gaussian, as the published code does;
+        without one it is the mean, so that the same image always gives the same latent.
         """
         mean, log_variance = self.encoder(pixels).chunk(2, dim=1)
         if generator is not None:

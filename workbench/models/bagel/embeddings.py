@@ -46,6 +46,7 @@ class PositionTable(nn.Module):
             self.pos_embed.copy_(sincos_table(self.side, self.width))
 
     def forward(self, ids: Tensor) -> Tensor:
+        """Rows of the table, (N, width), for position ids (N,)."""
         return self.pos_embed[ids]
 
 
@@ -57,7 +58,8 @@ class TimeEmbedder(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(256, width), nn.SiLU(), nn.Linear(width, width))
 
     def forward(self, t: Tensor) -> Tensor:
-        return self.mlp(time_features(t).to(self.mlp[0].weight.dtype))
+        """Flow times (B,) → (B, width)."""
+        return self.mlp(time_features(t).to(next(self.parameters()).dtype))
 
 
 def grid_ids(rows: int, cols: int, side: int, device: torch.device | str = "cpu") -> Tensor:

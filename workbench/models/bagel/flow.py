@@ -14,16 +14,15 @@ from torch import Tensor
 Velocity = Callable[[Tensor, float], Tensor]
 """(x (B, N, D), t) → velocity of the same shape."""
 
-RENORMS = ("global", "channel", "text_channel")
-
 
 @dataclass(frozen=True)
 class Guidance:
     """Classifier-free guidance over two contexts (BAGEL's public inference code).
 
-    `text_scale` acts against the context without the text, `image_scale` against the context without the image
-    (and only where text guidance acts, as published). `interval`: guidance is on for low < t ≤ high.
-    `renorm` is one of RENORMS; the guided velocity's norm is clipped to [renorm_min, 1] × the unguided norm.
+    `text_scale` acts against the context without the text, `image_scale` against the context without the
+    image (and only where text guidance acts, as published); 1 or less is none. `interval`: guidance is on for
+    low < t ≤ high. `renorm` is one of `protocol.RENORMS`; the guided velocity's norm is clipped to
+    [renorm_min, 1] × the unguided norm.
     """
 
     text_scale: float = 1.0
@@ -32,12 +31,23 @@ class Guidance:
     renorm: str = "global"
     renorm_min: float = 0.0
 
+    @property
+    def on_text(self) -> bool:
+        """Whether the velocity without the text is needed at all."""
+        return self.text_scale > 1.0
+
+    @property
+    def on_image(self) -> bool:
+        """Whether the velocity without the image is needed at all."""
+        return self.on_text and self.image_scale > 1.0
+
     def active(self, t: float) -> bool:
-        return self.text_scale > 1.0 and self.interval[0] < t <= self.interval[1]
+        """Whether guidance acts at time t."""
+        return self.on_text and self.interval[0] < t <= self.interval[1]
 
 
 def shift_time(t: Tensor, shift: float) -> Tensor:
-    """t → s·t / (1 + (s − 1)·t): more of the grid near the noise for s > 1."""
+    """Map t to s·t / (1 + (s − 1)·t): more of the grid near the noise for s > 1."""
     return shift * t / (1.0 + (shift - 1.0) * t)
 
 
@@ -56,7 +66,7 @@ def combine(full: Tensor, no_text: Tensor, no_image: Tensor | None, guidance: Gu
     v = no_text + guidance.text_scale * (full - no_text)
     if guidance.renorm == "text_channel":
         v = _rescale(v, full, guidance.renorm_min, (-1,))
-    if guidance.image_scale > 1.0 and no_image is not None:
+    if guidance.on_image and no_image is not None:
         v = no_image + guidance.image_scale * (v - no_image)
     if guidance.renorm == "text_channel":
         return v
@@ -65,7 +75,7 @@ def combine(full: Tensor, no_text: Tensor, no_image: Tensor | None, guidance: Gu
 
 @dataclass(frozen=True)
 class Step:
-    """One Euler step done: `x` is the latent at `t` after it, `estimate` the x_0 that its velocity points to."""
+    """One Euler step: `x` is the latent at `t` after it, `estimate` the x_0 that its velocity points to."""
 
     index: int
     t: float
@@ -89,7 +99,7 @@ def sample(
     for index, (t, after) in enumerate(zip(grid, grid[1:], strict=False), start=1):
         v = full(x, t)
         if no_text is not None and guidance.active(t):
-            other = no_image(x, t) if no_image is not None and guidance.image_scale > 1.0 else None
+            other = no_image(x, t) if no_image is not None and guidance.on_image else None
             v = combine(v, no_text(x, t), other, guidance)
         estimate = x - v * t
         x = x - v * (t - after)

@@ -1,224 +1,233 @@
 """One interleaved response: thought → (drawn image → thought →) answer, as CLEAR runs BAGEL.
 
-Contexts (CLEAR, public inference code): the full one holds system prompt, image (latent block, then vision block)
-and question; text guidance compares with the context before the last thought, image guidance with one that never
-saw the image. A thought that ends in the restore tag starts a drawing; what was drawn comes back as latent tokens
-(*bridge*), as vision tokens of the decoded picture (*re-encode*), or as both.
+The context (CLEAR, public inference code) holds system prompt, image (latent block, then vision block) and
+question. Text guidance compares with the context before the last thought, image guidance with one that never
+saw the image. A thought that ends in the restore tag starts a drawing; what was drawn comes back as latent
+tokens (*bridge*), as vision tokens of the decoded picture (*re-encode*), or as both.
 """
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.errors import Cancelled
+from workbench.errors import Cancelled, Refusal
 from workbench.models.bagel import flow
-from workbench.models.bagel.adapter import BagelModel, Pictures
 from workbench.models.bagel.network import Context
-from workbench.models.protocol import Answer, Decision, Event, Final, Sampling, Thought, Token, VisualState
+from workbench.models.bagel.speaker import Speaker
+from workbench.models.protocol import Answer, Decision, Event, Final, Sampling, Thought, VisualState
 
-THOUGHT_ENDS, RESTORE, ANSWER, ANSWER_ENDS = "</think>", "<image_restore>", "<answer>", "</answer>"
+if TYPE_CHECKING:
+    from workbench.models.bagel.adapter import BagelModel, Pictures
+
+THOUGHT, THOUGHT_ENDS, RESTORE = "<think>", "</think>", "<image_restore>"
+ANSWER, ANSWER_ENDS = "<answer>", "</answer>"
 MOST_DRAWINGS = 3
 """CLEAR's limit on rounds in one response."""
+_CUT_TAG = re.compile(r"<[^<>]*$")
 
 
-@dataclass(frozen=True)
-class Contexts:
-    """The full context and the two that guidance compares with."""
-
-    full: Context
-    no_text: Context
-    no_image: Context
-
-
-def _check(stop: Callable[[], bool]) -> None:
+def _go_on(stop: Callable[[], bool]) -> None:
     if stop():
         raise Cancelled
 
 
-def opening(model: BagelModel, pictures: Pictures, question: str) -> Contexts:
-    """Contexts before the first word of the response, for a batch of one."""
-    network = model.network
-    full = no_image = Context()
-    if model.config.system_prompt:
-        full, _ = network.add_text(full, model.ids(model.config.system_prompt))
-        no_image = full
-    zero = torch.zeros(1, device=network.device)
-    latent = model.latents(pictures)
-    embedded = network.embed_latent(latent, pictures.latent_rows, pictures.latent_cols, zero)
-    full = network.add_latent(full, embedded, model.special)
-    full = network.add_vision(full, model.embedded_vision(pictures), model.special)
-    if question.strip():
-        ids = model.ids(question)
-        full, no_image = network.add_text(full, ids)[0], network.add_text(no_image, ids)[0]
-    return Contexts(full, full, no_image)
-
-
-class Speaker:
-    """Greedy decoding of one text segment, token by token, with tokens put in its mouth where a person asks for it."""
-
-    def __init__(self, model: BagelModel, context: Context) -> None:
-        self.model = model
-        self.context = context
-        self.tokens: list[Token] = []
-        self.ended = False
-        self._feed(model.special.bos)
-
-    def _feed(self, number: int) -> None:
-        token = torch.tensor([[number]], device=self.model.network.device)
-        self.context, states = self.model.network.add_text(self.context, token)
-        self.scores: Tensor = self.model.network.logits(states[0, -1]).float().log_softmax(-1)
-
-    @property
-    def text(self) -> str:
-        return self.model.words([token.id for token in self.tokens])
-
-    def say(self, number: int | None = None) -> None:
-        """Say the likeliest token, or the given one."""
-        number = int(self.scores.argmax()) if number is None else number
-        logprob = float(self.scores[number])
-        if number == self.model.special.eos:
-            self.ended = True
-        else:
-            self.tokens.append(Token(self.model.words([number]), logprob, number))
-        self._feed(number)
-
-    def probability(self, text: str) -> float:
-        """Probability that `text` comes next."""
-        ids = self.model.ids(text)[:, 1:-1]
-        total = float(self.scores[int(ids[0, 0])])
-        if ids.shape[1] > 1:
-            _, states = self.model.network.add_text(self.context, ids[:, :-1])
-            scores = self.model.network.logits(states[0]).float().log_softmax(-1)
-            total += float(scores.gather(-1, ids[0, 1:, None]).sum())
-        return math.exp(total)
-
-    def say_text(self, text: str) -> None:
-        """Say exactly `text`."""
-        for number in self.model.ids(text)[0, 1:-1].tolist():
-            self.say(number)
-
-
 @torch.inference_mode()
-def _speak(
-    speaker: Speaker, settings: Sampling, stop: Callable[[], bool], may_restore: bool
-) -> Decision | None:
-    """Finish one segment; returns the decision to restore where it was open."""
-    decision = None
-    while not speaker.ended and len(speaker.tokens) < settings.max_new_tokens:
-        _check(stop)
-        speaker.say()
-        if decision is None and may_restore and speaker.text.endswith(THOUGHT_ENDS):
-            probability = speaker.probability(RESTORE)
-            if settings.restore == "always":
-                speaker.say_text(RESTORE)
-                speaker.say(speaker.model.special.eos)
-            elif settings.restore == "never":
-                speaker.say_text(ANSWER)
-            decision = Decision(settings.restore == "always", probability)
-    if may_restore and settings.restore == "auto":
-        decision = Decision(RESTORE in speaker.text, decision.probability if decision else 0.0)
-    return decision
-
-
-def _answer(tokens: list[Token], model: BagelModel) -> Answer:
-    """The words between the answer tags with their log-probabilities; everything said where there are no tags."""
-    said = ""
-    inside: list[Token] = []
-    opened = False
-    for token in tokens:
-        said = (said + token.text).replace(" ", "")
-        if opened and said.endswith(ANSWER_ENDS):
-            break
-        if opened:
-            inside.append(token)
-        elif said.endswith(ANSWER):
-            opened = True
-    words = inside if opened else tokens
-    return Answer(model.words([t.id for t in words]), tuple(words), sum(t.logprob for t in words))
-
-
-@torch.inference_mode()
-def _draw(
-    model: BagelModel, contexts: Contexts, pictures: Pictures, settings: Sampling, stop: Callable[[], bool], number: int
-) -> Iterator[tuple[VisualState, Tensor]]:
-    """The walk from noise to image, each state with its latent tokens; `number` counts drawings in a response."""
-    size = (1, pictures.latent_rows * pictures.latent_cols, model.config.latent_dim)
-    generator = torch.Generator().manual_seed(settings.seed + number)
-    noise = torch.randn(size, generator=generator).to(model.network.device)
-
-    def velocity(context: Context) -> flow.Velocity:
-        rows, cols = pictures.latent_rows, pictures.latent_cols
-        return lambda x, t: model.network.velocity(context, x, rows, cols, t, model.special)
-
-    def state(step: int, t: float, x: Tensor, norm: float) -> VisualState:
-        latent = x[0].cpu().numpy().astype(np.float32)
-        return VisualState(step, settings.steps, t, model.decoded(x, pictures)[0], latent, norm)
-
-    yield state(0, 1.0, noise, 0.0), noise
-    guidance = flow.Guidance(
-        settings.text_scale, settings.image_scale, settings.interval, settings.renorm, settings.renorm_min
-    )
-    steps = flow.sample(
-        noise,
-        settings.steps + 1,
-        settings.shift,
-        guidance,
-        velocity(contexts.full),
-        velocity(contexts.no_text),
-        velocity(contexts.no_image),
-    )
-    for step in steps:
-        _check(stop)
-        yield state(step.index, step.t, step.x, float(step.velocity.norm())), step.x
-
-
-@torch.inference_mode()
-def _take_in(model: BagelModel, context: Context, latent: Tensor, image: np.ndarray, pictures: Pictures, route: str) -> Context:
-    """The context after reading what was drawn, by the chosen route."""
-    network = model.network
-    if route in ("bridge", "both"):
-        zero = torch.zeros(1, device=network.device)
-        embedded = network.embed_latent(latent, pictures.latent_rows, pictures.latent_cols, zero)
-        context = network.add_latent(context, embedded, model.special)
-    if route in ("re-encode", "both"):
-        context = network.add_vision(context, model.embedded_vision(model.pictures([image])), model.special)
-    return context
-
-
 def respond(
     model: BagelModel, image: np.ndarray, question: str, settings: Sampling, stop: Callable[[], bool]
 ) -> Iterator[Event]:
-    """Yield Thought, Decision, VisualState and Final as they happen; raises Cancelled once `stop` says so."""
-    _check(stop)
-    with torch.inference_mode():
-        pictures = model.pictures([image])
-        contexts = opening(model, pictures, question)
+    """Yield Thought, Decision, VisualState and Final as they happen.
+
+    Raises Refusal where the question is empty or too long, and Cancelled once `stop` says so.
+    """
+    if not question.strip():
+        raise Refusal("There is no question. Write one: the model has nothing to answer.")
+    asked = model.segment(model.spelled(question))
+    pictures = model.pictures([image])
+    _go_on(stop)
+    guidance = flow.Guidance(
+        settings.text_scale, settings.image_scale, settings.interval, settings.renorm, settings.renorm_min
+    )
+    system = _system(model)
+    context = _opening(model, system, pictures, asked)
+    # Guidance costs contexts and passes of its own: only what will be compared with is kept.
+    blind: Context | None = None
+    if guidance.on_image and settings.restore != "never":
+        blind, _ = model.network.add_text(system, asked)
+    generator = torch.Generator().manual_seed(settings.seed)
     drawn: np.ndarray | None = None
-    for number in range(MOST_DRAWINGS + 1):
-        may_restore = number < (1 if settings.restore == "always" else MOST_DRAWINGS)
-        with torch.inference_mode():
-            speaker = Speaker(model, contexts.full)
-        decision = _speak(speaker, settings, stop, may_restore)
-        yield Thought(speaker.text, tuple(speaker.tokens))
-        if decision is not None:
+    for drawings in range(MOST_DRAWINGS + 1):
+        undecided = drawings < (MOST_DRAWINGS if settings.restore == "auto" else 1)
+        speaker = Speaker(model, context)
+        decision = _speak(speaker, settings, settings.restore if undecided else "never", stop)
+        yield Thought(speaker.text.strip(), tuple(speaker.tokens))
+        if undecided:
             yield decision
-        if decision is None or not decision.restore:
+        if not decision.restore:
             break
-        with torch.inference_mode():
-            said = model.ids(speaker.text)
-            no_image, _ = model.network.add_text(contexts.no_image, said)
-        contexts = Contexts(speaker.context, contexts.full, no_image)
-        latent: Tensor | None = None
-        for state, latent in _draw(model, contexts, pictures, settings, stop, number):
-            drawn = state.image
+        thoughtless = context if guidance.on_text else None
+        context = speaker.finished()
+        if blind is not None:
+            blind, _ = model.network.add_text(blind, model.segment(speaker.ids))
+        drawing = _draw(model, (context, thoughtless, blind), pictures, settings, guidance, generator, stop)
+        for state, latent in drawing:  # noqa: B007 - the last latent is taken in below
             yield state
-        assert latent is not None and drawn is not None
-        full = _take_in(model, contexts.full, latent, drawn, pictures, settings.route)
-        contexts = Contexts(full, full, full) if settings.route != "re-encode" else Contexts(full, full, no_image)
-    yield Final(_answer(speaker.tokens, model), drawn)
+        drawn = state.image
+        _go_on(stop)
+        context = _taken_in(model, context, latent, drawn, pictures, settings.route)
+        if blind is not None and settings.route != "re-encode":
+            # As published: after a bridge, image guidance compares with the full context.
+            blind = context
+    yield Final(_answer(speaker), drawn)
+
+
+def _system(model: BagelModel) -> Context:
+    """The context that holds the system prompt; empty where there is none."""
+    prompt = model.config.system_prompt
+    if not prompt:
+        return Context()
+    return model.network.add_text(Context(), model.segment(model.pieces(prompt)))[0]
+
+
+def _opening(model: BagelModel, system: Context, pictures: Pictures, asked: Tensor) -> Context:
+    """The context before the first word of the response, for a batch of one."""
+    context = _with_latent(model, system, model.latents(pictures), pictures)
+    context = model.network.add_vision(context, model.embedded_vision(pictures), model.special)
+    return model.network.add_text(context, asked)[0]
+
+
+def _with_latent(model: BagelModel, context: Context, latent: Tensor, pictures: Pictures) -> Context:
+    now = torch.zeros(1, device=model.network.device)
+    embedded = model.network.embed_latent(latent, pictures.latent_rows, pictures.latent_cols, now)
+    return model.network.add_latent(context, embedded, model.special)
+
+
+def _taken_in(
+    model: BagelModel, context: Context, latent: Tensor, image: np.ndarray, pictures: Pictures, route: str
+) -> Context:
+    """The context after reading what was drawn, by the chosen route."""
+    if route in ("bridge", "both"):
+        context = _with_latent(model, context, latent, pictures)
+    if route in ("re-encode", "both"):
+        seen = model.embedded_vision(replace(pictures, pixels=[image]))
+        context = model.network.add_vision(context, seen, model.special)
+    return context
+
+
+def _speak(speaker: Speaker, settings: Sampling, restore: str, stop: Callable[[], bool]) -> Decision:
+    """Say one segment, with the decision forced unless `restore` is "auto".
+
+    The decision's probability is that of the restore tag where the thought ends.
+    """
+
+    def say_until(*tags: str) -> bool:
+        """Say on, up to one of the tags; false where the segment ends without, or grows too long."""
+        while not speaker.ended and len(speaker.tokens) < settings.max_new_tokens:
+            _go_on(stop)
+            speaker.say()
+            if any(tag in speaker.text for tag in tags):
+                return True
+        return False
+
+    if restore == "auto":
+        say_until()
+        wanted = RESTORE in speaker.text and not _answered(speaker.text)
+        return Decision(wanted, speaker.probability(_thought(speaker.text), RESTORE))
+    if restore == "always":
+        say_until(THOUGHT_ENDS, RESTORE, ANSWER)
+        head = _thought(speaker.text)
+        probability = speaker.probability(head, RESTORE)
+        thought = _CUT_TAG.sub("", speaker.text[:head])
+        open_ = THOUGHT in thought and THOUGHT_ENDS not in thought
+        speaker.force(len(thought), THOUGHT_ENDS + RESTORE if open_ else RESTORE)
+        return Decision(True, probability)
+    while say_until(RESTORE):
+        head = speaker.text.index(RESTORE)
+        if ANSWER in speaker.text[:head]:
+            speaker.force(head, "")
+            break
+        speaker.force(head, ANSWER)
+    return Decision(False, speaker.probability(_thought(speaker.text), RESTORE))
+
+
+def _thought(text: str) -> int:
+    """Where the thought ends, in characters: after its tag, before the tag that follows, or at the end."""
+    ends = [text.index(tag) for tag in (RESTORE, ANSWER) if tag in text]
+    if THOUGHT_ENDS in text:
+        ends.append(text.index(THOUGHT_ENDS) + len(THOUGHT_ENDS))
+    return min(ends, default=len(text))
+
+
+def _answered(text: str) -> bool:
+    return ANSWER in text and ANSWER_ENDS in text[text.index(ANSWER) :]
+
+
+def _answer(speaker: Speaker) -> Answer:
+    """The words between the answer tags and their log-probabilities.
+
+    Without tags, what follows the thought; without a thought, everything. A token that is shared by a word
+    and a tag counts as the word's.
+    """
+    text = speaker.text
+    start = 0
+    for tag in (THOUGHT_ENDS, ANSWER):
+        if tag in text:
+            start = text.index(tag) + len(tag)
+    stop = text.find(ANSWER_ENDS, start)
+    if stop < 0:
+        cut = _CUT_TAG.search(text, start)
+        stop = cut.start() if cut else len(text)
+    ends = speaker.ends()
+    words = tuple(
+        token
+        for token, first, last in zip(speaker.tokens, [0, *ends], ends, strict=False)
+        if first < stop and last > start
+    )
+    return Answer(text[start:stop].strip(), words, sum(token.logprob for token in words))
+
+
+def _draw(
+    model: BagelModel,
+    contexts: tuple[Context, Context | None, Context | None],
+    pictures: Pictures,
+    settings: Sampling,
+    guidance: flow.Guidance,
+    generator: torch.Generator,
+    stop: Callable[[], bool],
+) -> Iterator[tuple[VisualState, Tensor]]:
+    """The walk from noise to image, each state with its latent tokens (1, N, D).
+
+    `contexts`: the full one, the one without the thought and the one without the image, None where guidance
+    does not compare with them.
+    """
+    size = (1, pictures.latent_rows * pictures.latent_cols, model.config.latent_dim)
+    noise = torch.randn(size, generator=generator).to(model.network.device)
+
+    def velocity(context: Context | None) -> flow.Velocity | None:
+        if context is None:
+            return None
+
+        def at(x: Tensor, t: float) -> Tensor:
+            _go_on(stop)
+            return model.network.velocity(
+                context, x, pictures.latent_rows, pictures.latent_cols, t, model.special
+            )
+
+        return at
+
+    def latent(x: Tensor) -> np.ndarray:
+        return x[0].cpu().numpy().astype(np.float32)
+
+    yield VisualState(0, settings.steps, 1.0, model.decoded(noise, pictures)[0], latent(noise), 0.0), noise
+    full, no_text, no_image = (velocity(context) for context in contexts)
+    assert full is not None
+    for step in flow.sample(noise, settings.steps + 1, settings.shift, guidance, full, no_text, no_image):
+        image, estimate = model.decoded(torch.cat([step.x, step.estimate]), pictures)
+        norm = float(step.velocity.norm())
+        yield VisualState(step.index, settings.steps, step.t, image, latent(step.x), norm, estimate), step.x

@@ -30,6 +30,7 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
+        """Any shape → the same."""
         y = x.float()
         y = y * torch.rsqrt(y.square().mean(-1, keepdim=True) + self.eps)
         return y.to(x.dtype) * self.weight
@@ -64,6 +65,9 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 class Attention(nn.Module):
     """Grouped-query attention with normed queries and keys and two sets of projections."""
+
+    o_proj: nn.Linear
+    o_proj_moe_gen: nn.Linear
 
     def __init__(self, config: LanguageConfig) -> None:
         super().__init__()
@@ -101,6 +105,7 @@ class Attention(nn.Module):
         mask: Tensor | None,
         causal: bool,
     ) -> tuple[Tensor, KeyValue]:
+        """New tokens (B, N, width) → (B, N, width), and all keys and values; the rest as in `Decoder`."""
         qkv = routed(x, gen, self._project(""), self._project("_moe_gen")).transpose(1, 2)
         q, k, v = qkv.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
@@ -121,11 +126,17 @@ class MLP(nn.Module):
         self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, N, width) → the same shape."""
         return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
 
 
 class Layer(nn.Module):
     """One pre-norm block; returns the residual stream and the keys and values seen so far."""
+
+    input_layernorm: RMSNorm
+    input_layernorm_moe_gen: RMSNorm
+    post_attention_layernorm: RMSNorm
+    post_attention_layernorm_moe_gen: RMSNorm
 
     def __init__(self, config: LanguageConfig) -> None:
         super().__init__()
@@ -145,6 +156,7 @@ class Layer(nn.Module):
         mask: Tensor | None,
         causal: bool,
     ) -> tuple[Tensor, KeyValue]:
+        """As `Attention.forward`, with the residual stream."""
         normed = routed(x, gen, self.input_layernorm, self.input_layernorm_moe_gen)
         attended, seen = self.self_attn(normed, cos, sin, gen, past, mask, causal)
         x = x + attended
@@ -179,9 +191,10 @@ class Decoder(nn.Module):
     ) -> tuple[Tensor, list[KeyValue]]:
         """Run every layer and the final norm.
 
-        x (B, N, width); positions (B or 1, N); `gen`: the latent tokens among the N; `past`: one (keys, values)
-        pair a layer. `mask`: bool, broadcast to (B, heads, N, T + N), true = may attend; where it is None each
-        token attends to the whole past and, if `causal`, to no later token of the N, else to all of them.
+        x (B, N, width); positions (B or 1, N); `gen`: the latent tokens among the N; `past`: one (keys,
+        values) pair a layer. `mask`: bool, broadcast to (B, heads, N, T + N), true = may attend; where it is
+        None each token attends to the whole past and, if `causal`, to no later token of the N, else to all of
+        them.
         Returns the normed states (B, N, width) and the extended keys and values.
         """
         if causal and mask is None and past:
@@ -189,7 +202,9 @@ class Decoder(nn.Module):
         cos, sin = rope(positions, self.config.head_dim, self.config.rope_theta)
         seen: list[KeyValue] = []
         for index, layer in enumerate(self.layers):
-            x, key_value = layer(x, cos, sin, gen, past[index] if past else None, mask, causal and mask is None)
+            x, key_value = layer(
+                x, cos, sin, gen, past[index] if past else None, mask, causal and mask is None
+            )
             seen.append(key_value)
         return routed(x, gen, self.norm, self.norm_moe_gen), seen
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from workbench.errors import Refusal
 from workbench.models.bagel.adapter import BagelModel
 from workbench.models.bagel.autoencoder import Autoencoder
-from workbench.models.bagel.config import read_config
+from workbench.models.bagel.config import BagelConfig, config_files, read_config
 from workbench.models.bagel.network import Bagel, SpecialTokens
-from workbench.models.checkpoint import find_weights, fingerprint, load_strict
+from workbench.models.checkpoint import check, find_weights, fingerprint, load_strict
 from workbench.models.protocol import Capability, ModelCard
 
 SPECIAL_NAMES = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>")
@@ -20,26 +21,28 @@ REGENERATED = ("vit_pos_embed.pos_embed", "latent_pos_embed.pos_embed")
 
 
 def load(folder: Path, *, name: str, device: torch.device, dtype: torch.dtype) -> BagelModel:
-    """A BAGEL folder as a model; raises Refusal with the reason where a file is missing or does not fit."""
-    from tokenizers import Tokenizer
+    """A BAGEL folder as a model; raises Refusal where a file is missing or does not fit.
 
+    Everything is compared with the configuration before memory is taken for the weights.
+    """
     config = read_config(folder)
     files = find_weights(folder, ("ema.safetensors", "model.safetensors"))
     pixels = find_weights(folder, ("ae.safetensors",))
     words = folder / "tokenizer.json"
-    try:
-        tokenizer = Tokenizer.from_file(str(words))
-    except Exception as error:
-        # tokenizers raises a bare Exception for a missing and for a damaged file alike.
-        raise Refusal(f"{words} cannot be read as a tokenizer ({error}). Fetch the file again.") from None
-    ids = [tokenizer.token_to_id(token) for token in SPECIAL_NAMES]
-    if None in ids:
-        absent = ", ".join(t for t, i in zip(SPECIAL_NAMES, ids, strict=True) if i is None)
-        raise Refusal(f"{words} has no {absent}: it is not the tokenizer of a BAGEL checkpoint.")
+    tokenizer, special = _tokenizer(words, config)
     with torch.device("meta"):
-        network, autoencoder = Bagel(config), Autoencoder(config.autoencoder)
-    network.to_empty(device=device).to(dtype)
-    autoencoder.to_empty(device=device).to(dtype)
+        network, autoencoder = Bagel(config).to(dtype), Autoencoder(config.autoencoder).to(dtype)
+    check(network, files, regenerated=REGENERATED)
+    check(autoencoder, pixels)
+    numbers = sum(p.numel() for module in (network, autoencoder) for p in module.parameters())
+    try:
+        network.to_empty(device=device)
+        autoencoder.to_empty(device=device)
+    except (RuntimeError, MemoryError) as error:
+        raise Refusal(
+            f"{name} needs {numbers * dtype.itemsize / 2**30:.1f} GiB for its weights, which {device} does "
+            f"not have free ({str(error).splitlines()[0]}). Close other programs, or open it elsewhere."
+        ) from None
     network.vit_pos_embed.reset()
     network.latent_pos_embed.reset()
     load_strict(network, files, regenerated=REGENERATED)
@@ -48,8 +51,8 @@ def load(folder: Path, *, name: str, device: torch.device, dtype: torch.dtype) -
         id=name,
         family="bagel",
         folder=folder,
-        revision=fingerprint([*files, *pixels]),
-        parameters=sum(p.numel() for m in (network, autoencoder) for p in m.parameters()),
+        revision=fingerprint([*files, *pixels, *config_files(folder), words]),
+        parameters=numbers,
         dtype=str(dtype).removeprefix("torch."),
         device=str(device),
         vision_layers=config.vision.used_layers,
@@ -59,4 +62,31 @@ def load(folder: Path, *, name: str, device: torch.device, dtype: torch.dtype) -
         licence=config.licence,
         knows=config.knows,
     )
-    return BagelModel(network, autoencoder, tokenizer, SpecialTokens(*ids), card)
+    return BagelModel(network, autoencoder, tokenizer, special, card)
+
+
+def _tokenizer(path: Path, config: BagelConfig) -> tuple[Any, SpecialTokens]:
+    from tokenizers import Tokenizer
+
+    if not path.is_file():
+        raise Refusal(f"{path.name} is missing from {path.parent}. A BAGEL folder needs it: fetch it.")
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:
+        # tokenizers raises a bare Exception for any kind of damage.
+        raise Refusal(f"{path} cannot be read as a tokenizer ({error}). Fetch the file again.") from None
+    known = tokenizer.get_vocab()
+    if absent := [name for name in SPECIAL_NAMES if name not in known]:
+        raise Refusal(
+            f"{path} has no {', '.join(absent)}, so it is not the tokenizer of a BAGEL checkpoint. "
+            "Take the one that belongs to these weights."
+        )
+    rows = config.usable_vocabulary or config.language.vocab_size
+    if (largest := max(known.values())) >= rows:
+        raise Refusal(
+            f"{path} has ids up to {largest}, but the network knows {rows} tokens. "
+            "Take the tokenizer that belongs to these weights."
+        )
+    # What a person types is text, also where it looks like one of the tokens that frame text.
+    tokenizer.encode_special_tokens = True
+    return tokenizer, SpecialTokens(*(known[name] for name in SPECIAL_NAMES))

@@ -36,6 +36,18 @@ class Context:
     length: int = 0
     position: int = 0
 
+    def without(self, count: int) -> Context:
+        """The context less its last `count` tokens, which must be text: each has a position of its own."""
+        if count == 0:
+            return self
+        past = [(k[:, :, :-count], v[:, :, :-count]) for k, v in self.past]
+        return Context(past, self.length - count, self.position - count)
+
+    def repeated(self, count: int) -> Context:
+        """The context of a batch in which each row stands `count` times, side by side."""
+        past = [(k.repeat_interleave(count, 0), v.repeat_interleave(count, 0)) for k, v in self.past]
+        return Context(past, self.length, self.position)
+
 
 class Bagel(nn.Module):
     """Parameters under the published names; the autoencoder lives apart (`ae.safetensors`)."""
@@ -55,10 +67,12 @@ class Bagel(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Where the weights are."""
         return self.vae2llm.weight.device
 
     @property
     def dtype(self) -> torch.dtype:
+        """The weights' number type."""
         return self.vae2llm.weight.dtype
 
     def embed_text(self, ids: Tensor) -> Tensor:
@@ -66,14 +80,19 @@ class Bagel(nn.Module):
         return self.language_model.model.embed_tokens(ids)
 
     def embed_vision(self, patches: Tensor, rows: int, cols: int) -> Tensor:
-        """Patch vectors (B, rows·cols, p·p·3) in −1 … 1 → what enters the language model, (B, rows·cols, width)."""
+        """Patch vectors (B, rows·cols, p·p·3) in −1 … 1 → LLM input (B, rows·cols, width)."""
         ids = grid_ids(rows, cols, self.config.vision.side, patches.device)
         return self.connector(self.vit_model(patches.to(self.dtype), ids)) + self.vit_pos_embed(ids)
 
     def embed_latent(self, tokens: Tensor, rows: int, cols: int, t: Tensor) -> Tensor:
-        """Latent tokens (B, rows·cols, D) at times t (B,) → (B, rows·cols, width); t = 0 for an image as context."""
+        """Latent tokens (B, rows·cols, D) at times t (B,) → LLM input (B, rows·cols, width).
+
+        An image that is context, not being drawn, stands at t = 0.
+        """
         ids = grid_ids(rows, cols, self.config.latent_side, tokens.device)
-        return self.vae2llm(tokens.to(self.dtype)) + self.time_embedder(t)[:, None] + self.latent_pos_embed(ids)
+        return (
+            self.vae2llm(tokens.to(self.dtype)) + self.time_embedder(t)[:, None] + self.latent_pos_embed(ids)
+        )
 
     def logits(self, states: Tensor) -> Tensor:
         """Normed states → logits over the usable vocabulary."""
@@ -104,14 +123,14 @@ class Bagel(nn.Module):
         return Context(past, context.length + tokens.shape[1] + 2, context.position + 1)
 
     def add_latent(self, context: Context, tokens: Tensor, special: SpecialTokens) -> Context:
-        """Read an image through `embed_latent` tokens (B, N, width): a clean picture, or a drawn one (the bridge)."""
+        """Read an image through `embed_latent` tokens (B, N, width), given or drawn (the bridge)."""
         _, past = self._image_block(context, tokens, special, latent=True)
         return Context(past, context.length + tokens.shape[1] + 2, context.position + 1)
 
     def velocity(
         self, context: Context, tokens: Tensor, rows: int, cols: int, t: float, special: SpecialTokens
     ) -> Tensor:
-        """Flow velocity (B, rows·cols, D) of noisy latent tokens at time t; the context is read, not extended."""
+        """Flow velocity (B, rows·cols, D) of noisy latent tokens at time t; the context is only read."""
         times = torch.full((tokens.shape[0],), t, device=tokens.device)
         embedded = self.embed_latent(tokens, rows, cols, times)
         states, _ = self._image_block(context, embedded, special, latent=True)

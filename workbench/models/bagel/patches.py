@@ -31,7 +31,10 @@ def target_size(width: int, height: int, rule: ResizeRule) -> tuple[int, int]:
     """The (width, height) that the rule gives an image: within the bounds, multiples of the stride."""
 
     def scaled(scale: float) -> tuple[int, int]:
-        return tuple(max(rule.stride, round(side * scale / rule.stride) * rule.stride) for side in (width, height))  # type: ignore[return-value]
+        across, down = (
+            max(rule.stride, round(side * scale / rule.stride) * rule.stride) for side in (width, height)
+        )
+        return across, down
 
     scale = min(rule.longest / max(width, height), 1.0)
     scale = max(scale, rule.shortest / min(width, height))
@@ -59,6 +62,6 @@ def to_unit(image: np.ndarray) -> Tensor:
 
 
 def to_image(pixels: Tensor) -> np.ndarray:
-    """float (3, H, W) in −1 … 1 → uint8 (H, W, 3), clamped."""
+    """Pixels (3, H, W) in −1 … 1 → uint8 (H, W, 3), clamped."""
     unit = (pixels.float() * 0.5 + 0.5).clamp(0, 1)
     return (unit * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()

@@ -17,11 +17,17 @@ class Embeddings(nn.Module):
         self.position_embedding = nn.Embedding(config.side**2, config.hidden_size)
 
     def forward(self, patches: Tensor, ids: Tensor) -> Tensor:
+        """Patches (B, N, p·p·3) and position ids (N,) → (B, N, width)."""
         return self.patch_embedding(patches) + self.position_embedding(ids)
 
 
 class Attention(nn.Module):
     """Multi-head attention without mask."""
+
+    q_proj: nn.Linear
+    k_proj: nn.Linear
+    v_proj: nn.Linear
+    out_proj: nn.Linear
 
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
@@ -30,6 +36,7 @@ class Attention(nn.Module):
             setattr(self, name, nn.Linear(config.hidden_size, config.hidden_size))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, N, width) → the same shape."""
         q, k, v = (
             project(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for project in (self.q_proj, self.k_proj, self.v_proj)
@@ -46,6 +53,7 @@ class MLP(nn.Module):
         self.fc2 = nn.Linear(config.intermediate_size, config.hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, N, width) → the same shape."""
         return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
 
 
@@ -60,6 +68,7 @@ class Block(nn.Module):
         self.mlp = MLP(config)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, N, width) → the same shape."""
         x = x + self.self_attn(self.layer_norm1(x))
         return x + self.mlp(self.layer_norm2(x))
 
@@ -72,6 +81,7 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(Block(config) for _ in range(config.used_layers))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, N, width) → the same shape."""
         for layer in self.layers:
             x = layer(x)
         return x
@@ -87,6 +97,7 @@ class VisionTransformer(nn.Module):
         self.post_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
     def forward(self, patches: Tensor, ids: Tensor) -> Tensor:
+        """See the class."""
         return self.post_layernorm(self.encoder(self.embeddings(patches, ids)))
 
 
@@ -98,6 +109,7 @@ class VisionTower(nn.Module):
         self.vision_model = VisionTransformer(config)
 
     def forward(self, patches: Tensor, ids: Tensor) -> Tensor:
+        """Patches (B, N, p·p·3) and position ids (N,) → (B, N, width)."""
         return self.vision_model(patches, ids)
 
 
@@ -110,4 +122,5 @@ class Connector(nn.Module):
         self.fc2 = nn.Linear(language, language)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, N, vision width) → (B, N, language width)."""
         return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))

@@ -1,0 +1,120 @@
+"""Saying one text segment: greedily, token by token, or with words put into the model's mouth.
+
+The tags that steer a response (`</think>`, `<image_restore>` …) are ordinary text. A tokenizer may cut them
+into several tokens, and may let one share a token with its neighbour (`><`). So nothing here looks for the
+token of a tag: tags are found in the text that the tokens spell, and written as the tokenizer writes them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from workbench.models.bagel.network import Context
+from workbench.models.protocol import Token
+
+if TYPE_CHECKING:
+    from workbench.models.bagel.adapter import BagelModel
+
+
+class Speaker:
+    """One segment after a context, for a batch of one.
+
+    `tokens`: what has been said, without frame; `text` the same as a string; `ended`: the model is done.
+    """
+
+    def __init__(self, model: BagelModel, context: Context) -> None:
+        self.model = model
+        self.tokens: list[Token] = []
+        self.ended = False
+        self._context, self._next = self._fed(context, [model.special.bos])
+
+    def _fed(self, context: Context, ids: Sequence[int]) -> tuple[Context, Tensor]:
+        """The context after more tokens, and the log-probabilities (n, vocabulary) of what follows each."""
+        network = self.model.network
+        context, states = network.add_text(context, torch.tensor([ids], device=network.device))
+        return context, network.logits(states[0]).float().log_softmax(-1)
+
+    @property
+    def ids(self) -> list[int]:
+        """What has been said, as token ids."""
+        return [token.id for token in self.tokens]
+
+    @property
+    def text(self) -> str:
+        """What has been said, white space and all."""
+        return self.model.words(self.ids)
+
+    def finished(self) -> Context:
+        """The context after this segment and its eos."""
+        return self._fed(self._context, [self.model.special.eos])[0]
+
+    def say(self) -> None:
+        """Say the likeliest token, or end where that is eos."""
+        number = int(self._next[-1].argmax())
+        if number == self.model.special.eos:
+            self.ended = True
+            return
+        self.tokens.append(self._token(number, float(self._next[-1, number])))
+        self._context, self._next = self._fed(self._context, [number])
+
+    def _token(self, number: int, logprob: float) -> Token:
+        return Token(self.model.words([number]), logprob, number)
+
+    def probability(self, head: int, tail: str) -> float:
+        """Probability that `tail` comes after the first `head` characters of what was said, 0 … 1.
+
+        It is that of the tokens that write `tail` there, after those said before them.
+        """
+        kept, ids = self.spelled(head, tail)
+        context, following = self._back(kept)
+        following = torch.cat([following[-1:], self._fed(context, ids)[1]])
+        return math.exp(sum(float(following[i, number]) for i, number in enumerate(ids)))
+
+    def force(self, head: int, tail: str) -> None:
+        """Keep the first `head` characters of what was said, then say `tail`; the segment stays open."""
+        kept, ids = self.spelled(head, tail)
+        context, following = self._back(kept)
+        self.tokens, self.ended = self.tokens[:kept], False
+        if ids:
+            context, more = self._fed(context, ids)
+            following = torch.cat([following[-1:], more])
+            self.tokens += [self._token(number, float(following[i, number])) for i, number in enumerate(ids)]
+        self._context, self._next = context, following[-1:]
+
+    def _back(self, kept: int) -> tuple[Context, Tensor]:
+        """Context and log-probabilities as they were after the first `kept` tokens."""
+        dropped = len(self.tokens) - kept
+        if dropped == 0:
+            return self._context, self._next
+        last = self.ids[kept - 1] if kept else self.model.special.bos
+        return self._fed(self._context.without(dropped + 1), [last])
+
+    def ends(self) -> list[int]:
+        """Where each token ends in `text`, in characters."""
+        ids = self.ids
+        return [len(self.model.words(ids[: i + 1])) for i in range(len(ids))]
+
+    def spelled(self, head: int, tail: str) -> tuple[int, list[int]]:
+        """How to write `tail` after the first `head` characters said: tokens that stay, ids that follow.
+
+        The tokenizer writes the whole; of that the shortest end is taken that begins where one of the said
+        tokens ends. So what was said stays, but for a token that must be shared with `tail`.
+        """
+        text, pieces = self.text[:head], self.model.pieces
+        if not text.strip():
+            return 0, pieces(tail)
+        after = {end: i + 1 for i, end in enumerate(self.ends())} | {0: 0}
+        ids = pieces(text + tail)
+        for start in range(len(ids), -1, -1):
+            end = self.model.words(ids[start:])
+            before = len(text) + len(tail) - len(end)
+            if before <= head and before in after and (text + tail).endswith(end):
+                return after[before], ids[start:]
+        # The tokenizer spells what was said in other characters: write anew from the last place that stays.
+        before = max(place for place in after if place <= head)
+        return after[before], pieces(text[before:] + tail)
