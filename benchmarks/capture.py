@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -92,16 +94,23 @@ def random_prompt(model: BagelModel) -> Prompt:
     return Prompt([pixels], "", Grid(ROWS, COLS, boxes), inputs, visual)  # type: ignore[arg-type]
 
 
-def seconds(work: object, device: str) -> float:
-    """Wall seconds of one call, with the device's queue empty before and after."""
-    assert callable(work)
+@dataclass(frozen=True)
+class Spent:
+    """What one call took: wall seconds, and CPU seconds, which other work on the machine hardly touches."""
+
+    wall: float
+    cpu: float
+
+
+def spent(work: Callable[[], object], device: str) -> Spent:
+    """Time one call, with the device's queue empty before and after."""
     if device != "cpu":
         torch.cuda.synchronize()
-    start = time.perf_counter()
+    wall, cpu = time.perf_counter(), time.process_time()
     work()
     if device != "cpu":
         torch.cuda.synchronize()
-    return time.perf_counter() - start
+    return Spent(time.perf_counter() - wall, time.process_time() - cpu)
 
 
 def main() -> None:
@@ -126,21 +135,25 @@ def main() -> None:
     del captured
     model.forward(prompt)
 
-    plain, full = [], []
-    for _ in range(given.repeats):
-        plain.append(seconds(lambda: model.forward(prompt), given.device))
-        full.append(seconds(lambda: capture(model, prompt), given.device))
-    a, b = statistics.median(plain), statistics.median(full)
+    plain: list[Spent] = []
+    full: list[Spent] = []
+    for pair in range(given.repeats):
+        for captures in (False, True) if pair % 2 == 0 else (True, False):
+            if captures:
+                full.append(spent(lambda: capture(model, prompt), given.device))
+            else:
+                plain.append(spent(lambda: model.forward(prompt), given.device))
     print(
         f"{TOKENS:,} tokens, width {given.width}, {given.layers} layers, {len(model.stages())} stages, "
         f"{kept:.0f} MiB kept, {given.device}, {given.repeats} pairs"
     )
-    print(f"plain forward   median {a:.3f} s  ({min(plain):.3f} to {max(plain):.3f})")
-    print(f"with capture    median {b:.3f} s  ({min(full):.3f} to {max(full):.3f})")
-    print(
-        f"ratio of medians {b / a:.3f} (at most {LIMIT} is asked), median of pair ratios "
-        f"{statistics.median(y / x for x, y in zip(plain, full, strict=True)):.3f}"
-    )
+    for clock in ("wall", "cpu") if given.device == "cpu" else ("wall",):
+        a, b = ([getattr(time, clock) for time in times] for times in (plain, full))
+        print(f"{clock:4} plain forward  median {statistics.median(a):.3f} s  ({min(a):.3f} to {max(a):.3f})")
+        print(f"{clock:4} with capture   median {statistics.median(b):.3f} s  ({min(b):.3f} to {max(b):.3f})")
+        ratio = statistics.median(b) / statistics.median(a)
+        pairs = statistics.median(y / x for x, y in zip(a, b, strict=True))
+        print(f"{clock:4} ratio of medians {ratio:.3f}, median of pair ratios {pairs:.3f} (asked: {LIMIT})")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from workbench.panels.layers.study import LayersConfig, Progress
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-READING, FITTING = 0.9, 0.1
+READING, FITTING = 0.8, 0.2
 """Shares of the bar: passes through the model, then fits."""
 
 
