@@ -125,6 +125,13 @@ def test_paper_is_sized_for_columns_and_repeats_itself(tmp_path: Path, probed: R
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
+def test_a_logarithmic_axis_has_plain_numbers(probed: Result) -> None:
+    figure = paper(probed, ["token norm"])
+    figure.canvas.draw()
+    written = [tick.get_text() for tick in figure.axes[0].get_yticklabels() if tick.get_text()]
+    assert len(written) >= 2 and all(float(text) > 0 for text in written)
+
+
 def test_paper_of_a_picture_ends_with_maps(picture: Result) -> None:
     figure = paper(picture)
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]

@@ -354,6 +354,7 @@ def _paper_panel(axes: Axes, drawn: Chart) -> None:
             axes.plot([drawn.entry, end], [curve.reference] * 2, color=colour, lw=0.6, ls="--", alpha=0.7)
     if drawn.group.log:
         axes.set_yscale("log")
+        _plain_numbers(axes, decades=high - low)
         axes.set_ylim(10 ** (low - pad), 10 ** (high + pad))
     else:
         axes.set_ylim(low - pad, high + pad)
@@ -377,6 +378,16 @@ def _paper_panel(axes: Axes, drawn: Chart) -> None:
             linespacing=0.95,
             annotation_clip=False,
         )
+
+
+def _plain_numbers(axes: Axes, decades: float) -> None:
+    """Ticks of a logarithmic axis as plain numbers, several of them also in less than a decade."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    few = MaxNLocator(5, steps=[1, 2, 5, 10]) if decades < 1 else LogLocator(subs=(1, 2, 5), numticks=8)
+    axes.yaxis.set_major_locator(few)
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _paper_maps(
