@@ -29,10 +29,9 @@ def values(page: Page, **changed: Any) -> list[Any]:
     bench, panel = page.bench, states(page)
     names = ["specimen", "corruption", "intensity", "question", "seed", "model"]
     found = {name: component.value for name, component in zip(names, bench.inputs, strict=True)}
-    settings = [setting.value for setting in panel.settings]
-    settings[1] = changed.pop("steps", 4)
-    settings[0] = changed.pop("restore", settings[0])
-    return [*(found | changed).values(), *settings]
+    settings = {name: setting.value for name, setting in panel.settings.items()} | {"steps": 4}
+    settings |= {name: changed.pop(name) for name in list(changed) if name in settings}
+    return [*(found | changed).values(), *settings.values()]
 
 
 def states(page: Page) -> StatesView:

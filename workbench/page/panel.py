@@ -63,20 +63,23 @@ class Pace:
 class Panel(ABC):
     """One panel. A subclass's __init__ calls this one, adds its own parts, then ``foot`` and ``wire``.
 
-    Handlers get the visitor's session first; the values of the bench follow, then those of ``settings``.
-    ``outputs`` are the parts that a result fills; ``drawn_with`` are choices that only redraw what is kept.
+    Handlers get the visitor's session first; the values of the bench follow, then those of ``settings``,
+    which are components by the name of what they set. ``outputs`` are the parts that a result fills;
+    ``drawn_with`` are choices that only redraw what is kept.
     """
 
     study: str
+    question: str
+    explanation: str
     invitation: str
 
-    def __init__(self, bench: Bench, *, question: str, explanation: str) -> None:
+    def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.result = gr.State(None)
-        self.settings: Sequence[Any] = ()
+        self.settings: Mapping[str, Any] = {}
         self.outputs: Sequence[Any] = ()
         self.drawn_with: Sequence[Any] = ()
-        gr.HTML(markup.heading(question, explanation))
+        gr.HTML(markup.heading(self.question, self.explanation))
         with gr.Row(elem_classes="state-row"):
             self.status = gr.HTML(markup.status(self.invitation), elem_id=f"{self.study}-status")
             self.own = gr.Button(
@@ -91,8 +94,8 @@ class Panel(ABC):
     # What a panel adds.
 
     @abstractmethod
-    def config(self, on: OnBench, settings: Sequence[Any]) -> BaseModel:
-        """The study's config for what lies on the bench. Raises Refusal."""
+    def config(self, on: OnBench, settings: Mapping[str, Any]) -> BaseModel:
+        """The study's config for what lies on the bench, and the settings' values. Raises Refusal."""
 
     @abstractmethod
     def images(self, on: OnBench, config: Any) -> Mapping[str, str]:
@@ -179,19 +182,43 @@ class Panel(ABC):
         with gr.Row(visible=False):
             call, answer = gr.Button(), gr.JSON()
         bench = self.bench
+
+        def answering(request: gr.Request, **given: Any) -> dict[str, Any]:
+            return self.called(bench.session(request), **given)
+
         call.click(
-            self._with_session(self.called),
-            [bench.upload, bench.corruption, bench.intensity, bench.question, bench.seed, *self.settings],
+            answering,
+            None,
             [answer],
+            inputs_kwargs={
+                "image": bench.upload,
+                "question": bench.question,
+                "corruption": bench.corruption,
+                "intensity": bench.intensity,
+                "seed": bench.seed,
+                **self.settings,
+            },
             api_name=self.study,
+            api_description=f"{self.question} {self.explanation}",
             concurrency_id=lane.GPU,
             concurrency_limit=1,
         )
 
-    def called(self, session: Session, path: str | None, *values: Any) -> dict[str, Any]:
+    def called(
+        self,
+        session: Session,
+        image: str | None,
+        question: str,
+        corruption: str,
+        intensity: float,
+        seed: float | None,
+        **settings: Any,
+    ) -> dict[str, Any]:
         """Look at an uploaded image, or without one at the first example; tables as records, NaN as null."""
-        corruption, intensity, question, seed, *settings = values
-        found = from_file(Path(path), Path(path).name) if path else shelf.sample(0)
+        try:
+            found = from_file(Path(image), Path(image).name) if image else shelf.sample(0)
+        except Refusal as refusal:
+            raise told(refusal) from refusal
         on = OnBench(found, corruption, float(intensity), question, int(seed or 0), self.bench.host.first)
         done: list[Result] = []
 
@@ -210,7 +237,7 @@ class Panel(ABC):
     def wire(self) -> None:
         """Connect the parts. Only ``look`` runs the model, in its lane; all the others draw what is kept."""
         bench = self.bench
-        inputs = [*bench.inputs, *self.settings]
+        inputs = [*bench.inputs, *self.settings.values()]
         every = [self.status, self.result, self.numbers, self.pin_name, *self.outputs]
         with bench.go:
             look = gr.Button(
@@ -444,9 +471,9 @@ class Panel(ABC):
     def _laid(self, session: Session, values: Sequence[Any]) -> tuple[OnBench, Any]:
         count = len(self.bench.inputs)
         on = self.bench.on(session, *values[:count])
-        return on, self._checked(on, values[count:])
+        return on, self._checked(on, dict(zip(self.settings, values[count:], strict=True)))
 
-    def _checked(self, on: OnBench, settings: Sequence[Any]) -> Any:
+    def _checked(self, on: OnBench, settings: Mapping[str, Any]) -> Any:
         from pydantic import ValidationError
 
         from workbench.panels.command import sentence

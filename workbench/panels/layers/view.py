@@ -23,11 +23,6 @@ if TYPE_CHECKING:
     from workbench.models.protocol import Model
     from workbench.runs.result import Result
 
-QUESTION = "What does each layer still show of the image?"
-EXPLANATION = (
-    "Hidden states at the visual tokens, from the vision blocks over the projector to the language layers, "
-    "measured in one pass."
-)
 READING = """
 One axis runs from the first **vision** block over the **projector** to the last **language** layer. *llm 0*
 is what enters the language model; the dashed line across is its value, and what stands at the end of a curve
@@ -51,10 +46,15 @@ class LayersView(Panel):
     """Components and handlers of the panel. Built inside its tab."""
 
     study = STUDY
+    question = "What does each layer still show of the image?"
+    explanation = (
+        "Hidden states at the visual tokens, from the vision blocks over the projector to the language "
+        "layers, measured in one pass."
+    )
     invitation = "Press Look: one pass through the model, and every stage is measured."
 
     def __init__(self, bench: Bench) -> None:
-        super().__init__(bench, question=QUESTION, explanation=EXPLANATION)
+        super().__init__(bench)
         self.subject = gr.Radio(SUBJECTS, value=IMAGE, label="Measure", elem_id="layers-subject")
         self.group = gr.Radio([], value=None, label="Show", visible=False, elem_id="layers-group")
         self.plot = gr.Plot(show_label=False, visible=False, elem_id="layers-plot")
@@ -77,7 +77,7 @@ class LayersView(Panel):
                     self.row = gr.Number(1, label="Patch, row", precision=0, minimum=1, min_width=90)
                     self.col = gr.Number(1, label="column", precision=0, minimum=1, min_width=90)
                 self.caption = gr.HTML("", elem_id="layers-caption")
-        self.settings = [self.subject, *_settings()]
+        self.settings = {"measure": self.subject, **_settings()}
         self.foot(READING)
         self.outputs = [
             self.group,
@@ -100,22 +100,14 @@ class LayersView(Panel):
         )
         self.map.select(self.pick, [self.result], [self.row, self.col], **QUIET)
 
-    def config(self, on: OnBench, settings: Sequence[Any]) -> LayersConfig:
+    def config(self, on: OnBench, settings: Mapping[str, Any]) -> LayersConfig:
         """The config of a look at the bench, or at the probe set in the bench's condition."""
-        subject, centre, purity, permutations, targets, train, validation, test, resamples = settings
+        given = dict(settings)
+        image = on.specimen.source if given.pop("measure") == IMAGE else ""
+        for whole in ("permutations", "n_train", "n_validation", "n_test", "resamples"):
+            given[whole] = int(given[whole] or 0)
         return LayersConfig(
-            image=on.specimen.source if subject == IMAGE else "",
-            corruption=on.corruption,
-            intensity=on.intensity,
-            seed=on.seed,
-            centre=centre,
-            purity=purity,
-            permutations=int(permutations or 0),
-            targets=tuple(targets),
-            n_train=int(train or 0),
-            n_validation=int(validation or 0),
-            n_test=int(test or 0),
-            resamples=int(resamples or 0),
+            image=image, corruption=on.corruption, intensity=on.intensity, seed=on.seed, **given
         )
 
     def images(self, on: OnBench, config: LayersConfig) -> Mapping[str, str]:
@@ -236,8 +228,8 @@ class LayersView(Panel):
         return row + 1, col + 1
 
 
-def _settings() -> list[Any]:
-    """What can be set besides the bench, in the order in which ``LayersView.config`` takes it."""
+def _settings() -> dict[str, Any]:
+    """What can be set besides the bench, by its name in the config."""
     defaults = LayersConfig()
     with gr.Accordion("Measurement", open=False, elem_id="layers-settings"):
         with gr.Row():
@@ -269,7 +261,16 @@ def _settings() -> list[Any]:
             validation = _number(defaults.n_validation, "to choose the penalty")
             test = _number(defaults.n_test, "to score on")
             resamples = _number(defaults.resamples, "Resamples", "behind an interval")
-    return [centre, purity, permutations, targets, train, validation, test, resamples]
+    return {
+        "centre": centre,
+        "purity": purity,
+        "permutations": permutations,
+        "targets": targets,
+        "n_train": train,
+        "n_validation": validation,
+        "n_test": test,
+        "resamples": resamples,
+    }
 
 
 def _number(value: int, label: str, info: str | None = None) -> gr.Number:

@@ -36,11 +36,6 @@ if TYPE_CHECKING:
     from workbench.models.protocol import Model
     from workbench.runs.result import Result
 
-QUESTION = "What does the model draw on its way to the answer?"
-EXPLANATION = (
-    "The thought, each denoising step, the restored image and the answer, as they happen, "
-    "beside what the model answers without drawing."
-)
 READING = """
 The model is given the *degraded* image and the question. It first writes a **thought**, then decides whether
 to **draw** what the image would look like undamaged; p(draw) is the probability it gives to drawing. Drawing
@@ -98,10 +93,15 @@ class StatesView(Panel):
     """Components and handlers of the panel. Built inside its tab."""
 
     study = STUDY
+    question = "What does the model draw on its way to the answer?"
+    explanation = (
+        "The thought, each denoising step, the restored image and the answer, as they happen, "
+        "beside what the model answers without drawing."
+    )
     invitation = "Press Look: the model thinks, draws what it believes is there, and answers."
 
     def __init__(self, bench: Bench) -> None:
-        super().__init__(bench, question=QUESTION, explanation=EXPLANATION)
+        super().__init__(bench)
         self.outside = gr.HTML("", elem_id="states-outside")
         self.pictures = gr.HTML(_pictures(Seen()), elem_id="states-pictures")
         self.step = gr.Slider(
@@ -141,25 +141,20 @@ class StatesView(Panel):
         self.step.change(None, [self.step], None, js=SCRUB, api_visibility="private")
         self.pair.change(self._with_session(self.compare), [self.pair, self.result], [self.slider], **QUIET)
 
-    def config(self, on: OnBench, settings: Sequence[Any]) -> StatesConfig:
+    def config(self, on: OnBench, settings: Mapping[str, Any]) -> StatesConfig:
         """The config of a look at the bench with these settings."""
-        restore, steps, shift, text, image, low, high, renorm, least, route, tokens = settings
+        given = dict(settings)
+        interval = (given.pop("guide_above"), given.pop("guide_up_to"))
+        for whole in ("steps", "max_new_tokens"):
+            given[whole] = int(given[whole] or 0)
         return StatesConfig(
             image=on.specimen.source,
             question=on.question,
             corruption=on.corruption,
             intensity=on.intensity,
             seed=on.seed,
-            steps=int(steps),
-            text_scale=text,
-            image_scale=image,
-            renorm=renorm,
-            renorm_min=least,
-            interval=(low, high),
-            shift=shift,
-            route=route,
-            restore=restore,
-            max_new_tokens=int(tokens or 1),
+            interval=interval,
+            **given,
         )
 
     def images(self, on: OnBench, config: StatesConfig) -> Mapping[str, str]:
@@ -253,8 +248,8 @@ class StatesView(Panel):
         return _pair(result, chosen) if result is not None else gr.skip()
 
 
-def _settings() -> list[Any]:
-    """Every sampling parameter, in the order in which ``StatesView.config`` takes them."""
+def _settings() -> dict[str, Any]:
+    """Every sampling parameter by its name in the config."""
     defaults = StatesConfig()
 
     def slider(low: float, high: float, step: float, value: float, label: str, info: str = "") -> gr.Slider:
@@ -307,7 +302,19 @@ def _settings() -> list[Any]:
                 maximum=2048,
                 min_width=180,
             )
-    return [restore, steps, shift, text_scale, image_scale, low, high, renorm, least, route, tokens]
+    return {
+        "restore": restore,
+        "steps": steps,
+        "shift": shift,
+        "text_scale": text_scale,
+        "image_scale": image_scale,
+        "guide_above": low,
+        "guide_up_to": high,
+        "renorm": renorm,
+        "renorm_min": least,
+        "route": route,
+        "max_new_tokens": tokens,
+    }
 
 
 def _pictures(seen: Seen) -> str:

@@ -1,0 +1,71 @@
+"""The served page from outside: its two endpoints, several callers, and nothing else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from gradio_client import Client, handle_file
+
+from tests.page.conftest import opener
+from workbench.app import build, launch
+from workbench.page.host import Host
+from workbench.page.session import Sessions
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    sessions = Sessions(tmp_path_factory.mktemp("sessions"))
+    page = build(host=Host("pocket-fake", opener=opener), sessions=sessions)
+    launch(page, quiet=True, prevent_thread_lock=True)
+    yield page.local_url
+    page.close()
+    sessions.close_all()
+
+
+def test_what_can_be_called_is_named_and_nothing_else_is(url: str) -> None:
+    endpoints = Client(url, verbose=False).view_api(return_format="dict", print_info=False)
+    assert set(endpoints["named_endpoints"]) == {"/states", "/layers"}
+    assert not endpoints["unnamed_endpoints"]
+
+
+def test_a_photograph_can_be_looked_at_by_a_programme(url: str, photograph: Path) -> None:
+    answer = Client(url, verbose=False).predict(
+        image=handle_file(photograph),
+        corruption="gaussian_noise",
+        question="what is this?",
+        seed=3,
+        steps=5,
+        api_name="/states",
+    )
+    assert [row["on"] for row in answer["answers"]] == ["original", "degraded", "restored"]
+    assert answer["config"]["steps"] == 5 and answer["config"]["seed"] == 3
+    assert sum(row["event"] == "step" for row in answer["trace"]) == 6
+
+
+def test_what_cannot_be_done_comes_back_as_the_sentence(url: str, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"nothing of the kind")
+    client = Client(url, verbose=False)
+    with pytest.raises(Exception, match=r"bad\.png"):
+        client.predict(image=handle_file(bad), api_name="/states")
+    with pytest.raises(Exception, match="no question"):
+        client.predict(image=None, question=" ", api_name="/states")
+    assert client.predict(image=None, api_name="/states")["answers"]
+
+
+def test_callers_at_once_are_all_served_their_own(url: str) -> None:
+    found: dict[int, int] = {}
+
+    def call(seed: int) -> None:
+        answer = Client(url, verbose=False).predict(image=None, seed=seed, steps=3, api_name="/states")
+        found[seed] = answer["config"]["seed"]
+
+    threads = [threading.Thread(target=call, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert found == {seed: seed for seed in range(4)}
