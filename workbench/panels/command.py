@@ -12,6 +12,9 @@ from pydantic.fields import FieldInfo
 from workbench.errors import Refusal
 
 
+METAVARS: dict[Any, str] = {int: "N", float: "X", str: "TEXT"}
+
+
 def flag(field: str) -> str:
     """The command-line name of a config's field."""
     return "--" + field.replace("_", "-")
@@ -22,7 +25,7 @@ def add_flags(parser: argparse.ArgumentParser, config: type[BaseModel]) -> None:
     for name, field in config.model_fields.items():
         default = field.get_default(call_default_factory=True)
         text = (field.description or "").replace("%", "%%")
-        text += f" [{_words(default)}]" if default not in ("", None, False) else ""
+        text += "" if default in ("", None) or default is False else f" [{_words(default)}]"
         options: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "help": text}
         kind = _plain(field)
         if kind is bool:
@@ -30,9 +33,9 @@ def add_flags(parser: argparse.ArgumentParser, config: type[BaseModel]) -> None:
         elif get_origin(kind) is Literal:
             options["choices"] = [str(choice) for choice in get_args(kind)]
         elif get_origin(kind) is tuple:
-            options |= {"nargs": "+", "metavar": name.upper()}
+            options |= {"nargs": "+", "metavar": METAVARS.get(get_args(kind)[0], "WORD")}
         else:
-            options["metavar"] = name.upper()
+            options["metavar"] = METAVARS[kind]
         parser.add_argument(flag(name), **options)
 
 

@@ -1,0 +1,141 @@
+"""The command line: help that comes quickly, results in a folder, mistakes in one sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.page.fake import FakeModel
+from workbench import cli
+from workbench.runs.store import load
+
+HEAVY = ("torch", "gradio", "transformers", "matplotlib", "sklearn", "pandas", "skimage")
+
+
+@pytest.fixture
+def fake_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workbench.models.open", lambda *a, **k: FakeModel())
+
+
+def ran(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "workbench", *words],
+        capture_output=True,
+        text=True,
+        env=os.environ,
+        timeout=120,
+    )
+
+
+def test_help_reads_as_help_and_names_every_command() -> None:
+    done = ran("--help")
+    assert done.returncode == 0
+    for command in cli.COMMANDS:
+        assert f"    {command}" in done.stdout
+    assert "scene:SEED" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["states", "layers", "run"])
+def test_each_command_has_help_with_its_defaults(command: str) -> None:
+    done = ran(command, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "--model" in done.stdout and "[pocket-bagel]" in done.stdout
+    if command == "states":
+        assert "--steps" in done.stdout and "[12]" in done.stdout
+
+
+@pytest.mark.parametrize("words", [["--help"], ["states", "--help"]])
+def test_help_imports_nothing_heavy(words: list[str]) -> None:
+    code = (
+        "import sys\nfrom workbench.cli import main\n"
+        f"try: main({words!r})\nexcept SystemExit: pass\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stderr.strip().endswith("[]"), done.stderr
+
+
+def test_states_writes_result_figures_and_numbers(tmp_path: Path, fake_model: None) -> None:
+    out = tmp_path / "new" / "out"
+    words = ["states", "--image", "scene:10", "--question", "what colour is the star?", "--steps", "3"]
+    assert cli.main([*words, "--corruption", "dark_illumination", "--out", str(out)]) == 0
+    for name in ("figure.png", "figure.svg", "figure.pdf", "trace.csv", "answers.csv", "result.json"):
+        assert (out / name).stat().st_size > 0
+    result = load(out)
+    assert result.config["steps"] == 3 and result.config["image"] == "scene:10"
+    assert len(pd.read_csv(out / "trace.csv")) == len(result.tables["trace"])
+    assert json.loads((out / "result.json").read_text())["manifest"]["model"]["id"] == "pocket-fake"
+    assert cli.main([*words, "--out", str(out)]) == 0, "the same folder may be written again"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["states", "--image", "/nowhere.png"], "nowhere.png"),
+        (["states", "--image", "scene:1", "--question", " "], "no question"),
+        (["states", "--image", "scene:1", "--intensity", "3"], "--intensity"),
+        (["states"], "Name an image"),
+        (["states", "--image", "scene:1", "--corruption", "rain"], "rain"),
+    ],
+)
+def test_a_mistake_is_one_sentence_on_stderr_and_exit_code_2(
+    words: list[str], sentence: str, tmp_path: Path, fake_model: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*words, "--out", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr()
+    last = told.err.strip().splitlines()[-1]
+    assert sentence in last and "Traceback" not in told.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_model_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["states", "--image", "scene:1", "--model", "no-such", "--out", str(tmp_path / "o")]) == 2
+    assert "no-such" in capsys.readouterr().err
+
+
+def test_a_folder_with_other_things_in_it_is_left_alone(
+    tmp_path: Path, fake_model: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    assert cli.main(["states", "--image", "scene:1", "--steps", "1", "--out", str(tmp_path)]) == 2
+    assert "other files" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_an_interrupt_is_not_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("workbench.models.open", interrupted)
+    assert cli.main(["states", "--image", "scene:1", "--out", str(tmp_path / "o")]) == 130
+    assert capsys.readouterr().err.strip() == "Stopped."
+
+
+def test_without_a_command_the_page_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+    monkeypatch.setattr("workbench.app.launch", lambda page, **options: opened.append(options))
+    monkeypatch.setattr("workbench.app.build", lambda *args, **options: None)
+    assert cli.main([]) == 0
+    assert cli.main(["--port", "8123", "--no-browser"]) == 0
+    assert opened[0]["inbrowser"] is True  # type: ignore[index]
+    assert opened[1]["server_port"] == 8123 and opened[1]["inbrowser"] is False  # type: ignore[index]
+
+
+def test_training_hands_everything_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    import workbench.training.base
+
+    given: list[list[str]] = []
+    monkeypatch.setattr(workbench.training.base, "main", lambda argv: given.append(argv))
+    assert cli.main(["train", "base", "--steps", "3"]) == 0
+    assert given == [["--steps", "3"]]
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["train", "something"])
+    assert stopped.value.code == 2
