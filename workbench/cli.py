@@ -73,6 +73,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
     states = commands.add_parser(
         "states",
         help="what the model draws on its way to an answer",
+        usage="%(prog)s --image FILE --question TEXT --out DIR [options]",
         description="Degrade an image, ask a question, and keep what the model thinks, draws and answers: "
         "figures as PNG, SVG and PDF, the numbers as CSV, everything else beside them.",
     )
@@ -82,6 +83,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
     layers = commands.add_parser(
         "layers",
         help="what each layer still shows of an image",
+        usage="%(prog)s [--image FILE] --out DIR [options]",
         description="Patch structure of one image over vision blocks, projector and language layers "
         "(--image), or what a linear reader finds at each on the bundled probe set (without --image).",
     )
@@ -107,15 +109,17 @@ def _parser(asked: str) -> argparse.ArgumentParser:
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--model", default="pocket-bagel", help="id, or folder of a checkpoint [pocket-bagel]"
+        "--model", default="pocket-bagel", metavar="ID", help="id, or folder of a checkpoint [pocket-bagel]"
     )
     parser.add_argument(
-        "--device", default="auto", help="cpu, cuda, cuda:1 … [auto: the GPU if there is one]"
+        "--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:1 … [auto: the GPU if there is one]"
     )
 
 
 def _add_study(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, required=True, help="folder for the result; made if need be")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the result; made if need be"
+    )
     _add_model(parser)
 
 

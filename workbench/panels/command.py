@@ -11,7 +11,6 @@ from pydantic.fields import FieldInfo
 
 from workbench.errors import Refusal
 
-
 METAVARS: dict[Any, str] = {int: "N", float: "X", str: "TEXT"}
 
 
