@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from workbench.models.checkpoint import load_strict
 
 DATA = Path(__file__).parents[1] / "data" / "bagel_tiny"
 SPECIAL = SpecialTokens(bos=300, eos=301, image_start=302, image_end=303)
-TOLERANCE = {"atol": 1e-4, "rtol": 1e-4}
+TOLERANCE: dict[str, Any] = {"atol": 1e-4, "rtol": 1e-4}
 
 
 @pytest.fixture(scope="module")
