@@ -1,8 +1,8 @@
-"""What a Hugging Face Space starts."""
+"""What a Hugging Face Space starts, and ``make run``: the page."""
 
-from workbench.app import build, launch
+import sys
 
-demo = build()
+from workbench.cli import main
 
 if __name__ == "__main__":
-    launch(demo)
+    sys.exit(main(["run", *sys.argv[1:]]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -65,8 +66,8 @@ def _parser(asked: str) -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="open the page in the browser", description="Open the page.")
     _add_model(run)
-    run.add_argument("--host", default="127.0.0.1", help="address to serve on [127.0.0.1]")
-    run.add_argument("--port", type=int, default=None, help="port to serve on [the first free one from 7860]")
+    run.add_argument("--host", default=None, metavar="ADDRESS", help="address to serve on [127.0.0.1]")
+    run.add_argument("--port", type=int, metavar="N", help="port to serve on [the first free one from 7860]")
     run.add_argument("--no-browser", action="store_true", help="do not open a browser window")
     run.set_defaults(command=_run)
 
@@ -127,10 +128,11 @@ def _run(options: argparse.Namespace) -> None:
     from workbench.app import build, launch
 
     page = build(options.model, device=options.device)
+    window = not options.no_browser and "SPACE_ID" not in os.environ
     try:
-        launch(page, server_name=options.host, server_port=options.port, inbrowser=not options.no_browser)
+        launch(page, server_name=options.host, server_port=options.port, inbrowser=window)
     except OSError as error:
-        raise Refusal(f"The page cannot be served on {options.host}: {error}") from error
+        raise Refusal(f"The page cannot be served there: {error}") from error
 
 
 def _train(words: Sequence[str]) -> None:

@@ -256,33 +256,24 @@ class Panel(ABC):
                 elem_id=f"bench-stop-{self.study}",
             )
         bench.looks[self.study], bench.stops[self.study] = look, stop
-        buttons = [look, self.own, stop]
-
-        def resting() -> Updates:
-            return {
-                look: gr.Button(interactive=True),
-                self.own: gr.Button(interactive=True),
-                stop: gr.Button(interactive=False),
-            }
-
-        def beginning() -> Updates:
-            return {
-                self.status: markup.status("Waiting for the model"),
-                look: gr.Button(interactive=False),
-                self.own: gr.Button(interactive=False),
-                stop: gr.Button(interactive=True),
-            }
+        self.buttons = (look, self.own, stop)
+        every += self.buttons
 
         def stopped(session: Session, *values: Any) -> Updates:
             session.stop()
             return {
                 **self.shown(self.kept(session, values[-1])),
+                **self.resting(),
                 self.status: markup.status(STOPPED),
-                **resting(),
             }
 
         begun = gr.on(
-            [look.click, self.own.click], beginning, None, [self.status, *buttons], queue=False, **QUIET
+            [look.click, self.own.click],
+            self.beginning,
+            None,
+            [self.status, *self.buttons],
+            queue=False,
+            **QUIET,
         )
         running = begun.then(
             self._with_session(self.look),
@@ -293,11 +284,10 @@ class Panel(ABC):
             show_progress="hidden",
             api_visibility="private",
         )
-        running.then(resting, None, buttons, queue=False, **QUIET)
         stop.click(
             self._with_session(stopped),
             [self.result],
-            [*every, *buttons],
+            every,
             cancels=[running],
             queue=False,
             **QUIET,
@@ -341,6 +331,25 @@ class Panel(ABC):
         )
         self.api()
 
+    def beginning(self) -> Updates:
+        """What the buttons and the status say before the lane is free."""
+        look, own, stop = self.buttons
+        return {
+            self.status: markup.status("Waiting for the model"),
+            look: gr.Button(interactive=False),
+            own: gr.Button(interactive=False),
+            stop: gr.Button(interactive=True),
+        }
+
+    def resting(self) -> Updates:
+        """What the buttons say when nothing runs."""
+        look, own, stop = self.buttons
+        return {
+            look: gr.Button(interactive=True),
+            own: gr.Button(interactive=True),
+            stop: gr.Button(interactive=False),
+        }
+
     def look(self, session: Session, *values: Any) -> Iterator[Updates]:
         """Run the study on what lies on the bench; yields the screen as it fills.
 
@@ -360,9 +369,12 @@ class Panel(ABC):
             say(Done(key, result, on, model))
 
         def failed(sentence: str) -> Updates:
-            return {**self.shown(self.kept(session, last)), self.status: markup.notice(sentence)}
+            session.failed[self.study] = tuple(bench_values)
+            last_good = self.shown(self.kept(session, last))
+            return {**last_good, **self.resting(), self.status: markup.notice(sentence)}
 
         session.changed.discard(self.study)
+        session.failed.pop(self.study, None)
         try:
             for said in lane.follow(session, work):
                 if isinstance(said, Done):
@@ -370,6 +382,7 @@ class Panel(ABC):
                     yield {
                         **self.shown(said.result),
                         **self.remarks(said),
+                        **self.resting(),
                         self.result: said.key,
                         self.pin_name: self.name(said.result),
                         self.status: markup.status(f"{_took(said.result)} {late}".strip()),
@@ -377,7 +390,8 @@ class Panel(ABC):
                 elif said is not None:
                     yield progressing(said)
         except Cancelled:
-            yield {**self.shown(self.kept(session, last)), self.status: markup.status(STOPPED)}
+            last_good = self.shown(self.kept(session, last))
+            yield {**last_good, **self.resting(), self.status: markup.status(STOPPED)}
         except Refusal as refusal:
             yield failed(str(refusal))
             raise told(refusal) from refusal
@@ -400,6 +414,8 @@ class Panel(ABC):
         if session.busy:
             session.changed.add(self.study)
             return {self.status: gr.skip()}
+        if session.failed.get(self.study) == tuple(bench_values):
+            return {self.status: gr.skip()}  # why it failed still stands there
         key = None
         try:
             on, config = self._laid(session, bench_values)

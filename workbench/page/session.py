@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from workbench.errors import Refusal
 
@@ -25,7 +26,10 @@ class Session:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.closed = False
-        self.changed: set[str] = set()  # panels whose bench changed while they were being measured
+        self.changed: set[str] = set()
+        """Panels whose bench changed while they were being measured."""
+        self.failed: dict[str, tuple[Any, ...]] = {}
+        """By panel, the bench's values with which its last look failed."""
         self._running: set[threading.Event] = set()
         self._lock = threading.Lock()
 

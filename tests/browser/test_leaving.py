@@ -1,0 +1,103 @@
+"""Stop, and a tab that is closed while the model works: the work ends and the next person is served."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.page.fake import FakeModel
+from workbench.app import build, launch
+from workbench.page.host import Host
+from workbench.page.session import Sessions
+
+pytestmark = pytest.mark.browser
+
+
+@dataclass
+class Slow:
+    """A workbench on a model that takes half a minute to draw."""
+
+    url: str
+    model: FakeModel
+    sessions: Path
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slow]:
+    model = FakeModel(delay=2.5)
+    root = tmp_path_factory.mktemp("sessions")
+    sessions = Sessions(root)
+    page = build(host=Host("pocket-fake", opener=lambda name: model), sessions=sessions)
+    launch(page, quiet=True, prevent_thread_lock=True)
+    yield Slow(page.local_url, model, root)
+    page.close()
+    sessions.close_all()
+
+
+def visit(browser: Browser, slow: Slow) -> Page:
+    tab = browser.new_page(viewport={"width": 1280, "height": 860})
+    tab.goto(slow.url)
+    expect(tab.locator("#card")).to_contain_text("parameters", timeout=60_000)
+    return tab
+
+
+def begin(tab: Page) -> None:
+    tab.locator("#bench-look-states").click()
+    expect(tab.locator("#states-status")).to_contain_text("Denoising", timeout=30_000)
+
+
+def within(seconds: float, true: Callable[[], bool]) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if true():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_stop_ends_at_once_and_the_page_can_look_again(browser: Browser, slow: Slow) -> None:
+    tab = visit(browser, slow)
+    begin(tab)
+    began = time.monotonic()
+    tab.locator("#bench-stop-states").click()
+    expect(tab.locator("#states-status")).to_contain_text("Stopped", timeout=2_000)
+    assert time.monotonic() - began < 2.5
+    expect(tab.locator("#bench-look-states")).to_be_enabled()
+    expect(tab.locator("#bench-stop-states")).to_be_disabled()
+    begin(tab)
+    tab.locator("#bench-stop-states").click()
+    expect(tab.locator("#states-status")).to_contain_text("Stopped", timeout=2_000)
+    tab.close()
+
+
+def test_a_closed_tab_stops_its_work_frees_the_lane_and_leaves_no_files(browser: Browser, slow: Slow) -> None:
+    assert within(10, lambda: not any(slow.sessions.iterdir()))
+    tab = visit(browser, slow)
+    begin(tab)
+    assert any(slow.sessions.iterdir())
+    tab.close()
+    assert within(20, lambda: not any(slow.sessions.iterdir())), "the folder of a closed visit stays"
+    taken = slow.model.steps_taken
+    time.sleep(6)
+    assert slow.model.steps_taken <= taken + 1, "the model goes on for nobody"
+    other = visit(browser, slow)
+    begin(other)
+    other.close()
+
+
+def test_one_waits_while_another_looks_and_is_told_so(browser: Browser, slow: Slow) -> None:
+    first, second = visit(browser, slow), visit(browser, slow)
+    begin(first)
+    second.locator("#bench-look-states").click()
+    expect(second.locator("#states-status")).to_contain_text("Waiting for the model")
+    second.wait_for_timeout(1500)
+    expect(second.locator("#states-status")).to_contain_text("Waiting for the model")
+    first.close()
+    expect(second.locator("#states-status")).to_contain_text("Denoising", timeout=30_000)
+    second.locator("#bench-stop-states").click()
+    second.close()
