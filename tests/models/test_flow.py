@@ -85,6 +85,11 @@ def test_guidance_acts_inside_its_interval_only() -> None:
         torch.testing.assert_close(step.velocity, torch.full((2, 5, 4), 4.0 if t in inside else 1.0))
 
 
+def test_the_interval_holds_its_high_end_and_not_its_low() -> None:
+    guidance = Guidance(2.0, interval=(0.4, 0.8))
+    assert [guidance.active(t) for t in (0.4, 0.41, 0.8, 0.81)] == [False, True, True, False]
+
+
 @pytest.mark.parametrize(("text", "image"), [(1.0, 1.0), (1.0, 4.0), (0.5, 4.0)])
 def test_without_guidance_on_the_text_nothing_else_is_asked(text: float, image: float) -> None:
     def never(x: Tensor, t: float) -> Tensor:

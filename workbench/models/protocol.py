@@ -295,6 +295,6 @@ class Model(Protocol):
     ) -> Iterator[Event]:
         """Thought, decision, drawing and answer as they happen; asks ``stop`` between tokens and steps.
 
-        Raises Cancelled once ``stop`` says so.
+        Raises Refusal where the question is empty or too long, and Cancelled once ``stop`` says so.
         """
         ...

@@ -127,8 +127,8 @@ class BagelModel:
 
     # Words
 
-    def spelled(self, text: str) -> list[int]:
-        """The token ids of a text, without frame; raises Refusal where it is too long or not text."""
+    def typed(self, text: str) -> list[int]:
+        """The token ids of what a person gave, without frame; raises Refusal where it is too long."""
         if len(text) > MOST_CHARACTERS:
             raise Refusal(
                 f"The text has {len(text):,} characters; at most {MOST_CHARACTERS:,} are read. Shorten it."
@@ -171,7 +171,7 @@ class BagelModel:
         row, col = np.mgrid[: pictures.rows, : pictures.cols].reshape(2, -1)
         boxes = np.stack([x[col], y[row], x[col + 1], y[row + 1]], axis=1)
         visual = torch.arange(1, 1 + pictures.rows * pictures.cols, device=self.network.device)
-        ids = self.segment(self.spelled(text)) if text.strip() else None
+        ids = self.segment(self.typed(text)) if text.strip() else None
         inputs = {"pictures": pictures, "patches": self.vision_patches(pictures), "ids": ids}
         return Prompt(list(images), text, Grid(pictures.rows, pictures.cols, boxes), inputs, visual)
 
@@ -249,7 +249,7 @@ class BagelModel:
         if not all(candidate.strip() for candidate in candidates):
             raise Refusal("One of the candidates is empty: leave it out.")
         batch = len(prompt.images)
-        encoded = [self.segment(self.spelled(candidate))[0] for candidate in candidates]
+        encoded = [self.segment(self.typed(candidate))[0] for candidate in candidates]
         by_length: dict[int, list[int]] = {}
         for index, ids in enumerate(encoded):
             by_length.setdefault(len(ids), []).append(index)

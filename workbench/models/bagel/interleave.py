@@ -48,7 +48,7 @@ def respond(
     """
     if not question.strip():
         raise Refusal("There is no question. Write one: the model has nothing to answer.")
-    asked = model.segment(model.spelled(question))
+    asked = model.segment(model.typed(question))
     pictures = model.pictures([image])
     _go_on(stop)
     guidance = flow.Guidance(
@@ -79,6 +79,7 @@ def respond(
         for state, latent in drawing:  # noqa: B007 - the last latent is taken in below
             yield state
         drawn = state.image
+        del thoughtless, drawing  # Their caches are as large as the context's.
         _go_on(stop)
         context = _taken_in(model, context, latent, drawn, pictures, settings.route)
         if blind is not None and settings.route != "re-encode":

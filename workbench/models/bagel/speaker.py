@@ -50,8 +50,10 @@ class Speaker:
         return self.model.words(self.ids)
 
     def finished(self) -> Context:
-        """The context after this segment and its eos."""
-        return self._fed(self._context, [self.model.special.eos])[0]
+        """The context after this segment and its eos; nothing can be said any more."""
+        self.ended = True
+        self._context, self._next = self._fed(self._context, [self.model.special.eos])
+        return self._context
 
     def say(self) -> None:
         """Say the likeliest token, or end where that is eos."""
