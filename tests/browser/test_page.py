@@ -86,9 +86,10 @@ def test_a_photograph_through_both_panels_and_out_as_figures(
 ) -> None:
     upload(page, photograph)
     expect(page.locator("#bench-picture")).to_contain_text("512 × 512, astronaut.png")
+    expect(page.locator("#bench-outside")).to_contain_text("outside that", timeout=SLOW)
     page.get_by_label("Question").fill("what colour is the suit?")
     look(page, "states")
-    expect(page.locator("#states-outside")).to_contain_text("outside its world")
+    expect(page.locator("#states-outside")).to_contain_text("outside that")
     answer = page.locator("#states-trace .now [role=cell]").first.inner_text()
     assert answer.strip()
 
@@ -211,6 +212,20 @@ def test_a_model_that_is_not_there_is_a_sentence_and_the_open_one_stays(page: Pa
     page.get_by_role("button", name="Open", exact=True).click()
     expect(page.locator("#bench-notice [role=alert]")).to_contain_text("/no/such/folder", timeout=30_000)
     expect(page.locator("#card")).to_contain_text("pocket-bagel")
+
+
+def test_on_a_phone_the_bench_folds_away_when_the_work_starts(browser: Browser, app: str) -> None:
+    context = browser.new_context(viewport={"width": 420, "height": 860}, has_touch=True)
+    tab = context.new_page()
+    tab.goto(app)
+    expect(tab.locator("#states-look")).to_be_visible(timeout=SLOW)
+    expect(tab.locator(".sidebar.open")).to_have_count(0)
+    tab.get_by_role("button", name="Fold or unfold the bench").click()
+    expect(tab.locator(".sidebar.open")).to_have_count(1)
+    tab.locator("#bench-look-states").click()
+    expect(tab.locator(".sidebar.open")).to_have_count(0)
+    measured(tab, "states")
+    context.close()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -45,7 +45,7 @@ CARD = ModelCard(
     width=1,
     capabilities=frozenset(Capability),
     licence="Apache-2.0",
-    knows="drawn scenes, and those only by pretending.",
+    knows="drawn scenes, and those only by pretending",
 )
 
 

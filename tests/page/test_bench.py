@@ -99,6 +99,11 @@ def test_a_checkpoint_that_cannot_be_opened_leaves_the_open_one(page: Page) -> N
         next(handler)
 
 
+def test_a_model_that_cannot_be_opened_at_all_is_said_on_its_card(page: Page) -> None:
+    shown = page.bench.show_card("broken-from-the-start")
+    assert "broken-from-the-start is not a checkpoint." in shown[page.bench.card]
+
+
 def test_the_samples_are_what_their_source_says() -> None:
     from workbench.panels.specimen import find
 

@@ -168,7 +168,7 @@ def test_a_photograph_is_said_to_be_outside_what_the_model_knows(
     (updates,) = page.bench.lay_file(str(photograph), f"{shelf.SAMPLE}0", "", request)  # type: ignore[arg-type]
     specimen = updates[page.bench.specimen]
     panel = states(page)
-    assert "outside its world" in looked(page, session, specimen=specimen)[-1][panel.outside]
+    assert "outside that" in looked(page, session, specimen=specimen)[-1][panel.outside]
     assert looked(page, session)[-1][panel.outside] == ""
 
 

@@ -15,6 +15,7 @@ from workbench.images.corruptions import CORRUPTIONS, LEVELS
 from workbench.models.protocol import Model
 from workbench.page import cards, shelf
 from workbench.page.host import Host
+from workbench.page.lane import GPU
 from workbench.page.markup import notice
 from workbench.page.pins import Pins
 from workbench.page.session import Session, Sessions
@@ -63,6 +64,7 @@ class Bench:
             self.picture = gr.HTML(
                 cards.picture(first, FIRST_CORRUPTION, FIRST_INTENSITY, 0), elem_id="bench-picture"
             )
+            self.outside = gr.HTML("", elem_id="bench-outside")
             self.upload = gr.Image(
                 show_label=False,
                 type="filepath",
@@ -161,13 +163,21 @@ class Bench:
             self.change_model,
             [self.model_name, self.model],
             card,
-            **QUIET,
+            **(QUIET | {"concurrency_id": GPU, "concurrency_limit": 1}),
         )
         gr.on(
             [self.specimen.change, self.corruption.change, self.intensity.change, self.seed.change],
             self.show_picture,
             [self.specimen, self.corruption, self.intensity, self.seed],
             [self.picture],
+            trigger_mode="always_last",
+            **QUIET,
+        )
+        gr.on(
+            [self.specimen.change, self.model.change],
+            self.show_outside,
+            [self.specimen, self.model],
+            [self.outside],
             trigger_mode="always_last",
             **QUIET,
         )
@@ -223,6 +233,16 @@ class Bench:
         """The image and, small, what the model will get."""
         found = shelf.load(self.session(request), specimen)
         return cards.picture(found, corruption, float(intensity), int(seed or 0))
+
+    def show_outside(self, specimen: str, model: str, request: gr.Request) -> str:
+        """That the picture is outside what the model knows, where it is; once the model is open."""
+        found = shelf.load(self.session(request), specimen)
+        if found.is_scene:
+            return ""
+        try:
+            return notice(cards.outside(found, self.host.model(model).card), plain=True)
+        except Refusal:
+            return ""
 
     def show_truth(self, specimen: str, question: str, request: gr.Request) -> str:
         """The true answer, where the question is the scene's own."""

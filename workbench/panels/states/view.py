@@ -10,7 +10,7 @@ import gradio as gr
 import numpy as np
 
 from workbench.models.protocol import RENORMS, RESTORES, ROUTES, Answer, Decision, Thought, VisualState
-from workbench.page import markup
+from workbench.page import cards, markup
 from workbench.page.bench import Bench, OnBench
 from workbench.page.panel import Done, Named, Pace, Panel, Updates, condition
 from workbench.page.session import Session
@@ -218,12 +218,7 @@ class StatesView(Panel):
 
     def remarks(self, done: Done) -> Updates:
         """What to know where the picture is none of those that the model was trained on."""
-        if done.on.specimen.is_scene or "scene" not in done.model.card.knows:
-            return {self.outside: ""}
-        sentence = (
-            f"{done.model.card.id} knows drawn scenes only, and this picture is none. Its states are "
-            "measured all the same; read its words and drawing as those of a model outside its world."
-        )
+        sentence = cards.outside(done.on.specimen, done.model.card)
         return {self.outside: markup.notice(sentence, plain=True)}
 
     def overlaid(self, named: Sequence[Named], pinned: Sequence[Named], *drawn_with: Any) -> Updates:
