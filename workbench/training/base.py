@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -14,22 +14,28 @@ from workbench.training.interleaving import InterleavingStage
 from workbench.training.kit import Kit, build
 from workbench.training.loop import Schedule, Stage, train
 from workbench.training.publish import publish
-from workbench.training.understanding import UnderstandingStage, VisionStage
+from workbench.training.seeing import Teacher, TeacherStage, TowerStage
+from workbench.training.understanding import UnderstandingStage
 
 SCHEDULES = {
     "autoencoder": Schedule(steps=1300, batch=32, decay=0.5),
-    "vision": Schedule(steps=1500, batch=24),
-    "understanding": Schedule(steps=600, batch=24),
-    "interleaving": Schedule(steps=1600, batch=16, matrix_lr=0.01, other_lr=1e-3),
+    "teacher": Schedule(steps=900, batch=64, other_lr=3e-3, warmup=30, decay=0.5),
+    "tower": Schedule(steps=650, batch=24, warmup=50, decay=0.5),
+    "understanding": Schedule(steps=1100, batch=24, warmup=50),
+    "interleaving": Schedule(steps=1000, batch=16, matrix_lr=0.01, other_lr=1e-3),
 }
-"""What the embedded weights were trained with."""
+"""What the embedded weights were trained with, in order."""
 
-MAKE: dict[str, Callable[[Kit, Schedule, int], Stage]] = {
-    "autoencoder": lambda kit, schedule, seed: AutoencoderStage(kit.autoencoder, schedule, seed),
-    "vision": VisionStage,
-    "understanding": UnderstandingStage,
-    "interleaving": InterleavingStage,
-}
+
+def stages(kit: Kit, seed: int, scale: float) -> Iterator[Stage]:
+    """The stages in order; each is built when the ones before it are done."""
+    plan = {name: schedule.scaled(scale) for name, schedule in SCHEDULES.items()}
+    yield AutoencoderStage(kit.autoencoder, plan["autoencoder"], seed)
+    teacher = Teacher()
+    yield TeacherStage(teacher, plan["teacher"], seed)
+    yield TowerStage(kit, teacher, plan["tower"], seed)
+    yield UnderstandingStage(kit, plan["understanding"], seed)
+    yield InterleavingStage(kit, plan["interleaving"], seed)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,9 +47,7 @@ def parser() -> argparse.ArgumentParser:
     base.add_argument(
         "--publish", type=Path, help="folder for the finished checkpoint (default: OUT/pocket-bagel)"
     )
-    base.add_argument(
-        "--stages", nargs="+", choices=list(MAKE), default=list(MAKE), help="stages to run, in order"
-    )
+    base.add_argument("--until", choices=list(SCHEDULES), help="stop after this stage")
     base.add_argument("--seed", type=int, default=0)
     base.add_argument("--scale", type=float, default=1.0, help="multiplies the steps of every stage")
     base.add_argument("--threads", type=int, default=None, help="CPU threads (default: torch's choice)")
@@ -81,9 +85,11 @@ def run(args: argparse.Namespace) -> None:
     def say(line: str) -> None:
         print(line, flush=True)
 
-    for name in [name for name in MAKE if name in args.stages]:
-        schedule = SCHEDULES[name].scaled(args.scale)
-        train(MAKE[name](kit, schedule, args.seed), args.out, say=say)
+    for stage in stages(kit, args.seed, args.scale):
+        train(stage, args.out, say=say)
+        if stage.name == args.until:
+            say(f"stopped after {stage.name}")
+            return
     target = args.publish or args.out / "pocket-bagel"
     publish(kit, target)
     say(f"written to {target}; measure it with: python -m workbench train measure {target}")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from workbench.images.corruptions import corrupt
-from workbench.images.scenes import Objects, Scenes, generate
+from workbench.images.scenes import Objects, Scenes
 from workbench.models.bagel.network import SpecialTokens
 
 TRAINED_CORRUPTIONS = ("lens_blur", "motion_blur", "gaussian_noise", "jpeg_compression", "dark_illumination")
@@ -21,9 +21,14 @@ Pair = tuple[str, str]
 """What is asked and what is answered."""
 
 
+def tensor(array: np.ndarray) -> Tensor:
+    """An array on the device that training runs on (torch's default device)."""
+    return torch.as_tensor(array, device=torch.get_default_device())
+
+
 def images_to_unit(images: np.ndarray) -> Tensor:
     """uint8 (N, H, W, 3) → float32 (N, 3, H, W) in −1 … 1."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    return tensor(images).permute(0, 3, 1, 2).float() / 127.5 - 1.0
 
 
 def mildly_corrupted(
@@ -37,6 +42,11 @@ def mildly_corrupted(
     return out
 
 
+def batch_seeds(step: int, size: int, offset: int) -> np.ndarray:
+    """The scene seeds of one batch; every stage draws from a range of its own."""
+    return offset * 10_000_000 + np.arange(step * size, (step + 1) * size)
+
+
 def picked(scenes: Scenes, index: np.ndarray) -> Scenes:
     """Some scenes of a batch."""
     objects = Objects(**{f.name: getattr(scenes.objects, f.name)[index] for f in fields(Objects)})
@@ -44,17 +54,6 @@ def picked(scenes: Scenes, index: np.ndarray) -> Scenes:
         name: getattr(scenes, name)[index] for name in ("images", "depth", "instance", "classes", "seeds")
     }
     return Scenes(**columns, objects=objects, split=scenes.split)
-
-
-def simple_scenes(first: int, count: int, most: int) -> Scenes:
-    """`count` training scenes of at most `most` objects, from the seeds after `first`: the start of a
-    curriculum."""
-    share = {1: 0.1, 2: 0.38, 3: 0.72}.get(most, 1.0)
-    drawn = int(count / share * 1.3) + 16
-    scenes = generate(first + np.arange(drawn), "train")
-    few = np.flatnonzero(scenes.objects.present.sum(1) <= most)
-    # A batch that falls short repeats its scenes.
-    return picked(scenes, np.resize(few, count))
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,10 @@ def glimpses(scenes: Scenes, window: int, patch: int) -> Glimpses:
     alone[np.arange(len(places)), places] = True
     some = replace(some, objects=replace(some.objects, present=alone))
     images = np.stack(
-        [image[r * patch :, c * patch :][:window, :window] for image, (r, c) in zip(some.images, corners, strict=True)]
+        [
+            image[r * patch :, c * patch :][:window, :window]
+            for image, (r, c) in zip(some.images, corners, strict=True)
+        ]
     )
     return Glimpses(some, images, np.stack(corners))
 
@@ -123,7 +125,7 @@ class TextRows:
 
     def silenced(self, rows: np.ndarray) -> TextRows:
         """The same texts with no targets in the rows where the bool array (B,) is true."""
-        return replace(self, targets=self.targets.masked_fill(torch.from_numpy(rows)[:, None], -100))
+        return replace(self, targets=self.targets.masked_fill(tensor(rows)[:, None], -100))
 
 
 class TextPacker:

@@ -21,18 +21,24 @@ from workbench.images.scene_language import Question, caption, questions
 from workbench.images.scenes import Scenes, generate
 from workbench.models.bagel.flow import shift_time
 from workbench.models.bagel.network import Bagel
-from workbench.training.data import TRAINED_CORRUPTIONS, Pair, TextRows, images_to_unit, mildly_corrupted
+from workbench.training.data import (
+    TRAINED_CORRUPTIONS,
+    Pair,
+    TextRows,
+    batch_seeds,
+    images_to_unit,
+    mildly_corrupted,
+    tensor,
+)
 from workbench.training.dialogue import Dialogue, latents_of, open_dialogue, seen_of
 from workbench.training.kit import Kit
 from workbench.training.loop import Metrics, Schedule
 from workbench.training.packing import pack
 from workbench.training.phrases import DESCRIBE, damage_thought, restored_thought
+from workbench.training.seeing import MILD_SHARE, MILD_STRONGEST
 from workbench.training.understanding import (
-    MILD_SHARE,
-    MILD_STRONGEST,
     accuracy_by_kind,
     answer_loss,
-    batch_seeds,
     read_packed,
 )
 
@@ -90,7 +96,7 @@ def copy_experts(network: Bagel) -> None:
 def flow_times(shape: tuple[int, ...], rng: np.random.Generator) -> Tensor:
     """Flow times in (0, 1): the sigmoid of a normal (BAGEL's training), unshifted since pocket latents are
     few."""
-    return shift_time(torch.sigmoid(torch.from_numpy(rng.standard_normal(shape)).float()), 1.0)
+    return shift_time(torch.sigmoid(tensor(rng.standard_normal(shape)).float()), 1.0)
 
 
 class InterleavingStage:
@@ -147,7 +153,7 @@ class InterleavingStage:
         draws: list[tuple[int, Tensor]] = []
         times, noise = (
             flow_times((DRAWS + 1, batch), rng),
-            torch.from_numpy(rng.standard_normal((DRAWS + 1, *clean.shape)).astype(np.float32)),
+            tensor(rng.standard_normal((DRAWS + 1, *clean.shape)).astype(np.float32)),
         )
         described = kit.packer.rows([[("", caption(damaged.scenes, i))] for i in range(batch)], start=0)
         caption_block = dialogue.text(described)
@@ -169,7 +175,7 @@ class InterleavingStage:
         say(after, (place[:, 0] + 1).tolist(), (*context, frame, inside))
         with torch.no_grad():
             decoded = kit.autoencoder.decode(kit.autoencoder.encode(images_to_unit(returned))).clamp(-1, 1)
-        again = ((decoded + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+        again = ((decoded + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
         vision = dialogue.vision(seen_of(kit, again), place, context)
         say(after, (place[:, 0] + 1).tolist(), (*context, vision))
 

@@ -123,6 +123,8 @@ NEIGHBOURS = (
     ((0, 2), (0, -2), (2, 0), (-2, 0)),
 )
 """Row and column offset that each head of the first blocks starts with."""
+CONTENT_GAIN = 2.5
+"""Makes up for the small share that contents have after the norm."""
 LOOK_SHARPNESS = 1.0
 POSITION_SIZE, CONTENT_SIZE = 2.0, 0.5
 """Places outweigh contents at first, so that the norm before attention treats all patches alike."""
@@ -174,6 +176,19 @@ def _start_local(network: Bagel) -> None:
                     i = axis * POSITION_DIMS // 2 + 2 * k
                     turn[i : i + 2, i : i + 2] = torch.tensor([[c, d], [-d, c]])
             mine = slice(head * width, head * width + POSITION_DIMS)
-            for projection, matrix in ((block.self_attn.q_proj, LOOK_SHARPNESS * turn), (block.self_attn.k_proj, None)):
+            for projection, matrix in (
+                (block.self_attn.q_proj, LOOK_SHARPNESS * turn),
+                (block.self_attn.k_proj, None),
+            ):
                 projection.weight[head * width : (head + 1) * width] = 0.0
-                projection.weight[mine, :POSITION_DIMS] = torch.eye(POSITION_DIMS) if matrix is None else matrix
+                projection.weight[mine, :POSITION_DIMS] = (
+                    torch.eye(POSITION_DIMS) if matrix is None else matrix
+                )
+    for block in tower.encoder.layers:
+        attention, mlp = block.self_attn, block.mlp
+        for reads in (attention.v_proj, mlp.fc1):
+            reads.weight *= CONTENT_GAIN
+            reads.weight[:, :POSITION_DIMS] = 0.0
+        for writes in (attention.out_proj, mlp.fc2):
+            writes.weight *= 2.0
+            writes.weight[:POSITION_DIMS] = 0.0

@@ -181,7 +181,7 @@ def _thoughts(
     table = torch.stack(scores).view(2, len(names), batch)
     best = table.logsumexp(0).argmax(0)
     chosen = table.gather(1, best[None, None].expand(2, 1, -1))[:, 0]
-    p = chosen.softmax(0)[0].numpy()
+    p = chosen.softmax(0)[0].cpu().numpy()
     return [damage_thought(names[int(k)], True) for k in best], p, p > 0.5
 
 

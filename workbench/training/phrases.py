@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 SYSTEM = "answer. restore the image first if damage hides what is asked."
 DESCRIBE = "describe the picture."
-SAY = "say something about the picture."
 
 RESTORE = "<image_restore>"
 
@@ -43,7 +42,7 @@ def answer_in(text: str) -> str:
 
 def all_phrases() -> Iterator[str]:
     """Every fixed sentence, for fitting the tokenizer."""
-    yield from (SYSTEM, DESCRIBE, SAY, restored_thought())
+    yield from (SYSTEM, DESCRIBE, restored_thought())
     for name in DAMAGE:
         for restore in (True, False):
             yield damage_thought(name, restore) + "<answer>seven</answer>"

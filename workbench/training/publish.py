@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -20,7 +21,9 @@ def _half(module: nn.Module) -> dict[str, torch.Tensor]:
 def publish(kit: Kit, folder: Path) -> None:
     """Write the kit as a folder that `workbench.models.open` opens."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_config(kit.network.config, folder)
+    # Ids past the tokenizer's last have no text.
+    config = replace(kit.network.config, usable_vocabulary=kit.tokenizer.get_vocab_size())
+    write_config(config, folder)
     pocket_tokenizer.save(kit.tokenizer, folder)
     # The two fixed position tables are computed again at loading.
     network = {k: v for k, v in _half(kit.network).items() if not k.endswith("pos_embed.pos_embed")}
