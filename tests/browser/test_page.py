@@ -118,9 +118,11 @@ def test_a_click_on_a_patch_moves_the_map(page: Page) -> None:
     caption = page.locator("#layers-caption")
     expect(caption).to_contain_text("at llm 0", timeout=30_000)
     image = page.locator("#layers-map-image img")
-    box = image.bounding_box()
-    assert box is not None
-    image.click(position={"x": box["width"] - 5, "y": 5})
+    page.wait_for_function(
+        "() => { const i = document.querySelector('#layers-map-image img');"
+        " return i?.complete && i.naturalWidth === 480 && i.getBoundingClientRect().width === 480; }"
+    )
+    image.click(position={"x": 475, "y": 5})
     expect(caption).to_contain_text("row 1, column 12")
     first = image.get_attribute("src")
     page.locator("#layers-stage input[type=range]").focus()
