@@ -135,7 +135,8 @@ def test_training_hands_everything_on(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[list[str]] = []
     monkeypatch.setattr(workbench.training.base, "main", lambda argv: given.append(argv))
     assert cli.main(["train", "base", "--steps", "3"]) == 0
-    assert given == [["--steps", "3"]]
+    assert given == [["base", "--steps", "3"]]
+    monkeypatch.undo()
     with pytest.raises(SystemExit) as stopped:
         cli.main(["train", "something"])
     assert stopped.value.code == 2

@@ -33,8 +33,8 @@ An image is a file, or scene:SEED for a drawn scene of the test split. Each comm
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code: 0 done, 2 refused (one sentence on stderr says why), 130 stopped."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:2] == ["train", "base"]:
-        return _told(lambda: _train(words[2:]))
+    if words[:1] == ["train"]:
+        return _told(lambda: _train(words[1:]))
     if not words or words[0].startswith("-") and words[0] not in ("-h", "--help", "--version"):
         words = ["run", *words]
     parser = _parser(words[0])
@@ -91,7 +91,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
     _add_study(layers)
     layers.set_defaults(command=_layers)
 
-    commands.add_parser("train", help="train base: train the embedded checkpoint (train base --help)")
+    commands.add_parser("train", help="train base, train measure: make and measure the embedded checkpoint")
 
     if asked == "states":
         from workbench.panels.command import add_flags
@@ -103,8 +103,6 @@ def _parser(asked: str) -> argparse.ArgumentParser:
         from workbench.panels.layers.study import LayersConfig
 
         add_flags(layers, LayersConfig)
-    elif asked == "train":
-        parser.error("there is one thing to train: python -m workbench train base (see train base --help)")
     return parser
 
 

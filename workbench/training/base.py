@@ -20,7 +20,7 @@ from workbench.training.understanding import UnderstandingStage
 SCHEDULES = {
     "autoencoder": Schedule(steps=1300, batch=32, decay=0.5),
     "teacher": Schedule(steps=900, batch=64, other_lr=3e-3, warmup=30, decay=0.5),
-    "tower": Schedule(steps=650, batch=24, warmup=50, decay=0.5),
+    "tower": Schedule(steps=1100, batch=24, warmup=50, decay=0.5),
     "understanding": Schedule(steps=1100, batch=24, warmup=50),
     "interleaving": Schedule(steps=1000, batch=16, matrix_lr=0.01, other_lr=1e-3),
 }
