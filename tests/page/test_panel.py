@@ -184,7 +184,7 @@ def test_pins_stand_beside_the_next_look_and_in_its_downloads(page: Page, sessio
 
     ready = panel.export(session, second, pins, shown)
     files = {form: Path(ready[button]["value"]) for form, button in panel.downloads.buttons.items()}
-    assert set(pd.read_csv(files["csv"])["look"]) == {"dark", "pocket-fake, darkness 0.90"}
+    assert set(pd.read_csv(files["csv"])["look"]) == {"dark", "darkness 0.90, pocket-fake"}
     with Image.open(files["png"]) as image:
         assert image.width == pytest.approx(6.75 * 300, abs=1)
     assert files["pdf"].read_bytes().startswith(b"%PDF")

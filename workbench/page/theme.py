@@ -71,6 +71,8 @@ def theme() -> gr.themes.Base:
         button_primary_text_color="white",
         block_label_text_weight="400",
         block_title_text_weight="400",
+        block_info_text_color="*neutral_500",
+        block_info_text_color_dark="*neutral_400",
         slider_color=ACCENT,
         slider_color_dark=ACCENT_ON_DARK,
         link_text_color=ACCENT,

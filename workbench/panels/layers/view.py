@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import gradio as gr
 
-from workbench.errors import Refusal
 from workbench.page import markup
 from workbench.page.bench import Bench, OnBench
 from workbench.page.panel import Named, Pace, Panel, Updates, condition
@@ -171,15 +170,14 @@ class LayersView(Panel):
     def overlaid(self, named: Sequence[Named], pinned: Sequence[Named], *drawn_with: Any) -> Updates:
         """The curves of the chosen group, pinned results over the present one."""
         group, dark = drawn_with
-        many = [*named, *pinned]
-        if not many or group not in GROUPS:
-            return {self.plot: gr.Plot(visible=False)}
         from workbench.panels.layers import figure
+        from workbench.panels.layers.axis import groups_in
 
-        try:
-            plot = figure.screen(many if pinned else many[0][1], group, theme="dark" if dark else "light")
-        except Refusal as refusal:
-            return {self.plot: gr.Plot(visible=False), self.note: markup.notice(str(refusal), plain=True)}
+        many = [pair for pair in (*named, *pinned) if group in groups_in([pair])]
+        if not many:
+            return {self.plot: gr.Plot(visible=False)}
+        theme: Literal["light", "dark"] = "dark" if dark else "light"
+        plot = figure.screen(many if len(many) > 1 else many[0][1], group, theme=theme)
         return {self.plot: gr.Plot(value=plot, visible=True), self.note: markup.remark(GROUPS[group].note)}
 
     def paper(self, named: Sequence[Named]) -> Figure:
@@ -193,9 +191,9 @@ class LayersView(Panel):
         return result.tables["curves"]
 
     def name(self, result: Result) -> str:
-        """The model, the condition, and what was measured."""
+        """The condition, what was measured, and the model."""
         subject = "" if result.config["image"] else ", probe set"
-        return f"{result.manifest['model']['id']}, {condition(result)}{subject}"
+        return f"{condition(result)}{subject}, {result.manifest['model']['id']}"
 
     def draw_map(
         self, session: Session, key: str | None, stage: float, row: float | None, col: float | None

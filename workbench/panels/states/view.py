@@ -234,8 +234,8 @@ class StatesView(Panel):
         return result.tables["trace"]
 
     def name(self, result: Result) -> str:
-        """The model and what was done to the image."""
-        return f"{result.manifest['model']['id']}, {condition(result)}"
+        """What was done to the image, and the model."""
+        return f"{condition(result)}, {result.manifest['model']['id']}"
 
     def compare(self, session: Session, chosen: str, key: str | None) -> Any:
         """Another pair under the comparison slider."""

@@ -1,0 +1,136 @@
+"""The panel "Layers" by its handlers, on a model whose states can be captured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.capture.fake import FakeModel
+from workbench.app import Page, build
+from workbench.page.host import Host
+from workbench.page.session import Session, Sessions
+from workbench.panels.layers.view import IMAGE, PROBES, LayersView
+
+SMALL = {"permutations": 20, "n_train": 40, "n_validation": 16, "n_test": 24, "resamples": 100}
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    sessions = Sessions(tmp_path_factory.mktemp("sessions"))
+    yield build(host=Host("fake", opener=lambda name: FakeModel(side=12, width=16)), sessions=sessions)
+    sessions.close_all()
+
+
+@pytest.fixture(scope="module")
+def session(page: Page) -> Session:
+    request: Any = SimpleNamespace(session_hash="visitor")
+    return page.bench.session(request)
+
+
+@pytest.fixture(scope="module")
+def panel(page: Page) -> LayersView:
+    found = page.panels["layers"]
+    assert isinstance(found, LayersView)
+    return found
+
+
+def values(page: Page, panel: LayersView, **changed: Any) -> list[Any]:
+    names = ["specimen", "corruption", "intensity", "question", "seed", "model"]
+    bench = {name: component.value for name, component in zip(names, page.bench.inputs, strict=True)}
+    settings = {name: setting.value for name, setting in panel.settings.items()} | SMALL
+    return [
+        *(bench | {k: v for k, v in changed.items() if k in bench}).values(),
+        *(settings | {k: v for k, v in changed.items() if k in settings}).values(),
+    ]
+
+
+@pytest.fixture(scope="module")
+def picture(page: Page, panel: LayersView, session: Session) -> dict[Any, Any]:
+    return list(panel.look(session, *values(page, panel), None))[-1]
+
+
+@pytest.fixture(scope="module")
+def probed(page: Page, panel: LayersView, session: Session) -> dict[Any, Any]:
+    return list(panel.look(session, *values(page, panel, measure=PROBES), None))[-1]
+
+
+def test_a_picture_brings_its_groups_and_a_map(panel: LayersView, picture: dict[Any, Any]) -> None:
+    assert "Measured" in picture[panel.status]
+    groups = [name for name, _ in picture[panel.group].choices]
+    assert "patch structure" in groups and "global reader" not in groups
+    assert picture[panel.map_row].visible
+    assert len(picture[panel.numbers]) > 0
+
+
+def test_the_probe_set_brings_readers_and_no_map(panel: LayersView, probed: dict[Any, Any]) -> None:
+    groups = [name for name, _ in probed[panel.group].choices]
+    assert groups[:2] == ["global reader", "segmentation reader"]
+    assert not probed[panel.map_row].visible
+
+
+def test_progress_is_told_in_words(page: Page, panel: LayersView, session: Session) -> None:
+    said = [u[panel.status] for u in panel.look(session, *values(page, panel, seed=1, measure=PROBES), None)]
+    assert any("Reading scenes, 16 of 80" in text for text in said)
+    assert any("progressbar" in text for text in said)
+
+
+def test_curves_are_drawn_for_the_ground_they_stand_on(
+    panel: LayersView, session: Session, picture: dict[Any, Any]
+) -> None:
+    key = picture[panel.result]
+    light = str(panel.overlay(session, key, [], [], "patch structure", False)[panel.plot].value)
+    dark = str(panel.overlay(session, key, [], [], "patch structure", True)[panel.plot].value)
+    assert light != dark
+    note = panel.overlay(session, key, [], [], "patch structure", False)[panel.note]
+    assert "Cohesion" in note
+
+
+def test_a_pinned_result_of_the_other_kind_is_not_laid_over(
+    panel: LayersView, session: Session, picture: dict[Any, Any], probed: dict[Any, Any]
+) -> None:
+    key, other = probed[panel.result], picture[panel.result]
+    pins, shown = [("layers", other, "one picture")], [f"layers/{other}"]
+
+    def plot(group: str) -> str:
+        return str(panel.overlay(session, key, pins, shown, group, False)[panel.plot].value)
+
+    assert "one picture" in plot("token norm")
+    assert "one picture" not in plot("global reader") and "chance" in plot("global reader")
+
+
+def test_map_stage_and_patch_go_together(
+    panel: LayersView, session: Session, picture: dict[Any, Any]
+) -> None:
+    key = picture[panel.result]
+    first, caption, slider = panel.draw_map(session, key, 0, 1, 1)
+    assert "row 1, column 1" in caption and slider.label.startswith("Stage: ")
+    other, *_ = panel.draw_map(session, key, 0, 5, 7)
+    assert first.shape == other.shape and not np.array_equal(first, other)
+    beyond, caption, _ = panel.draw_map(session, key, 999, 99, 99)
+    assert "row 12, column 12" in caption
+
+
+def test_a_click_names_the_patch_under_it(panel: LayersView, picture: dict[Any, Any]) -> None:
+    request: Any = SimpleNamespace(session_hash="visitor")
+    key = picture[panel.result]
+    size = 480 / 12
+    for row, col in ((1, 1), (3, 12), (12, 5)):
+        picked: Any = SimpleNamespace(index=[(col - 0.5) * size, (row - 0.5) * size])
+        assert panel.pick(key, request, picked) == (row, col)
+
+
+def test_files_for_paper_and_the_command_for_both_subjects(
+    page: Page, panel: LayersView, session: Session, picture: dict[Any, Any], probed: dict[Any, Any]
+) -> None:
+    for updates in (picture, probed):
+        ready = panel.export(session, updates[panel.result], [], [])
+        for button in panel.downloads.buttons.values():
+            assert Path(ready[button]["value"]).stat().st_size > 0
+    image = panel.as_command(session, *values(page, panel, measure=IMAGE)).value
+    probes = panel.as_command(session, *values(page, panel, measure=PROBES)).value
+    assert "--image scene:10" in image and "--image" not in probes
