@@ -20,7 +20,8 @@ from workbench.page.wiring import QUIET  # noqa: E402
 from workbench.panels.layers.view import LayersView  # noqa: E402
 from workbench.panels.states.view import StatesView  # noqa: E402
 
-MAX_UPLOAD = "64mb"
+MAX_UPLOAD = "110mb"
+"""Above what images.read takes, so that its sentence is the one that is read."""
 IS_DARK = "() => document.body.classList.contains('dark')"
 
 

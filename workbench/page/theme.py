@@ -12,8 +12,10 @@ ACCENT = "#0072B2"
 ACCENT_ON_DARK = "#56B4E9"
 STYLE = Path(__file__).with_name("style.css")
 
+# Gradio keeps media rules of the style sheet inside the page, so the margins around it are set here.
 # On a phone an open sidebar covers the page: begin with the panel there, and fold the bench at Look.
 HEAD = """
+<style>@media (max-width: 480px) { .main.fillable { padding: 14px 12px !important; } }</style>
 <script>
 (() => {
   const narrow = () => window.matchMedia("(max-width: 768px)").matches;
