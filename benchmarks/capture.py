@@ -20,10 +20,11 @@ import torch
 from torch import nn
 
 from workbench.capture.hidden import capture
-from workbench.models.bagel.adapter import BagelModel, Pictures
+from workbench.models.bagel.adapter import BagelModel
 from workbench.models.bagel.autoencoder import Autoencoder
 from workbench.models.bagel.config import AutoencoderConfig, BagelConfig, LanguageConfig, VisionConfig
 from workbench.models.bagel.network import Bagel, SpecialTokens
+from workbench.models.bagel.reader import Pictures
 from workbench.models.protocol import Capability, Grid, ModelCard, Prompt
 
 ROWS, COLS, TOKENS = 30, 32, 1000

@@ -100,7 +100,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
         add_flags(states, StatesConfig)
     elif asked == "layers":
         from workbench.panels.command import add_flags
-        from workbench.panels.layers.study import LayersConfig
+        from workbench.panels.layers.config import LayersConfig
 
         add_flags(layers, LayersConfig)
     return parser

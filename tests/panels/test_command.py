@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from workbench.errors import Refusal
 from workbench.panels.command import add_flags, as_command, from_flags
-from workbench.panels.layers.study import LayersConfig
+from workbench.panels.layers.config import LayersConfig
 from workbench.panels.states.study import StatesConfig
 
 

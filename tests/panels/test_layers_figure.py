@@ -11,9 +11,10 @@ from tests.capture.fake import FakeModel
 from workbench.errors import Refusal
 from workbench.panels.layers import maps
 from workbench.panels.layers.axis import apart, chart, groups_in, signed
+from workbench.panels.layers.config import LayersConfig
 from workbench.panels.layers.figure import paper, screen
 from workbench.panels.layers.measures import GROUPS
-from workbench.panels.layers.study import LayersConfig, run
+from workbench.panels.layers.study import run
 from workbench.runs.export import save_figure
 from workbench.runs.result import Result
 

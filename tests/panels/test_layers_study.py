@@ -24,7 +24,8 @@ from workbench.images.read import read
 from workbench.images.scenes import CLASSES, generate
 from workbench.models.protocol import Prompt, Tap
 from workbench.panels.layers import maps
-from workbench.panels.layers.study import LayersConfig, run
+from workbench.panels.layers.config import LayersConfig
+from workbench.panels.layers.study import run
 from workbench.runs.result import Result
 from workbench.runs.store import load, save
 

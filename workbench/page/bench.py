@@ -20,8 +20,7 @@ from workbench.page.markup import notice
 from workbench.page.pins import Pins
 from workbench.page.session import Session, Sessions
 from workbench.page.wiring import QUIET, told
-from workbench.panels.specimen import Specimen, from_file, scene
-from workbench.panels.states.study import CLEAN
+from workbench.panels.specimen import CLEAN, Specimen, from_file, scene
 
 FIRST_CORRUPTION = "dark_illumination"
 FIRST_INTENSITY = LEVELS["high"]

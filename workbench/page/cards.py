@@ -7,8 +7,8 @@ from html import escape
 
 from workbench.models.protocol import ModelCard
 from workbench.page import markup
-from workbench.panels.specimen import Specimen
-from workbench.panels.states.study import degrade, psnr
+from workbench.panels.specimen import Specimen, degrade
+from workbench.panels.states.study import psnr
 
 PICTURE = 192
 SMALL = 96

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.errors import Refusal
+from workbench.images.corruptions import CORRUPTIONS, corrupt
 
 if TYPE_CHECKING:
     from workbench.images.read import Picture
 
 SCENE = "scene:"
+CLEAN = "none"
+"""The condition in which the picture is left as it is."""
 LONGEST = 1024
 """Long side in pixels above which a picture is fitted before anything else is done with it."""
 
@@ -83,3 +86,14 @@ def fitted(picture: Picture) -> Picture:
     small = np.asarray(Image.fromarray(picture.pixels).resize(size, Image.Resampling.LANCZOS))
     note = f"Fitted from {width} × {height} to {size[0]} × {size[1]} pixels."
     return type(picture)(small, (*picture.notes, note), read(small).sha256)
+
+
+def degrade(pixels: np.ndarray, corruption: str, intensity: float, seed: int) -> np.ndarray:
+    """The image as the model gets it: uint8, same shape. Raises Refusal for an unknown corruption."""
+    if corruption == CLEAN:
+        return pixels
+    if corruption not in CORRUPTIONS:
+        raise Refusal(
+            f"There is no corruption {corruption!r}. Choose none or one of {', '.join(CORRUPTIONS)}."
+        )
+    return corrupt(pixels, corruption, intensity, seed=seed)

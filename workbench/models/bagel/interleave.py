@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,11 +19,9 @@ from torch import Tensor
 from workbench.errors import Cancelled, Refusal
 from workbench.models.bagel import flow
 from workbench.models.bagel.network import Context
+from workbench.models.bagel.reader import BagelReader, Pictures
 from workbench.models.bagel.speaker import Speaker
 from workbench.models.protocol import Answer, Decision, Event, Final, Sampling, Thought, VisualState
-
-if TYPE_CHECKING:
-    from workbench.models.bagel.adapter import BagelModel, Pictures
 
 THOUGHT, THOUGHT_ENDS, RESTORE = "<think>", "</think>", "<image_restore>"
 ANSWER, ANSWER_ENDS = "<answer>", "</answer>"
@@ -40,7 +37,7 @@ def _go_on(stop: Callable[[], bool]) -> None:
 
 @torch.inference_mode()
 def respond(
-    model: BagelModel, image: np.ndarray, question: str, settings: Sampling, stop: Callable[[], bool]
+    model: BagelReader, image: np.ndarray, question: str, settings: Sampling, stop: Callable[[], bool]
 ) -> Iterator[Event]:
     """Yield Thought, Decision, VisualState and Final as they happen.
 
@@ -88,7 +85,7 @@ def respond(
     yield Final(_answer(speaker), drawn)
 
 
-def _system(model: BagelModel) -> Context:
+def _system(model: BagelReader) -> Context:
     """The context that holds the system prompt; empty where there is none."""
     prompt = model.config.system_prompt
     if not prompt:
@@ -96,21 +93,21 @@ def _system(model: BagelModel) -> Context:
     return model.network.add_text(Context(), model.segment(model.pieces(prompt)))[0]
 
 
-def _opening(model: BagelModel, system: Context, pictures: Pictures, asked: Tensor) -> Context:
+def _opening(model: BagelReader, system: Context, pictures: Pictures, asked: Tensor) -> Context:
     """The context before the first word of the response, for a batch of one."""
     context = _with_latent(model, system, model.latents(pictures), pictures)
     context = model.network.add_vision(context, model.embedded_vision(pictures), model.special)
     return model.network.add_text(context, asked)[0]
 
 
-def _with_latent(model: BagelModel, context: Context, latent: Tensor, pictures: Pictures) -> Context:
+def _with_latent(model: BagelReader, context: Context, latent: Tensor, pictures: Pictures) -> Context:
     now = torch.zeros(1, device=model.network.device)
     embedded = model.network.embed_latent(latent, pictures.latent_rows, pictures.latent_cols, now)
     return model.network.add_latent(context, embedded, model.special)
 
 
 def _taken_in(
-    model: BagelModel, context: Context, latent: Tensor, image: np.ndarray, pictures: Pictures, route: str
+    model: BagelReader, context: Context, latent: Tensor, image: np.ndarray, pictures: Pictures, route: str
 ) -> Context:
     """The context after reading what was drawn, by the chosen route."""
     if route in ("bridge", "both"):
@@ -194,7 +191,7 @@ def _answer(speaker: Speaker) -> Answer:
 
 
 def _draw(
-    model: BagelModel,
+    model: BagelReader,
     contexts: tuple[Context, Context | None, Context | None],
     pictures: Pictures,
     settings: Sampling,

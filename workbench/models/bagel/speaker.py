@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from workbench.models.bagel.network import Context
+from workbench.models.bagel.reader import BagelReader
 from workbench.models.protocol import Token
-
-if TYPE_CHECKING:
-    from workbench.models.bagel.adapter import BagelModel
 
 
 class Speaker:
@@ -27,7 +24,7 @@ class Speaker:
     `tokens`: what has been said, without frame; `text` the same as a string; `ended`: the model is done.
     """
 
-    def __init__(self, model: BagelModel, context: Context) -> None:
+    def __init__(self, model: BagelReader, context: Context) -> None:
         self.model = model
         self.tokens: list[Token] = []
         self.ended = False

@@ -16,12 +16,11 @@ from workbench.datasets.scenes import Batch, label
 from workbench.images.scenes import generate
 from workbench.models.protocol import Model
 from workbench.panels.layers.table import Chance, Measured, Row, curve, go_on, on_grid, stage_rows
-from workbench.panels.specimen import SCENE, find
-from workbench.panels.states.study import degrade
+from workbench.panels.specimen import SCENE, degrade, find
 
 if TYPE_CHECKING:
     from workbench.images.read import Picture
-    from workbench.panels.layers.study import LayersConfig, Progress
+    from workbench.panels.layers.config import LayersConfig, Progress
 
 NOTHING = np.full(1, np.nan)
 

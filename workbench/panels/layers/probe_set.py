@@ -29,10 +29,10 @@ from workbench.images.scenes import CLASSES, Split
 from workbench.models.protocol import Model
 from workbench.panels.layers.measures import accuracy_of
 from workbench.panels.layers.table import UNKNOWN, Chance, Measured, Row, curve, go_on, on_grid, stage_rows
-from workbench.panels.states.study import degrade
+from workbench.panels.specimen import degrade
 
 if TYPE_CHECKING:
-    from workbench.panels.layers.study import LayersConfig, Progress
+    from workbench.panels.layers.config import LayersConfig, Progress
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 READING, FITTING = 0.8, 0.2

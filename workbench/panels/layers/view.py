@@ -12,8 +12,9 @@ from workbench.page.bench import Bench, OnBench
 from workbench.page.panel import Named, Pace, Panel, Updates, condition
 from workbench.page.session import Session
 from workbench.page.wiring import QUIET
+from workbench.panels.layers.config import LayersConfig, Target
 from workbench.panels.layers.measures import GROUPS
-from workbench.panels.layers.study import STUDY, LayersConfig, Target, run
+from workbench.panels.layers.study import STUDY, run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

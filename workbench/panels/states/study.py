@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from workbench.errors import Refusal
-from workbench.images.corruptions import CORRUPTIONS, corrupt
+from workbench.images.corruptions import CORRUPTIONS
 from workbench.models.protocol import (
     Answer,
     Capability,
@@ -26,13 +26,13 @@ from workbench.models.protocol import (
     VisualState,
     never,
 )
+from workbench.panels.specimen import CLEAN, degrade
 
 if TYPE_CHECKING:
     from workbench.images.read import Picture
     from workbench.runs.result import Result
 
 STUDY = "states"
-CLEAN = "none"
 LONGEST_QUESTION = 400
 NEEDS = frozenset({Capability.ANSWERS, Capability.GENERATES, Capability.INTERLEAVES})
 _ANSWERED = re.compile(r"<answer>.*", re.DOTALL)
@@ -112,17 +112,6 @@ def checked(question: str) -> str:
             f"The question has {len(text):,} characters; at most {LONGEST_QUESTION} are read. Shorten it."
         )
     return text
-
-
-def degrade(pixels: np.ndarray, corruption: str, intensity: float, seed: int) -> np.ndarray:
-    """The image as the model gets it: uint8, same shape. Raises Refusal for an unknown corruption."""
-    if corruption == CLEAN:
-        return pixels
-    if corruption not in CORRUPTIONS:
-        raise Refusal(
-            f"There is no corruption {corruption!r}. Choose none or one of {', '.join(CORRUPTIONS)}."
-        )
-    return corrupt(pixels, corruption, intensity, seed=seed)
 
 
 def psnr(image: np.ndarray, reference: np.ndarray) -> float:

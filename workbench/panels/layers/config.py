@@ -1,0 +1,61 @@
+"""What a person chooses about a layers study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from workbench.panels.specimen import CLEAN
+
+Target = Literal["shape", "colour", "texture", "count"]
+Progress = Callable[[float, str], None]
+
+
+def quiet(fraction: float, text: str) -> None:
+    """Progress that nobody watches."""
+
+
+class LayersConfig(BaseModel):
+    """Everything that decides the result, but for the model and the pixels.
+
+    With an `image` the study measures the patch structure of that one picture; without, it asks linear
+    readers about the bundled probe set. The readers are fitted and scored in the same condition: the question
+    is what is still in the states of a degraded image, not whether a reader of clean ones copes with them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image: str = Field(default="", description='a file, or "scene:SEED"; without it, the bundled probe set')
+    question: str = Field(
+        default="", max_length=400, description="text that follows the image in the model's input"
+    )
+    corruption: str = Field(default=CLEAN, description="a corruption's name, or none")
+    intensity: float = Field(default=0.45, ge=0.0, le=1.0, description="how strong the corruption is, 0 to 1")
+    seed: int = Field(
+        default=0, ge=0, lt=2**31, description="of the corruption, the controls and the intervals"
+    )
+    purity: float = Field(
+        default=0.6, gt=0.0, le=1.0, description="share of a patch that its label must cover"
+    )
+    centre: bool = Field(default=False, description="subtract an image's mean token before taking cosines")
+    permutations: int = Field(
+        default=100, ge=20, le=10_000, description="permuted labels behind a single image's grey band"
+    )
+    targets: tuple[Target, ...] = Field(
+        default=("shape", "colour"), min_length=1, description="global labels to read"
+    )
+    n_train: int = Field(
+        default=800, ge=20, le=100_000, description="probe set: images the readers are fitted on"
+    )
+    n_validation: int = Field(
+        default=200, ge=10, le=100_000, description="probe set: images that choose the penalty"
+    )
+    n_test: int = Field(
+        default=400, ge=10, le=100_000, description="probe set: images the readers are scored on"
+    )
+    batch: int = Field(default=16, ge=1, le=1024, description="images in one pass")
+    resamples: int = Field(
+        default=1000, ge=100, le=100_000, description="bootstrap resamples behind an interval"
+    )
