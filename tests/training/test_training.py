@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ def test_adam_groups_follow_torch() -> None:
 
 
 def test_the_encoder_is_the_principal_components() -> None:
-    """A linear reader of the latents reaches the reconstruction error of a 16-component PCA of 8×8 patches."""
+    """A linear reader of the latents reaches the error of a 16-component PCA of 8×8 patches."""
     images = images_to_unit(generate(np.arange(120), "train").images)
     model = Autoencoder(AutoencoderConfig(16, (1, 2, 4, 4), 1, 16, 4, 1.0, 0.0))
     fit_encoder(model, images)
@@ -77,7 +78,7 @@ class Line:
     def modules(self) -> dict[str, nn.Module]:
         return {"model": self.model}
 
-    def trainable(self):  # noqa: ANN201
+    def trainable(self) -> Iterator[tuple[str, torch.Tensor]]:
         return self.model.named_parameters()
 
     def loss(self, step: int) -> tuple[torch.Tensor, Metrics]:

@@ -22,6 +22,7 @@ from workbench.training.data import images_to_unit, mildly_corrupted
 from workbench.training.loop import Metrics, Schedule
 
 CONSTANT = 60.0
+"""Size of the constant pair of every norm group, far above the components it travels with."""
 FLATTEN = 0.5
 """Latent channels have the standard deviation of their component to this power: 1 keeps it, 0 whitens."""
 
@@ -55,6 +56,7 @@ def _set_down(down: Downsample, basis: Tensor, bias: Tensor) -> None:
 
 
 def _step(encoder: Encoder, level: int) -> Downsample:
+    """The strided convolution at the end of a level."""
     step = encoder.down[level].downsample
     assert isinstance(step, Downsample)
     return step
@@ -64,7 +66,8 @@ def _step(encoder: Encoder, level: int) -> Downsample:
 def fit_encoder(model: Autoencoder, images: Tensor) -> None:
     """Write the principal components of `images` (N, 3, H, W), −1 … 1, into a three-step encoder.
 
-    Needs channels for 12, 32 and 2·z components with a constant pair in every norm group (checked).
+    Needs channels for 12, 32 and 2·z components with a constant pair in every norm group; raises ValueError
+    where they are missing.
     """
     encoder, config = model.encoder, model.config
     z, groups = config.z_channels, config.norm_groups
@@ -125,12 +128,15 @@ class AutoencoderStage:
         fit_encoder(model, images_to_unit(sample))
 
     def modules(self) -> dict[str, nn.Module]:
+        """The whole autoencoder: the fitted encoder is saved with the decoder."""
         return {"ae": self.model}
 
     def trainable(self) -> Iterator[tuple[str, Tensor]]:
+        """The decoder's parameters."""
         return self.model.decoder.named_parameters()
 
     def loss(self, step: int) -> tuple[Tensor, Metrics]:
+        """Squared error with a little absolute error on crops of 48 pixels; PSNR in dB."""
         rng = np.random.default_rng((self.seed, 3, step))
         count = self.schedule.batch // 2
         scenes = generate(np.arange(step * count, (step + 1) * count), "train").images

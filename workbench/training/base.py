@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -21,7 +22,7 @@ SCHEDULES = {
     "autoencoder": Schedule(steps=1300, batch=32, decay=0.5),
     "teacher": Schedule(steps=900, batch=64, other_lr=3e-3, warmup=30, decay=0.5),
     "tower": Schedule(steps=1100, batch=24, warmup=50, decay=0.5),
-    "understanding": Schedule(steps=1100, batch=24, warmup=50),
+    "understanding": Schedule(steps=900, batch=24, warmup=50),
     "interleaving": Schedule(steps=1000, batch=16, matrix_lr=0.01, other_lr=1e-3),
 }
 """What the embedded weights were trained with, in order."""
@@ -74,7 +75,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Train the chosen stages in order, each from where the last left off, and publish."""
+    """Train the stages in order, up to `--until`, going on from what `--out` holds, and publish.
+
+    Raises Refusal for a scale that is not above 0, and where another run holds the folder.
+    """
     if args.scale <= 0:
         raise Refusal(f"--scale must be above 0; it is {args.scale:g}.")
     if args.threads:
@@ -85,6 +89,12 @@ def run(args: argparse.Namespace) -> None:
     def say(line: str) -> None:
         print(line, flush=True)
 
+    # Held until the process ends: two runs in one folder would overwrite each other's states.
+    lock = (args.out / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise Refusal(f"Another run is training in {args.out}. Wait for it, or give another --out.") from None
     for stage in stages(kit, args.seed, args.scale):
         train(stage, args.out, say=say)
         if stage.name == args.until:

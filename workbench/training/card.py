@@ -13,7 +13,11 @@ from workbench.training.state import write_json
 
 
 def write_card(folder: Path, *, scenes: int, restored: int) -> None:
-    """Measure the checkpoint in `folder` and write `measured.json` and `README.md` into it."""
+    """Measure the checkpoint in `folder` and write `measured.json` and `README.md` into it.
+
+    scenes and restored: how many test scenes to measure answers and restoration on. Raises Refusal for
+    numbers that do not fit together, or for a folder that holds no BAGEL checkpoint.
+    """
     if scenes < 1 or not 1 <= restored <= scenes:
         raise Refusal(f"--restored ({restored}) must be at least 1 and at most --scenes ({scenes}).")
     model = models.open(folder)
@@ -25,10 +29,12 @@ def write_card(folder: Path, *, scenes: int, restored: int) -> None:
 
 
 def _percent(value: Rate) -> str:
+    """A share in per cent, with its interval."""
     return f"{100 * value.mean:.1f} ({100 * value.low:.1f} to {100 * value.high:.1f})"
 
 
 def _points(value: Rate) -> str:
+    """A difference of shares in points, signed, with its interval."""
     return f"{100 * value.mean:+.1f} ({100 * value.low:+.1f} to {100 * value.high:+.1f})"
 
 
@@ -39,19 +45,21 @@ def card_text(model: BagelModel, found: Measured, scenes: int, restored: int) ->
     lines = [
         f"# {card.id}",
         "",
-        f"A small model in the layout of BAGEL-7B-MoT: {card.parameters / 1e6:.1f} M parameters, {size:.1f} MB of "
-        f"fp16 safetensors, {card.llm_layers} language layers of width {card.width}, {card.vision_layers} vision "
-        "layers, 96×96 pixels, a 12×12 grid of vision tokens and 6×6 latent tokens.",
+        f"A small model in the layout of BAGEL-7B-MoT: {card.parameters / 1e6:.1f} M parameters, {size:.1f} "
+        f"MB of fp16 safetensors, {card.llm_layers} language layers of width {card.width}, "
+        f"{card.vision_layers} vision layers, 96×96 pixels, a 12×12 grid of vision tokens and 6×6 "
+        "latent tokens.",
         "",
-        f"It knows {card.knows}. Anything else, a photograph above all, is outside what it was trained on: its "
-        "states can be measured there, its answers mean nothing.",
+        f"It knows {card.knows}. Anything else, a photograph above all, is outside what it was trained on: "
+        "its states can be measured there, its answers mean nothing.",
         "",
-        "Trained by `python -m workbench train base`. The vision tower saw captions and masked pixels only, never "
-        "the labels that the probes read (class of a patch, depth, colour of a pixel).",
+        "Trained by `python -m workbench train base`. The vision tower saw captions and masked pixels only, "
+        "never the labels that the probes read (class of a patch, depth, colour of a pixel).",
         "",
-        f"Revision {card.revision}. Every number below: `python -m workbench train measure --scenes {scenes} "
-        f"--restored {restored}`, on test scenes (seeds 0 to {scenes - 1}; other digits than in training, and "
-        "colour-shape pairs that training never showed). Brackets are 95 % bootstrap intervals over scenes.",
+        f"Revision {card.revision}. Every number below: `python -m workbench train measure --scenes "
+        f"{scenes} --restored {restored}`, on test scenes (seeds 0 to {scenes - 1}; other "
+        "digits than in training, and colour-shape pairs that training never showed). "
+        "Brackets are 95 % bootstrap intervals over scenes.",
         "",
         "## Answers on clean scenes, % right ↑",
         "",
@@ -66,8 +74,8 @@ def card_text(model: BagelModel, found: Measured, scenes: int, restored: int) ->
     sets, overlap = found.captions["object sets"], found.captions["object F1"]
     lines += [
         "",
-        f"Captions name exactly the right set of (colour, shape) objects in {_percent(sets)} % of {sets.n} scenes; "
-        f"mean F1 of the set {_percent(overlap)} %.",
+        f"Captions name exactly the right set of (colour, shape) objects in {_percent(sets)} % of {sets.n} "
+        f"scenes; mean F1 of the set {_percent(overlap)} %.",
     ]
     if found.autoencoder:
         lines.append(
@@ -78,12 +86,14 @@ def card_text(model: BagelModel, found: Measured, scenes: int, restored: int) ->
         "",
         "## Under corruption",
         "",
-        f"MMD-Bench's definitions, pixel sizes relative to 512. `direct`: every question of {scenes} scenes, from "
-        f"vision tokens alone. The other columns: one question on each of {restored} scenes, restoration always "
-        f"drawn ({STEPS} steps, shift {SHIFT:g}, no guidance), the answer after the drawn image came back as "
-        "vision tokens (re-encode) or as latent tokens (bridge), each less the direct answer to the same questions.",
+        f"MMD-Bench's definitions, pixel sizes relative to 512. `direct`: every question of {scenes} scenes, "
+        f"from vision tokens alone. The other columns: one question on each of {restored} scenes, "
+        f"restoration always drawn ({STEPS} steps, shift {SHIFT:g}, no guidance), the answer after the "
+        "drawn image came back as vision tokens (re-encode) or as latent tokens (bridge), each less "
+        "the direct answer to the same questions.",
         "",
-        "| corruption | direct, % ↑ | PSNR in → restored, dB ↑ | re-encode gain, points | bridge gain, points | restores by itself, % |",
+        "| corruption | direct, % ↑ | PSNR in → restored, dB ↑ | re-encode gain, points | bridge gain, "
+        "points | restores by itself, % |",
         "|---|---|---|---|---|---|",
     ]
     for key, numbers in found.restored.items():
@@ -100,8 +110,8 @@ def card_text(model: BagelModel, found: Measured, scenes: int, restored: int) ->
     helps = [k for k, v in found.restored.items() if max(v["re-encode gain"].low, v["bridge gain"].low) > 0]
     lines += [
         "",
-        f"Restoration makes answers better beyond doubt under: {', '.join(helps) or 'none of these'}. It makes them "
-        f"worse by both routes under: {', '.join(hurts) or 'none of these'}.",
+        f"Restoration makes answers better beyond doubt under: {', '.join(helps) or 'none of these'}. It "
+        f"makes them worse by both routes under: {', '.join(hurts) or 'none of these'}.",
         "",
         "Licence: Apache-2.0, like the project.",
         "",

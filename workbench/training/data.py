@@ -16,6 +16,7 @@ from workbench.images.scenes import Objects, Scenes
 from workbench.models.bagel.network import SpecialTokens
 
 TRAINED_CORRUPTIONS = ("lens_blur", "motion_blur", "gaussian_noise", "jpeg_compression", "dark_illumination")
+"""The kinds of damage that training shows; every other kind is new to the model."""
 
 Pair = tuple[str, str]
 """What is asked and what is answered."""
@@ -34,7 +35,7 @@ def images_to_unit(images: np.ndarray) -> Tensor:
 def mildly_corrupted(
     images: np.ndarray, rng: np.random.Generator, share: float, strongest: float
 ) -> np.ndarray:
-    """A copy in which a `share` of the images has one corruption of intensity up to `strongest`."""
+    """A copy of uint8 (N, H, W, 3) in which a `share` (0 … 1) has one corruption of up to `strongest`."""
     out = images.copy()
     for i in np.flatnonzero(rng.random(len(images)) < share):
         name = TRAINED_CORRUPTIONS[rng.integers(len(TRAINED_CORRUPTIONS))]
@@ -43,12 +44,15 @@ def mildly_corrupted(
 
 
 def batch_seeds(step: int, size: int, offset: int) -> np.ndarray:
-    """The scene seeds of one batch; every stage draws from a range of its own."""
+    """The scene seeds (size,) of batch `step`.
+
+    Every stage has an `offset` of its own, and with it a range of ten million seeds.
+    """
     return offset * 10_000_000 + np.arange(step * size, (step + 1) * size)
 
 
 def picked(scenes: Scenes, index: np.ndarray) -> Scenes:
-    """Some scenes of a batch."""
+    """The scenes of a batch at the places `index` (n,), in that order; repeats are fine."""
     objects = Objects(**{f.name: getattr(scenes.objects, f.name)[index] for f in fields(Objects)})
     columns = {
         name: getattr(scenes, name)[index] for name in ("images", "depth", "instance", "classes", "seeds")
@@ -60,17 +64,18 @@ def picked(scenes: Scenes, index: np.ndarray) -> Scenes:
 class Glimpses:
     """Windows of scenes that show one whole object and no other.
 
-    scenes: one scene a glimpse, with only that object present; images uint8 (G, w, w, 3); corner (G, 2) row and
-    column of the window's upper left, in patches.
+    scenes: one scene a glimpse, with only that object present; images uint8 (G, w, w, 3).
     """
 
     scenes: Scenes
     images: np.ndarray
-    corner: np.ndarray
 
 
 def glimpses(scenes: Scenes, window: int, patch: int) -> Glimpses:
-    """Every window of `window` pixels, aligned to patches, that the objects of these scenes allow."""
+    """A window around each object of these scenes that shows it whole and alone; other objects have none.
+
+    window and patch: pixels; windows start at multiples of `patch`, as near the object's centre as can be.
+    """
     side = scenes.images.shape[1]
     objects = scenes.objects
     owners, places, corners = [], [], []
@@ -94,7 +99,7 @@ def glimpses(scenes: Scenes, window: int, patch: int) -> Glimpses:
             for image, (r, c) in zip(some.images, corners, strict=True)
         ]
     )
-    return Glimpses(some, images, np.stack(corners))
+    return Glimpses(some, images)
 
 
 @dataclass(frozen=True)
@@ -116,12 +121,13 @@ class TextRows:
 
     @property
     def ends(self) -> list[int]:
-        """The position after the last token of each row."""
+        """The position after the last token of each row (B)."""
         return (self.positions * self.valid).amax(1).add(1).tolist()
 
-    def of(self, rows: slice) -> TextRows:
-        """Some rows of the batch, padding and all."""
-        return TextRows(*(getattr(self, f.name)[rows] for f in fields(self)))
+    @property
+    def has_targets(self) -> bool:
+        """Whether anything is to be predicted."""
+        return bool((self.targets >= 0).any())
 
     def silenced(self, rows: np.ndarray) -> TextRows:
         """The same texts with no targets in the rows where the bool array (B,) is true."""
@@ -129,7 +135,10 @@ class TextRows:
 
 
 class TextPacker:
-    """Turns (question, answer) pairs into rows as BAGEL reads them: each text framed by bos and eos."""
+    """Turns (question, answer) pairs into rows as BAGEL reads them: each text framed by bos and eos.
+
+    tokenizer: a `tokenizers.Tokenizer`, typed Any because the package ships no types.
+    """
 
     def __init__(self, tokenizer: Any, special: SpecialTokens) -> None:
         self.special = special
@@ -141,6 +150,7 @@ class TextPacker:
         self.encode = encode
 
     def framed(self, text: str) -> list[int]:
+        """Ids of bos, the text and eos."""
         return [self.special.bos, *self.encode(text), self.special.eos]
 
     def rows(self, pairs: Sequence[Sequence[Pair]], start: int | Sequence[int]) -> TextRows:

@@ -20,13 +20,13 @@ from workbench.training.packing import Block
 
 
 def latents_of(kit: Kit, images: np.ndarray) -> Tensor:
-    """uint8 scenes (B, S, S, 3) → latent tokens (B, n, D)."""
+    """Latent tokens (B, n, D) of uint8 scenes (B, S, S, 3)."""
     with torch.no_grad():
         return patchify(kit.autoencoder.encode(images_to_unit(images)), kit.network.config.latent_patch)
 
 
 def seen_of(kit: Kit, images: np.ndarray) -> Tensor:
-    """uint8 scenes (B, S, S, 3) → what enters the language model as vision (B, N, width)."""
+    """What enters the language model as vision, (B, N, width), of uint8 scenes (B, S, S, 3)."""
     patch = kit.network.config.vision.patch_size
     side = images.shape[1] // patch
     return kit.network.embed_vision(patchify(images_to_unit(images), patch), side, side)
@@ -34,7 +34,10 @@ def seen_of(kit: Kit, images: np.ndarray) -> Tensor:
 
 @dataclass
 class Dialogue:
-    """Blocks of one packed batch, added one after another; each `add` returns the block's index."""
+    """Blocks of one packed batch, added one after another; what adds a block returns its index.
+
+    `sees`: indices of the earlier blocks that the new one may attend to.
+    """
 
     kit: Kit
     blocks: list[Block] = field(default_factory=list)
@@ -55,7 +58,7 @@ class Dialogue:
         return self.kit.network.embed_text(ids).expand(batch, -1, -1)
 
     def vision(self, seen: Tensor, position: Tensor, sees: Sequence[int] = ()) -> int:
-        """A framed vision image; position (B, 1)."""
+        """A framed vision image (B, N, width); every token stands at `position` (B, 1)."""
         start, end = self._frame(len(seen)).split(1, dim=1)
         tokens = torch.cat([start, seen, end], dim=1)
         return self._add(Block(tokens, position.expand(-1, tokens.shape[1]), tuple(sees)))
@@ -63,7 +66,10 @@ class Dialogue:
     def latent(
         self, tokens: Tensor, t: Tensor, position: Tensor, sees: Sequence[int] = ()
     ) -> tuple[int, int]:
-        """A framed latent image at flow times t (B,): indices of its frame and of its latent tokens."""
+        """A framed latent image (B, n, D) at flow times t (B,) and `position` (B, 1).
+
+        Returns the indices of its frame and of its latent tokens, which see one another.
+        """
         side = int(tokens.shape[1] ** 0.5)
         embedded = self.kit.network.embed_latent(tokens, side, side, t)
         frame, inside = len(self.blocks), len(self.blocks) + 1
@@ -77,12 +83,11 @@ class Opening:
     """The shared context of a batch: indices of its blocks and the next position of each row, (B, 1)."""
 
     blocks: tuple[int, ...]
-    before_question: tuple[int, ...]
     after: Tensor
 
 
 def open_dialogue(dialogue: Dialogue, images: np.ndarray, questions: Sequence[str]) -> Opening:
-    """System prompt, image (latent, then vision) and question."""
+    """System prompt, image (latent, then vision) and question: uint8 (B, S, S, 3) and one text for each."""
     kit, batch = dialogue.kit, len(images)
     system = kit.packer.rows([[("", kit.network.config.system_prompt)]] * batch, start=0)
     first = dialogue.text(system)
@@ -92,4 +97,4 @@ def open_dialogue(dialogue: Dialogue, images: np.ndarray, questions: Sequence[st
     asked = kit.packer.rows([[("", q)] for q in questions], start=(place[:, 0] + 2).tolist())
     before = (first, frame, inside, vision)
     question = dialogue.text(asked, before)
-    return Opening((*before, question), before, torch.tensor(asked.ends)[:, None])
+    return Opening((*before, question), torch.tensor(asked.ends)[:, None])

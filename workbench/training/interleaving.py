@@ -43,17 +43,25 @@ from workbench.training.understanding import (
 )
 
 CLEAN_SHARE = 0.15
+"""Share of the scenes that stay undamaged."""
 RESTORE_FROM = 0.4
 """Above this intensity the thought ends in the decision to restore. Ours: the published decision is learned
 from which answers were wrong, and follows severity."""
-DRAWS = 3
+DRAWS = 4
+"""Noise draws of the clean latent in one pass; one more hangs on a caption alone."""
 WITHOUT_THOUGHT = 0.15
+"""Share of the draws that see the image and the question but no thought."""
 FLOW_WEIGHT = 1.0
+"""Weight of the flow losses beside half the sum of the word losses."""
 
 
 @dataclass(frozen=True)
 class Damaged:
-    """A batch of scenes, damaged, with what was done to each."""
+    """A batch of scenes, damaged, with what was done to each.
+
+    images: uint8 (B, S, S, 3), damaged; names: corruptions, "" where there is none; intensities: float32
+    (B,), 0 … 1; asked: one question a scene.
+    """
 
     scenes: Scenes
     images: np.ndarray
@@ -68,7 +76,7 @@ class Damaged:
 
 
 def damage(scenes: Scenes, rng: np.random.Generator) -> Damaged:
-    """One random corruption of any intensity on each scene, but for a share of clean ones, and one question."""
+    """One random corruption of any intensity and one question for each scene; a share stays clean."""
     images, names = scenes.images.copy(), []
     intensities = rng.random(len(scenes)).astype(np.float32)
     for i in range(len(scenes)):
@@ -94,8 +102,7 @@ def copy_experts(network: Bagel) -> None:
 
 
 def flow_times(shape: tuple[int, ...], rng: np.random.Generator) -> Tensor:
-    """Flow times in (0, 1): the sigmoid of a normal (BAGEL's training), unshifted since pocket latents are
-    few."""
+    """Flow times in (0, 1): the sigmoid of a normal, as BAGEL trains; unshifted, for our latents are few."""
     return shift_time(torch.sigmoid(tensor(rng.standard_normal(shape)).float()), 1.0)
 
 
@@ -109,14 +116,17 @@ class InterleavingStage:
         copy_experts(kit.network)
 
     def modules(self) -> dict[str, nn.Module]:
+        """The whole network."""
         return {"network": self.kit.network}
 
     def trainable(self) -> Iterator[tuple[str, Tensor]]:
+        """Everything but the vision tower and the two fixed position tables."""
         for name, p in self.kit.network.named_parameters():
             if not name.startswith("vit_model.") and not name.endswith("pos_embed.pos_embed"):
                 yield name, p
 
     def loss(self, step: int) -> tuple[Tensor, Metrics]:
+        """Words and flow of the interleaved pass, and the words of direct answers."""
         rng = np.random.default_rng((self.seed, 4, step))
         scenes = generate(batch_seeds(step, self.schedule.batch, 3), "train")
         interleaved, metrics = self._interleaved(damage(scenes, rng), rng)
@@ -124,6 +134,7 @@ class InterleavingStage:
         return interleaved + direct, metrics | {"direct": direct.item()}
 
     def _interleaved(self, damaged: Damaged, rng: np.random.Generator) -> tuple[Tensor, Metrics]:
+        """Loss of one packed pass over damaged scenes: thoughts, draws, and answers after one route back."""
         kit, batch = self.kit, len(damaged.images)
         dialogue = Dialogue(kit)
         opening = open_dialogue(dialogue, damaged.images, [q.text for q in damaged.asked])
@@ -133,6 +144,7 @@ class InterleavingStage:
         def say(
             said: list[str], at: list[int], sees: tuple[int, ...], silent: np.ndarray | None = None
         ) -> int:
+            """Add texts to be learned, but for the rows in `silent`; returns their block."""
             rows = kit.packer.rows([[("", text)] for text in said], start=at)
             index = dialogue.text(rows, sees)
             texts[index] = rows if silent is None else rows.silenced(silent)
@@ -157,6 +169,7 @@ class InterleavingStage:
         )
         described = kit.packer.rows([[("", caption(damaged.scenes, i))] for i in range(batch)], start=0)
         caption_block = dialogue.text(described)
+        sees: tuple[int, ...]
         for k in range(DRAWS + 1):
             t = times[k][:, None, None]
             x = (1 - t) * clean + t * noise[k]
@@ -171,28 +184,42 @@ class InterleavingStage:
         # What comes back at inference is a sample, not the truth: show truth and slightly damaged truth.
         returned = mildly_corrupted(damaged.scenes.images, rng, 0.5, 0.4)
         after = [restored_thought() + a for a in answers]
-        frame, inside = dialogue.latent(latents_of(kit, returned), torch.zeros(batch), place, context)
-        say(after, (place[:, 0] + 1).tolist(), (*context, frame, inside))
-        with torch.no_grad():
-            decoded = kit.autoencoder.decode(kit.autoencoder.encode(images_to_unit(returned))).clamp(-1, 1)
-        again = ((decoded + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-        vision = dialogue.vision(seen_of(kit, again), place, context)
-        say(after, (place[:, 0] + 1).tolist(), (*context, vision))
+        route = "bridge" if rng.random() < 0.5 else "re-encode"
+        if route == "bridge":
+            back: tuple[int, ...] = dialogue.latent(
+                latents_of(kit, returned), torch.zeros(batch), place, context
+            )
+        else:
+            back = (dialogue.vision(seen_of(kit, self._through_latents(returned)), place, context),)
+        answered = say(after, (place[:, 0] + 1).tolist(), (*context, *back))
 
         states = pack(dialogue.blocks).run(kit.network.language_model.model)
-        words = torch.stack([answer_loss(kit.network, states[i], rows)[0] for i, rows in texts.items()])
+        words = {
+            i: answer_loss(kit.network, states[i], rows)[0] for i, rows in texts.items() if rows.has_targets
+        }
         errors = [F.mse_loss(kit.network.llm2vae(states[i]), v) for i, v in draws]
         flow = torch.stack(errors[:DRAWS]).mean()
-        return words.sum() / 2 + FLOW_WEIGHT * (flow + errors[DRAWS] / DRAWS), {
-            "words": words.mean().item(), "flow": flow.item(), "caption": errors[DRAWS].item(),
-            "bridge": words[2].item(), "reencode": words[3].item(),
-        }  # fmt: skip
+        loss = torch.stack(list(words.values())).sum() / 2 + FLOW_WEIGHT * (flow + errors[DRAWS] / DRAWS)
+        return loss, {
+            "flow": flow.item(),
+            "caption": errors[DRAWS].item(),
+            "thought": words[thought].item() if thought in words else 0.0,
+            "answer": words[answered].item(),
+        }
+
+    @torch.no_grad()
+    def _through_latents(self, images: np.ndarray) -> np.ndarray:
+        """uint8 scenes as the autoencoder gives them back."""
+        autoencoder = self.kit.autoencoder
+        decoded = autoencoder.decode(autoencoder.encode(images_to_unit(images))).clamp(-1, 1)
+        return ((decoded + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
     def _direct(self, scenes: Scenes, rng: np.random.Generator) -> Tensor:
-        half = len(scenes) // 2
-        images = mildly_corrupted(scenes.images[:half], rng, MILD_SHARE, MILD_STRONGEST)
+        """Cross-entropy of answers and captions on a third of the scenes, from vision tokens alone."""
+        few = len(scenes) // 3
+        images = mildly_corrupted(scenes.images[:few], rng, MILD_SHARE, MILD_STRONGEST)
         asked: list[list[Pair]] = []
-        for i in range(half):
+        for i in range(few):
             row: list[Pair] = [(q.text, q.answer) for q in questions(scenes, i, rng)]
             asked.append([*row, (DESCRIBE, caption(scenes, i))])
         rows = self.kit.packer.rows(asked, start=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from workbench.models.bagel.config import (
 )
 from workbench.models.bagel.network import Bagel, SpecialTokens
 from workbench.models.bagel.patches import patchify
+from workbench.models.bagel.vision import Block
 from workbench.training import tokenizer as pocket_tokenizer
 from workbench.training.data import TextPacker, images_to_unit
 from workbench.training.phrases import SYSTEM, all_phrases
@@ -61,7 +62,7 @@ POCKET = BagelConfig(
 
 @dataclass(frozen=True)
 class Kit:
-    """Everything that is trained or used in training."""
+    """Everything that is trained or used in training; tokenizer is a `tokenizers.Tokenizer`."""
 
     network: Bagel
     autoencoder: Autoencoder
@@ -99,6 +100,7 @@ def build(folder: Path, config: BagelConfig = POCKET, seed: int = 0) -> Kit:
 
 
 def _initialise(network: Bagel) -> None:
+    """Normal weights by fan-in; what writes to the residual stream starts smaller by the depth."""
     depth = (2 * network.config.language.num_hidden_layers) ** 0.5
     for name, p in network.named_parameters():
         if name.endswith("bias"):
@@ -126,6 +128,7 @@ NEIGHBOURS = (
 CONTENT_GAIN = 2.5
 """Makes up for the small share that contents have after the norm."""
 LOOK_SHARPNESS = 1.0
+"""Factor on the queries that look for a neighbour."""
 POSITION_SIZE, CONTENT_SIZE = 2.0, 0.5
 """Places outweigh contents at first, so that the norm before attention treats all patches alike."""
 WHITEN_FLOOR = 0.02
@@ -134,7 +137,7 @@ WHITEN_FLOOR = 0.02
 
 @torch.no_grad()
 def _whiten_patches(network: Bagel) -> None:
-    """Start the patch embedding as whitened principal components, so that edges weigh as much as mean colour."""
+    """Start the patch embedding as whitened components, so that edges weigh as much as mean colour."""
     embedding = network.vit_model.vision_model.embeddings.patch_embedding
     patch = network.config.vision.patch_size
     rows = patchify(images_to_unit(generate(np.arange(400), "train", SIDE).images), patch).flatten(0, 1)
@@ -151,15 +154,16 @@ def _whiten_patches(network: Bagel) -> None:
 def _start_local(network: Bagel) -> None:
     """Start the heads of the tower's first blocks looking at one neighbour each, as a convolution would.
 
-    A place in the grid is written into the first POSITION_DIMS dimensions as sines and cosines; a shift of the place
-    is a rotation of them, so a rotated query meets the key of the neighbour. Learnable like everything else; it saves
-    the tower from finding out first that patches have neighbours.
+    A place in the grid is written into the first POSITION_DIMS dimensions as sines and cosines; a shift of
+    the place is a rotation of them, so a rotated query meets the key of the neighbour. Learnable like
+    everything else; it saves the tower from finding out first that patches have neighbours.
     """
     tower, config = network.vit_model.vision_model, network.config.vision
     omega = 2 * math.pi / torch.tensor(WAVELENGTHS)
     place = torch.arange(config.side)[:, None] * omega
 
     def waves(angles: Tensor) -> Tensor:
+        """(…, k) angles as (…, 2k) sines and cosines, in pairs."""
         return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)
 
     rows, cols = waves(place)[:, None], waves(place)[None]
@@ -167,7 +171,8 @@ def _start_local(network: Bagel) -> None:
     tower.embeddings.position_embedding.weight.zero_()
     tower.embeddings.position_embedding.weight[:, :POSITION_DIMS] = POSITION_SIZE * table.flatten(0, 1)
     width = config.hidden_size // config.num_attention_heads
-    for block, shifts in zip(tower.encoder.layers, NEIGHBOURS, strict=False):
+    blocks = [cast(Block, layer) for layer in tower.encoder.layers]
+    for block, shifts in zip(blocks, NEIGHBOURS, strict=False):
         for head, shift in enumerate(shifts):
             turn = torch.zeros(POSITION_DIMS, POSITION_DIMS)
             for axis, steps in enumerate(shift):
@@ -184,7 +189,7 @@ def _start_local(network: Bagel) -> None:
                 projection.weight[mine, :POSITION_DIMS] = (
                     torch.eye(POSITION_DIMS) if matrix is None else matrix
                 )
-    for block in tower.encoder.layers:
+    for block in blocks:
         attention, mlp = block.self_attn, block.mlp
         for reads in (attention.v_proj, mlp.fc1):
             reads.weight *= CONTENT_GAIN

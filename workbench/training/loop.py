@@ -20,7 +20,10 @@ Metrics = dict[str, float]
 
 @dataclass(frozen=True)
 class Schedule:
-    """Steps and learning rates: linear warm-up, flat, then linear decay over the last `decay` share."""
+    """Steps and learning rates: linear warm-up, flat, then linear decay over the last `decay` share.
+
+    batch: scenes a step; matrix_lr: of Muon; other_lr: of AdamW; warmup: steps.
+    """
 
     steps: int
     batch: int
@@ -74,7 +77,12 @@ def train(
     save_every: int = 100,
     check_every: int = 250,
 ) -> None:
-    """Run a stage to its end, resuming from NAME.state.safetensors in `folder`; NAME.safetensors when done."""
+    """Run a stage to its end, resuming where `folder` holds a state of it.
+
+    The state is NAME.state.safetensors, written every `save_every` steps; NAME.safetensors replaces it when
+    the stage is done. Raises Refusal for a state that cannot be read, RuntimeError where the loss is not
+    finite.
+    """
     done, kept = folder / f"{stage.name}.safetensors", folder / f"{stage.name}.state.safetensors"
     if done.exists():
         say(f"{stage.name}: already done")
@@ -108,9 +116,8 @@ def train(
             speed = seen / (time.monotonic() - started)
             shown = "  ".join(f"{k} {v / seen:.3f}" for k, v in sums.items())
             left = (stage.schedule.steps - step - 1) / speed / 60
-            say(
-                f"{stage.name} {step + 1}/{stage.schedule.steps}  {shown}  {speed * stage.schedule.batch:.0f}/s  {left:.0f} min left"
-            )
+            pace = f"{speed * stage.schedule.batch:.0f}/s  {left:.0f} min left"
+            say(f"{stage.name} {step + 1}/{stage.schedule.steps}  {shown}  {pace}")
             sums.clear()
             started, seen = time.monotonic(), 0
         if (step + 1) % check_every == 0:

@@ -1,7 +1,7 @@
 """Every number of the model card, measured on held-out scenes of a published checkpoint.
 
-`python -m workbench train measure` opens the folder as a person would and writes `card.json` and `README.md`
-into it. Intervals are 95 % percentile bootstraps over scenes; differences are paired.
+`python -m workbench train measure` opens the folder as a person would and writes `measured.json` and
+`README.md` into it. Intervals are 95 % percentile bootstraps over scenes; differences are paired.
 """
 
 from __future__ import annotations
@@ -29,9 +29,11 @@ from workbench.training.phrases import DAMAGE, DESCRIBE, damage_thought, restore
 from workbench.training.understanding import read_packed, whole_answers
 
 BATCH = 50
+"""Images in one pass."""
 DRAWS = 1000
 """Bootstrap resamples."""
 STEPS, SHIFT = 12, 3.0
+"""Of every restoration: flow steps, and how far their times lean to the noisy end."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,11 @@ def rate(values: Sequence[float] | np.ndarray, groups: Sequence[int] | np.ndarra
 
 @dataclass
 class Measured:
-    """All numbers of one checkpoint."""
+    """All numbers of one checkpoint: shares 0 … 1, PSNR in dB.
+
+    clean, chance and majority: by kind of question and "all"; direct and restored: by "corruption level"
+    or "clean".
+    """
 
     clean: dict[str, Rate] = field(default_factory=dict)
     chance: dict[str, float] = field(default_factory=dict)
@@ -70,6 +76,7 @@ class Measured:
     restored: dict[str, dict[str, Rate]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
+        """The same as nested dictionaries of numbers."""
         return asdict(self)
 
 
@@ -104,13 +111,16 @@ def direct_answers(kit: Kit, images: np.ndarray, asked: Sequence[Sequence[Questi
 
 @dataclass(frozen=True)
 class Restoration:
-    """What one batch drew and answered."""
+    """What one batch drew and answered.
+
+    images: uint8 (B, S, S, 3), drawn; bridge and reencode: bool (B,), whether the answer after each route is
+    right; triggered: bool (B,), whether the model itself would have restored.
+    """
 
     images: np.ndarray
     bridge: np.ndarray
     reencode: np.ndarray
     triggered: np.ndarray
-    probability: np.ndarray
 
 
 @torch.inference_mode()
@@ -123,7 +133,7 @@ def restore(kit: Kit, images: np.ndarray, asked: Sequence[Question], seed: int =
     network, decoder, batch = kit.network, kit.network.language_model.model, len(images)
     dialogue = Dialogue(kit)
     opening = open_dialogue(dialogue, images, [q.text for q in asked])
-    thoughts, probability, wants = _thoughts(kit, dialogue, opening.after, opening.blocks)
+    thoughts, wants = _thoughts(kit, dialogue, opening.after, opening.blocks)
     rows = kit.packer.rows([[("", t)] for t in thoughts], start=opening.after[:, 0].tolist())
     thought = dialogue.text(rows, opening.blocks)
     place = torch.tensor(rows.ends)[:, None]
@@ -140,6 +150,7 @@ def restore(kit: Kit, images: np.ndarray, asked: Sequence[Question], seed: int =
     routes = []
     for route in ("bridge", "re-encode"):
         after = Dialogue(kit)
+        inside: tuple[int, ...]
         if route == "bridge":
             inside = after.latent(x, torch.zeros(batch), place)
         else:
@@ -153,14 +164,13 @@ def restore(kit: Kit, images: np.ndarray, asked: Sequence[Question], seed: int =
         mask = torch.cat([visible[:, None, None].expand(-1, 1, more.tokens.shape[1], -1), more.mask], dim=-1)
         states, _ = decoder(more.tokens, more.positions, gen=more.gen, past=past, mask=mask)
         routes.append(whole_answers(kit, states[:, more.places[text]], said)[:, 0])
-    return Restoration(drawn, routes[0], routes[1], wants, probability)
+    return Restoration(drawn, routes[0], routes[1], wants)
 
 
 def _thoughts(
     kit: Kit, dialogue: Dialogue, after: Tensor, sees: tuple[int, ...]
-) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """The model's own thought about each image, and whether it would restore: the likeliest of the known
-    thoughts."""
+) -> tuple[list[str], np.ndarray]:
+    """The likeliest of the known thoughts about each image, and whether it would restore it, bool (B,)."""
     blocks = list(dialogue.blocks)
     names = list(DAMAGE)
     scores = []
@@ -182,16 +192,18 @@ def _thoughts(
     best = table.logsumexp(0).argmax(0)
     chosen = table.gather(1, best[None, None].expand(2, 1, -1))[:, 0]
     p = chosen.softmax(0)[0].cpu().numpy()
-    return [damage_thought(names[int(k)], True) for k in best], p, p > 0.5
+    return [damage_thought(names[int(k)], True) for k in best], p > 0.5
 
 
 def _log_probability(kit: Kit, states: Tensor, targets: Tensor) -> Tensor:
+    """Sum over the targets (B, n) of their log-probabilities, (B,)."""
     logs = kit.network.logits(states).log_softmax(-1)
     picked = logs.gather(-1, targets.clamp_min(0)[..., None])[..., 0]
     return (picked * (targets >= 0)).sum(1)
 
 
 def _draw(kit: Kit, past: list[KeyValue], visible: Tensor, place: Tensor, batch: int, seed: int) -> Tensor:
+    """Latent tokens (B, n, D) drawn behind a cached context; one noise for all, without guidance."""
     network = kit.network
     side = network.config.latent_side
     generator = torch.Generator().manual_seed(seed)
@@ -214,8 +226,7 @@ def _draw(kit: Kit, past: list[KeyValue], visible: Tensor, place: Tensor, batch:
 def measure(
     model: BagelModel, *, scenes: int = 600, restored: int = 400, say: Callable[[str], None] = print
 ) -> Measured:
-    """Measure a checkpoint on the first `scenes` test scenes (and restoration on the first `restored` of
-    them)."""
+    """Measure a checkpoint on the first `scenes` test scenes, restoration on the first `restored` of them."""
     kit, out = kit_of(model), Measured()
     test = generate(np.arange(scenes), "test")
     rng = np.random.default_rng(0)
@@ -243,11 +254,13 @@ def measure(
 
 
 def _grouped(flags: Sequence[Sequence[bool]]) -> Rate:
+    """Share of right answers; one row of flags a scene."""
     values = [float(f) for row in flags for f in row]
     return rate(values, [i for i, row in enumerate(flags) for _ in row])
 
 
 def _clean(kit: Kit, test: Scenes, asked: Sequence[Sequence[Question]], out: Measured) -> None:
+    """Fill in the answers on clean scenes: right, by chance, and by training's commonest answer."""
     flags = direct_answers(kit, test.images, asked)
     out.clean["all"] = _grouped(flags)
     train = generate(np.arange(600), "train")
@@ -274,6 +287,7 @@ def _clean(kit: Kit, test: Scenes, asked: Sequence[Sequence[Question]], out: Mea
 
 
 def _captions(model: BagelModel, test: Scenes, out: Measured) -> None:
+    """Fill in how well captions name the (colour, shape) pairs of a scene: exact sets, and F1."""
     exact, overlap = [], []
     for first in range(0, len(test), BATCH):
         prompt = model.prepare(list(test.images[first : first + BATCH]), DESCRIBE)
@@ -287,6 +301,7 @@ def _captions(model: BagelModel, test: Scenes, out: Measured) -> None:
 
 @torch.inference_mode()
 def _reconstructed(kit: Kit, images: np.ndarray) -> np.ndarray:
+    """What the autoencoder alone gives back, uint8 (N, S, S, 3)."""
     made = []
     for first in range(0, len(images), BATCH):
         units = torch.cat([patches.to_unit(image) for image in images[first : first + BATCH]])
@@ -297,6 +312,7 @@ def _reconstructed(kit: Kit, images: np.ndarray) -> np.ndarray:
 def _restored(
     kit: Kit, test: Scenes, images: np.ndarray, asked: Sequence[Question], count: int
 ) -> dict[str, Rate]:
+    """Restoration of the first `count` images: PSNR in dB and answers, before, after and their difference."""
     truth = test.images[:count]
     runs = [restore(kit, images[k : k + BATCH], asked[k : k + BATCH]) for k in range(0, count, BATCH)]
     drawn = np.concatenate([r.images for r in runs])

@@ -16,8 +16,7 @@ from torch import Tensor
 
 
 def orthogonalise(stack: Tensor, steps: int = 5) -> Tensor:
-    """Nearest (semi-)orthogonal matrices of a stack (K, m, n), approximately: singular values about 0.7 …
-    1.2."""
+    """Nearest (semi-)orthogonal matrices of a stack (K, m, n), nearly: singular values about 0.7 … 1.2."""
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = stack.shape[1] > stack.shape[2]
     x = stack.transpose(1, 2) if tall else stack
@@ -46,6 +45,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Update every parameter that has a gradient; closures are not supported."""
         for group in self.param_groups:
             group["age"] += 1
             params = [p for p in group["params"] if p.grad is not None]
@@ -82,10 +82,13 @@ class Muon(torch.optim.Optimizer):
 
 
 def groups(named: Iterable[tuple[str, Tensor]], matrix_lr: float, other_lr: float) -> list[dict[str, Any]]:
-    """Parameter groups: matrices inside the layers and inner convolutions (as matrices, output channels by
-    the rest) go to Muon; embeddings, heads, norms and biases to AdamW.
+    """The parameter groups of Muon and AdamW.
+
+    Matrices inside the layers and inner convolutions (as matrices, output channels by the rest) go to Muon;
+    embeddings, heads, norms and biases to AdamW.
     """
-    matrices, others = [], []
+    matrices: list[Tensor] = []
+    others: list[Tensor] = []
     for name, p in named:
         if p.requires_grad:
             inner = (p.ndim == 2 and ".layers." in name) or (p.ndim == 4 and "conv_" not in name)

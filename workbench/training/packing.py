@@ -38,7 +38,11 @@ class Block:
 
 @dataclass(frozen=True)
 class Packed:
-    """A packed batch: inputs of the decoder, and where each block went."""
+    """A packed batch: inputs of the decoder, and where each block went.
+
+    tokens (B, n, width); positions (B, n); mask bool (B, 1, n, n), true where a query (row) sees a key; gen:
+    the generation tokens, if any; places: one slice for each block.
+    """
 
     tokens: Tensor
     positions: Tensor

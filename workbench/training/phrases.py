@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 SYSTEM = "answer. restore the image first if damage hides what is asked."
 DESCRIBE = "describe the picture."
-
 RESTORE = "<image_restore>"
 
 DAMAGE = {
@@ -20,11 +18,9 @@ DAMAGE = {
 }
 """One word for each kind of damage that training shows."""
 
-_ANSWER = re.compile(r"<answer>\s*(.*?)\s*</answer>", re.DOTALL)
-
 
 def damage_thought(corruption: str, restore: bool) -> str:
-    """The first thought about an image, with the decision to restore it or not."""
+    """The first thought about an image, with the decision to restore it or not; "" is no corruption."""
     word = DAMAGE[corruption]
     return f"<think>{word}</think>{RESTORE}" if restore else f"<think>{word}</think>"
 
@@ -32,12 +28,6 @@ def damage_thought(corruption: str, restore: bool) -> str:
 def restored_thought() -> str:
     """The thought after a restored image came in."""
     return "<think>restored</think>"
-
-
-def answer_in(text: str) -> str:
-    """The words between the answer tags, or the whole text where there are none (CLEAR's extraction)."""
-    found = _ANSWER.search(text)
-    return (found.group(1) if found else re.sub(r"<[^>]*>", " ", text)).strip()
 
 
 def all_phrases() -> Iterator[str]:

@@ -1,10 +1,10 @@
 """Stages *teacher* and *tower*: learning to see, from captions and masked pixels only.
 
-A transformer with patches of 8 pixels needs far more pictures than two cores can show it before it tells a star from
-a heart. A convolutional teacher does not: it learns the words of captions (a bag of words, as Joulin et al. 2016,
-arXiv 1511.02251) from windows that hold one object. The tower then learns to give, at every patch of whole scenes,
-the teacher's features there, and to fill in masked patches. What our probes read (class of a patch, depth, colour of
-a pixel) was nobody's target.
+A transformer with patches of 8 pixels needs far more pictures than two cores can show it before it tells a
+star from a heart. A convolutional teacher does not: it learns the words of captions (a bag of words, as
+Joulin et al. 2016, arXiv 1511.02251) from windows that hold one object. The tower then learns to give, at
+every patch of whole scenes, the teacher's features there, and to fill in masked patches. What our probes read
+(class of a patch, depth, colour of a pixel) was nobody's target.
 """
 
 from __future__ import annotations
@@ -33,11 +33,15 @@ from workbench.training.kit import Kit
 from workbench.training.loop import Metrics, Schedule
 
 WORDS = (*COLOURS, *SHAPES, *TEXTURES, *SIZES, *NUMBERS)
+"""What the teacher looks for in captions."""
 GLIMPSE = 48
 """Pixels along the side of a window that shows one object."""
 MASKED_IMAGES, MASKED_PATCHES = 0.5, 0.3
+"""Share of the images with masked patches, and of the patches masked in them."""
 MILD_SHARE, MILD_STRONGEST = 0.2, 0.25
+"""Share of the images that are mildly corrupted, and the strongest intensity."""
 TEACHER_WIDTH = 128
+"""Channels of the teacher's features."""
 
 
 class Teacher(nn.Module):
@@ -90,9 +94,10 @@ class TeacherStage:
         return self.teacher.named_parameters()
 
     def _glimpses(self, first: int, split: Split) -> Glimpses:
+        """One batch of windows of the scenes from seed `first` on, repeated where they are too few."""
         found = glimpses(generate(first + np.arange(self.schedule.batch * 3), split), GLIMPSE, 8)
         keep = np.resize(np.arange(len(found.images)), self.schedule.batch)
-        return Glimpses(picked(found.scenes, keep), found.images[keep], found.corner[keep])
+        return Glimpses(picked(found.scenes, keep), found.images[keep])
 
     def loss(self, step: int) -> tuple[Tensor, Metrics]:
         """Cross-entropy of each word."""

@@ -39,8 +39,10 @@ def save(
 
 
 def load(path: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer | None = None) -> int:
-    """Fill modules (and the optimiser) from a state file; returns its step. Raises Refusal if it does not
-    fit."""
+    """Fill modules (and the optimiser) from a state file; returns its step.
+
+    Raises Refusal for a file that cannot be read, RuntimeError for one that does not fit the modules.
+    """
     try:
         tensors = load_file(path)
     except Exception as error:

@@ -1,7 +1,7 @@
 """Stage *understanding*: captions and answers.
 
-The language model learns to read what the frozen tower sees: nine kinds of questions and captions, all about one
-image in one packed pass.
+The language model learns to read what the frozen tower sees: nine kinds of questions and captions, all about
+one image in one packed pass.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from workbench.training.phrases import DESCRIBE
 from workbench.training.seeing import MILD_SHARE, MILD_STRONGEST
 
 GENERATION = ("_moe_gen", "vae2llm", "llm2vae", "time_embedder", "pos_embed.pos_embed")
+"""Parts of the names of parameters that only generation uses, or that are fixed."""
 
 
 def understanding_parameters(network: Bagel) -> Iterator[tuple[str, Tensor]]:
@@ -44,7 +45,7 @@ def read_packed(kit: Kit, seen: Tensor, rows: TextRows) -> Tensor:
 
 
 def answer_loss(network: Bagel, states: Tensor, rows: TextRows) -> tuple[Tensor, float]:
-    """Mean cross-entropy of the target tokens, and the share of them that the argmax gets right."""
+    """Mean cross-entropy of the targets, and the share the argmax gets right; states (B, n, width)."""
     here = rows.targets >= 0
     logits, targets = network.logits(states[here]), rows.targets[here]
     right = (logits.argmax(-1) == targets).float().mean()
@@ -60,8 +61,7 @@ def whole_answers(kit: Kit, states: Tensor, rows: TextRows) -> np.ndarray:
 
 @torch.no_grad()
 def accuracy_by_kind(kit: Kit, images: np.ndarray, scenes: Scenes, seed: int, batch: int = 64) -> Metrics:
-    """Share of right answers to each kind of question, and over all, showing `images` in place of the
-    scenes'."""
+    """Share of right answers to each kind of question, and over "all", shown `images` uint8 (N, S, S, 3)."""
     rng = np.random.default_rng(seed)
     right: dict[str, list[bool]] = defaultdict(list)
     for first in range(0, len(scenes), batch):
@@ -87,12 +87,15 @@ class UnderstandingStage:
         self.kit, self.schedule, self.seed = kit, schedule, seed
 
     def modules(self) -> dict[str, nn.Module]:
+        """The whole network."""
         return {"network": self.kit.network}
 
     def trainable(self) -> Iterator[tuple[str, Tensor]]:
+        """What reading and answering use; the tower stays as it is."""
         return understanding_parameters(self.kit.network)
 
     def loss(self, step: int) -> tuple[Tensor, Metrics]:
+        """Cross-entropy of answers and captions; the share of their tokens that the argmax gets right."""
         network, rng = self.kit.network, np.random.default_rng((self.seed, 2, step))
         scenes = generate(batch_seeds(step, self.schedule.batch, 2), "train")
         images = mildly_corrupted(scenes.images, rng, MILD_SHARE, MILD_STRONGEST)
