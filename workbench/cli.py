@@ -147,8 +147,9 @@ def _states(options: argparse.Namespace) -> None:
 
 def _layers(options: argparse.Namespace) -> None:
     from workbench.panels.layers import figure, study
+    from workbench.panels.layers.config import LayersConfig
 
-    _study(options, study.LayersConfig, study.run, figure.paper)
+    _study(options, LayersConfig, study.run, figure.paper)
 
 
 def _study(

@@ -11,8 +11,8 @@ import torch
 
 from workbench.errors import Refusal
 from workbench.training.autoencoder import AutoencoderStage
-from workbench.training.interleaving import InterleavingStage
-from workbench.training.kit import Kit, build
+from workbench.training.interleaving import InterleavingStage, copy_experts
+from workbench.training.kit import Kit, build, further
 from workbench.training.loop import Schedule, Stage, train
 from workbench.training.publish import publish
 from workbench.training.seeing import Teacher, TeacherStage, TowerStage
@@ -23,19 +23,25 @@ SCHEDULES = {
     "teacher": Schedule(steps=900, batch=64, other_lr=3e-3, warmup=30, decay=0.5),
     "tower": Schedule(steps=1100, batch=24, warmup=50, decay=0.5),
     "understanding": Schedule(steps=900, batch=24, warmup=50),
-    "interleaving": Schedule(steps=1000, batch=16, matrix_lr=0.01, other_lr=1e-3),
+    "interleaving": Schedule(steps=800, batch=16, matrix_lr=0.01, other_lr=1e-3),
 }
 """What the embedded weights were trained with, in order."""
 
 
-def stages(kit: Kit, seed: int, scale: float) -> Iterator[Stage]:
-    """The stages in order; each is built when the ones before it are done."""
+def stages(kit: Kit, seed: int, scale: float, *, started: bool = False) -> Iterator[Stage]:
+    """Yield the stages in order, each built when the ones before it are done.
+
+    `started`: the kit holds a published checkpoint, which only the last two stages train further.
+    """
     plan = {name: schedule.scaled(scale) for name, schedule in SCHEDULES.items()}
-    yield AutoencoderStage(kit.autoencoder, plan["autoencoder"], seed)
-    teacher = Teacher()
-    yield TeacherStage(teacher, plan["teacher"], seed)
-    yield TowerStage(kit, teacher, plan["tower"], seed)
+    if not started:
+        yield AutoencoderStage(kit.autoencoder, plan["autoencoder"], seed)
+        teacher = Teacher()
+        yield TeacherStage(teacher, plan["teacher"], seed)
+        yield TowerStage(kit, teacher, plan["tower"], seed)
     yield UnderstandingStage(kit, plan["understanding"], seed)
+    if not started:
+        copy_experts(kit.network)
     yield InterleavingStage(kit, plan["interleaving"], seed)
 
 
@@ -47,6 +53,12 @@ def parser() -> argparse.ArgumentParser:
     base.add_argument("--out", type=Path, default=Path("training/base"), help="folder for states and logs")
     base.add_argument(
         "--publish", type=Path, help="folder for the finished checkpoint (default: OUT/pocket-bagel)"
+    )
+    base.add_argument(
+        "--start",
+        type=Path,
+        metavar="FOLDER",
+        help="train a published checkpoint further, on other scenes (--seed) and into another --out",
     )
     base.add_argument("--until", choices=list(SCHEDULES), help="stop after this stage")
     base.add_argument("--seed", type=int, default=0)
@@ -84,7 +96,7 @@ def run(args: argparse.Namespace) -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     torch.set_default_device(args.device)
-    kit = build(args.out, seed=args.seed)
+    kit = further(args.start, args.out) if args.start else build(args.out, seed=args.seed)
 
     def say(line: str) -> None:
         print(line, flush=True)
@@ -95,7 +107,7 @@ def run(args: argparse.Namespace) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         raise Refusal(f"Another run is training in {args.out}. Wait for it, or give another --out.") from None
-    for stage in stages(kit, args.seed, args.scale):
+    for stage in stages(kit, args.seed, args.scale, started=args.start is not None):
         train(stage, args.out, say=say)
         if stage.name == args.until:
             say(f"stopped after {stage.name}")

@@ -113,7 +113,6 @@ class InterleavingStage:
 
     def __init__(self, kit: Kit, schedule: Schedule, seed: int) -> None:
         self.kit, self.schedule, self.seed = kit, schedule, seed
-        copy_experts(kit.network)
 
     def modules(self) -> dict[str, nn.Module]:
         """The whole network."""
@@ -216,7 +215,7 @@ class InterleavingStage:
 
     def _direct(self, scenes: Scenes, rng: np.random.Generator) -> Tensor:
         """Cross-entropy of answers and captions on a third of the scenes, from vision tokens alone."""
-        few = len(scenes) // 3
+        few = len(scenes) // 2
         images = mildly_corrupted(scenes.images[:few], rng, MILD_SHARE, MILD_STRONGEST)
         asked: list[list[Pair]] = []
         for i in range(few):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,10 +21,13 @@ from workbench.models.bagel.config import (
     LanguageConfig,
     ResizeRule,
     VisionConfig,
+    read_config,
 )
+from workbench.models.bagel.load import REGENERATED
 from workbench.models.bagel.network import Bagel, SpecialTokens
 from workbench.models.bagel.patches import patchify
 from workbench.models.bagel.vision import Block
+from workbench.models.checkpoint import load_strict
 from workbench.training import tokenizer as pocket_tokenizer
 from workbench.training.data import TextPacker, images_to_unit
 from workbench.training.phrases import SYSTEM, all_phrases
@@ -97,6 +101,20 @@ def build(folder: Path, config: BagelConfig = POCKET, seed: int = 0) -> Kit:
     tokenizer = pocket_tokenizer.load(folder)
     special = SpecialTokens(*(tokenizer.token_to_id(name) for name in pocket_tokenizer.SPECIALS))
     return Kit(network, autoencoder, tokenizer, special, TextPacker(tokenizer, special))
+
+
+def further(published: Path, folder: Path) -> Kit:
+    """Build a kit from a published checkpoint, to be trained further in `folder`.
+
+    Raises Refusal where `published` is no checkpoint of this layout.
+    """
+    config = replace(read_config(published), usable_vocabulary=None)
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(published / pocket_tokenizer.FILE, folder / pocket_tokenizer.FILE)
+    kit = build(folder, config)
+    load_strict(kit.network, [published / "ema.safetensors"], regenerated=REGENERATED)
+    load_strict(kit.autoencoder, [published / "ae.safetensors"])
+    return kit
 
 
 def _initialise(network: Bagel) -> None:
