@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -140,6 +142,19 @@ def test_stopping_ends_the_look_and_keeps_nothing_of_it(page: Page, session: Ses
     assert model.steps_taken < 10
     assert panel.result not in last
     assert not session.busy
+
+
+def test_a_visit_that_ends_during_a_look_leaves_no_folder(page: Page, session: Session) -> None:
+    panel = states(page)
+    handler = panel.look(session, *values(page), None)
+    for updates in handler:
+        if "step 2 of" in updates[panel.status]:
+            page.bench.sessions.close("visitor")
+    deadline = time.monotonic() + 5
+    while any(t.name == "afterimage-work" for t in threading.enumerate()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not session.folder.exists()
+    assert panel.kept(session, "0" * 64) is None
 
 
 def test_a_full_disk_is_a_sentence(page: Page, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:

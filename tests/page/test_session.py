@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.errors import Refusal
+from workbench.errors import Cancelled, Refusal
 from workbench.page.session import Sessions
 
 
@@ -35,6 +35,22 @@ def test_closing_removes_the_folder_and_stops_the_work(tmp_path: Path) -> None:
     assert not session.folder.exists()
     assert not session.busy
     assert sessions.of("a") is not session
+
+
+def test_a_closed_visits_folder_does_not_come_back(tmp_path: Path) -> None:
+    sessions = Sessions(tmp_path)
+    session = sessions.of("a")
+    with session.writing():
+        folder = session.sub("results")
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        sessions.close("a")
+        folder.mkdir(parents=True)
+    assert not session.folder.exists()
+    with pytest.raises(Cancelled):
+        session.sub("results")
+    with pytest.raises(Cancelled), session.writing():
+        pass
+    assert not session.folder.exists()
 
 
 def test_work_begun_in_a_closed_session_is_stopped_from_the_start(tmp_path: Path) -> None:

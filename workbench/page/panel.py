@@ -365,7 +365,10 @@ class Panel(ABC):
             result = store(session).get(key)
             if result is None:
                 result = self.measured(on, config, model, say, stop)
-                store(session).put(key, result)
+                if stop():
+                    raise Cancelled
+                with session.writing():
+                    store(session).put(key, result)
             say(Done(key, result, on, model))
 
         def failed(sentence: str) -> Updates:
@@ -454,12 +457,15 @@ class Panel(ABC):
         named = [(self.name(result), result), *pinned]
         ids = [key, *pins.ids(self.study, all_pins, shown, but=key)]
         try:
-            return self.downloads.ready(
-                session.sub("exports"),
-                ids,
-                lambda: self.paper(named),
-                lambda: self._all(named),
-            )
+            with session.writing():
+                return self.downloads.ready(
+                    session.sub("exports"),
+                    ids,
+                    lambda: self.paper(named),
+                    lambda: self._all(named),
+                )
+        except Cancelled:
+            return self.downloads.asleep()
         except Refusal as refusal:
             return {**self.downloads.asleep(), self.status: markup.notice(str(refusal))}
 
@@ -480,8 +486,11 @@ class Panel(ABC):
         return gr.Code(as_command(self.study, config, model=on.model), visible=True)
 
     def kept(self, session: Session, key: str | None) -> Result | None:
-        """A result of this session by its id."""
-        found: Result | None = store(session).get(key) if key else None
+        """A result of this session by its id; none once the visit is over."""
+        try:
+            found: Result | None = store(session).get(key) if key else None
+        except Cancelled:
+            return None
         return found
 
     def _laid(self, session: Session, values: Sequence[Any]) -> tuple[OnBench, Any]:

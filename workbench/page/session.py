@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import Refusal
+from workbench.errors import Cancelled, Refusal
 
 MAX_AGE = 6 * 3600.0
 """Seconds after its last use at which a session's folder is removed."""
@@ -34,15 +34,35 @@ class Session:
         self._lock = threading.Lock()
 
     def sub(self, name: str) -> Path:
-        """A folder inside this session's, made if need be."""
+        """A folder inside this session's, made if need be; nobody else may read it.
+
+        Raises Cancelled once the session is closed: what is left of its work must not bring the folder back.
+        """
         path = self.folder / name
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Refusal(
-                f"{self.folder.parent} cannot be written to ({error.strerror}). Free some space there."
-            ) from error
+        with self._lock:
+            if self.closed:
+                raise Cancelled
+            try:
+                path.mkdir(mode=0o700, exist_ok=True)
+            except OSError as error:
+                raise Refusal(
+                    f"{self.folder.parent} cannot be written to ({error.strerror}). Free some space there."
+                ) from error
         return path
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Around whatever writes to the folder: what a visit's end overtakes goes as soon as it is written.
+
+        Raises Cancelled once the session is closed.
+        """
+        if self.closed:
+            raise Cancelled
+        try:
+            yield
+        finally:
+            if self.closed:
+                shutil.rmtree(self.folder, ignore_errors=True)
 
     @contextmanager
     def working(self) -> Iterator[threading.Event]:

@@ -43,8 +43,9 @@ def save(session: Session, found: Specimen) -> str:
         "sha256": found.picture.sha256,
     }
     try:
-        Image.fromarray(found.picture.pixels).save(folder / f"{identity}.png", compress_level=1)
-        (folder / f"{identity}.json").write_text(json.dumps(about), encoding="utf-8")
+        with session.writing():
+            Image.fromarray(found.picture.pixels).save(folder / f"{identity}.png", compress_level=1)
+            (folder / f"{identity}.json").write_text(json.dumps(about), encoding="utf-8")
     except OSError as error:
         raise Refusal(
             f"The picture cannot be kept: {error.strerror}. Free some disk space and try again."
