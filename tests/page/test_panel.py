@@ -144,6 +144,36 @@ def test_stopping_ends_the_look_and_keeps_nothing_of_it(page: Page, session: Ses
     assert not session.busy
 
 
+def test_a_change_during_a_look_is_marked_when_it_ends_and_other_panels_are_marked_at_once(
+    page: Page, session: Session
+) -> None:
+    panel, layers = states(page), page.panels["layers"]
+    bench = values(page, intensity=0.2)[: len(page.bench.inputs)]
+    other = [*bench, *(setting.value for setting in layers.settings.values())]
+    handler = panel.look(session, *values(page), None)
+    next(handler)
+    assert session.measures("states") and not session.measures("layers")
+    assert gr.skip() == panel.refresh(session, *values(page, intensity=0.2), None)[panel.status]
+    assert STALE in layers.refresh(session, *other, "0" * 64)[layers.status]
+    *_, last = handler
+    key = last[panel.result]
+    assert STALE in panel.refresh(session, *values(page, intensity=0.2), key)[panel.status]
+    assert STALE not in panel.refresh(session, *values(page), key)[panel.status]
+
+
+def test_stop_ends_this_panels_look_only_and_marks_what_no_longer_fits(page: Page, session: Session) -> None:
+    panel = states(page)
+    key = looked(page, session)[-1][panel.result]
+    panel.beginning(session)
+    assert gr.skip() == panel.refresh(session, *values(page, seed=1), key)[panel.status]
+    with session.working("layers") as other, session.working("states") as mine:
+        stopped = panel.stopped(session, *values(page, seed=1), key)
+        assert mine.is_set() and not other.is_set()
+    assert "Stopped" in stopped[panel.status] and STALE in stopped[panel.status]
+    assert STALE not in panel.stopped(session, *values(page), key)[panel.status]
+    assert STALE in panel.refresh(session, *values(page, seed=2), key)[panel.status]
+
+
 def test_a_visit_that_ends_during_a_look_leaves_no_folder(page: Page, session: Session) -> None:
     panel = states(page)
     handler = panel.look(session, *values(page), None)

@@ -20,17 +20,21 @@ Say = Callable[[Any], None]
 Stop = Callable[[], bool]
 
 
-def follow(session: Session, work: Callable[[Say, Stop], None], *, every: float = 0.1) -> Iterator[Any]:
+def follow(
+    session: Session, work: Callable[[Say, Stop], None], *, study: str = "", every: float = 0.1
+) -> Iterator[Any]:
     """Run ``work(say, stop)`` beside the caller; yield what it says, or None after ``every`` silent seconds.
+
+    ``study`` is what the session knows the work by.
 
     The work runs in a thread of its own, so that a stop is seen between two things it says, and the lane is
     freed by the work itself even when the handler that watched it was cancelled. Raises what the work raises,
-    and Cancelled as soon as the session was stopped, without waiting for the work to notice.
+    and Cancelled as soon as the study was stopped, without waiting for the work to notice.
     """
     said: queue.SimpleQueue[Any] = queue.SimpleQueue()
     failed: list[BaseException] = []
 
-    with session.working() as flag:
+    with session.working(study) as flag:
 
         def run() -> None:
             while not _LANE.acquire(timeout=0.05):

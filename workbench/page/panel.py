@@ -259,17 +259,9 @@ class Panel(ABC):
         self.buttons = (look, self.own, stop)
         every += self.buttons
 
-        def stopped(session: Session, *values: Any) -> Updates:
-            session.stop()
-            return {
-                **self.shown(self.kept(session, values[-1])),
-                **self.resting(),
-                self.status: markup.status(STOPPED),
-            }
-
         begun = gr.on(
             [look.click, self.own.click],
-            self.beginning,
+            self._with_session(self.beginning),
             None,
             [self.status, *self.buttons],
             queue=False,
@@ -284,9 +276,16 @@ class Panel(ABC):
             show_progress="hidden",
             api_visibility="private",
         )
+        # What was changed while the model was at work is seen to now.
+        running.then(
+            self._with_session(self.refresh),
+            [*inputs, self.result],
+            every,
+            **QUIET,
+        )
         stop.click(
-            self._with_session(stopped),
-            [self.result],
+            self._with_session(self.stopped),
+            [*inputs, self.result],
             every,
             cancels=[running],
             queue=False,
@@ -331,8 +330,9 @@ class Panel(ABC):
         )
         self.api()
 
-    def beginning(self) -> Updates:
+    def beginning(self, session: Session) -> Updates:
         """What the buttons and the status say before the lane is free."""
+        session.waiting.add(self.study)
         look, own, stop = self.buttons
         return {
             self.status: markup.status("Waiting for the model"),
@@ -348,6 +348,20 @@ class Panel(ABC):
             look: gr.Button(interactive=True),
             own: gr.Button(interactive=True),
             stop: gr.Button(interactive=False),
+        }
+
+    def stopped(self, session: Session, *values: Any) -> Updates:
+        """End the look; the last good result comes back, marked where the bench has changed since."""
+        *bench_values, last = values
+        session.stop(self.study)
+        session.waiting.discard(self.study)
+        session.failed[self.study] = tuple(bench_values)
+        fitting = self._fitting(session, bench_values)
+        late = STALE if last and (fitting is None or fitting[0] != last) else ""
+        return {
+            **self.shown(self.kept(session, last)),
+            **self.resting(),
+            self.status: markup.status(f"{STOPPED} {late}".strip()),
         }
 
     def look(self, session: Session, *values: Any) -> Iterator[Updates]:
@@ -376,23 +390,23 @@ class Panel(ABC):
             last_good = self.shown(self.kept(session, last))
             return {**last_good, **self.resting(), self.status: markup.notice(sentence)}
 
-        session.changed.discard(self.study)
         session.failed.pop(self.study, None)
         try:
-            for said in lane.follow(session, work):
+            for said in lane.follow(session, work, study=self.study):
+                session.waiting.discard(self.study)
                 if isinstance(said, Done):
-                    late = STALE if self.study in session.changed else ""
                     yield {
                         **self.shown(said.result),
                         **self.remarks(said),
                         **self.resting(),
                         self.result: said.key,
                         self.pin_name: self.name(said.result),
-                        self.status: markup.status(f"{_took(said.result)} {late}".strip()),
+                        self.status: markup.status(_took(said.result)),
                     }
                 elif said is not None:
                     yield progressing(said)
         except Cancelled:
+            session.failed[self.study] = tuple(bench_values)
             last_good = self.shown(self.kept(session, last))
             yield {**last_good, **self.resting(), self.status: markup.status(STOPPED)}
         except Refusal as refusal:
@@ -410,26 +424,21 @@ class Panel(ABC):
             )
             yield failed(sentence)
             raise told(Refusal(sentence)) from error
+        finally:
+            session.waiting.discard(self.study)
 
     def refresh(self, session: Session, *values: Any) -> Updates:
         """After a change on the bench: the kept result that fits, or a mark that the one shown does not."""
         *bench_values, last = values
-        if session.busy:
-            session.changed.add(self.study)
-            return {self.status: gr.skip()}
+        if session.measures(self.study):
+            return {self.status: gr.skip()}  # looked at again when that ends
         if session.failed.get(self.study) == tuple(bench_values):
-            return {self.status: gr.skip()}  # why it failed still stands there
-        key = None
-        try:
-            on, config = self._laid(session, bench_values)
-            model = self.bench.host.opened(on.model)
-            if model is not None:
-                key = self._key(session, on, config, model)
-        except Refusal:
-            pass  # said when somebody looks; a question half typed is no mistake yet
-        result = self.kept(session, key)
-        if result is None or key is None or model is None:
+            return {self.status: gr.skip()}  # how it ended still stands there
+        fitting = self._fitting(session, bench_values)
+        result = self.kept(session, fitting[0]) if fitting else None
+        if fitting is None or result is None:
             return {self.status: markup.status(STALE if last else self.invitation)}
+        key, on, model = fitting
         if key == last:
             return {self.status: markup.status(_took(result))}
         return {
@@ -497,6 +506,15 @@ class Panel(ABC):
         count = len(self.bench.inputs)
         on = self.bench.on(session, *values[:count])
         return on, self._checked(on, dict(zip(self.settings, values[count:], strict=True)))
+
+    def _fitting(self, session: Session, values: Sequence[Any]) -> tuple[str, OnBench, Model] | None:
+        """The id that a look at these values would have; None while its model is not open or one is wrong."""
+        try:
+            on, config = self._laid(session, values)
+            model = self.bench.host.opened(on.model)
+            return None if model is None else (self._key(session, on, config, model), on, model)
+        except (Refusal, Cancelled):
+            return None  # said when somebody looks; a question half typed is no mistake yet
 
     def _checked(self, on: OnBench, settings: Mapping[str, Any]) -> Any:
         from pydantic import ValidationError

@@ -26,11 +26,11 @@ class Session:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.closed = False
-        self.changed: set[str] = set()
-        """Panels whose bench changed while they were being measured."""
+        self.waiting: set[str] = set()
+        """Panels whose look was asked for and has not begun."""
         self.failed: dict[str, tuple[Any, ...]] = {}
-        """By panel, the bench's values with which its last look failed."""
-        self._running: set[threading.Event] = set()
+        """By panel, the bench's values with which its last look failed or was stopped."""
+        self._running: dict[threading.Event, str] = {}
         self._lock = threading.Lock()
 
     def sub(self, name: str) -> Path:
@@ -65,11 +65,11 @@ class Session:
                 shutil.rmtree(self.folder, ignore_errors=True)
 
     @contextmanager
-    def working(self) -> Iterator[threading.Event]:
-        """The stop flag of one piece of work, known to ``stop`` for as long as it runs."""
+    def working(self, study: str = "") -> Iterator[threading.Event]:
+        """The stop flag of one piece of work for a study, known to ``stop`` for as long as it runs."""
         flag = threading.Event()
         with self._lock:
-            self._running.add(flag)
+            self._running[flag] = study
             if self.closed:
                 flag.set()
         try:
@@ -77,18 +77,24 @@ class Session:
         finally:
             flag.set()
             with self._lock:
-                self._running.discard(flag)
+                self._running.pop(flag, None)
 
     @property
     def busy(self) -> bool:
         """Whether work begun for this session is still running."""
         return bool(self._running)
 
-    def stop(self) -> None:
-        """Ask all work of this session to end."""
+    def measures(self, study: str) -> bool:
+        """Whether a look of this study is waited for or running."""
         with self._lock:
-            for flag in self._running:
-                flag.set()
+            return study in self.waiting or study in self._running.values()
+
+    def stop(self, study: str | None = None) -> None:
+        """Ask the work for one study to end, or without one all work of this session."""
+        with self._lock:
+            for flag, running in self._running.items():
+                if study in (None, running):
+                    flag.set()
 
     def close(self) -> None:
         """Stop the work and remove the folder."""
