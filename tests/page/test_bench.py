@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,8 +21,9 @@ from workbench.panels.specimen import LONGEST
 FIRST = f"{shelf.SAMPLE}0"
 
 
-def laid(page: Page, request_: Any, path: Path, question: str = "") -> list[dict[Any, Any]]:
-    return list(page.bench.lay_file(str(path), FIRST, question, request_))
+def laid(page: Page, request_: Any, path: Path, question: str = "") -> dict[Any, Any]:
+    found: dict[Any, Any] = page.bench.lay_file(str(path), FIRST, question, request_)
+    return found
 
 
 def test_a_photograph_is_laid_down_fitted_and_said_to_be(
@@ -29,7 +31,7 @@ def test_a_photograph_is_laid_down_fitted_and_said_to_be(
 ) -> None:
     path = tmp_path / "wide.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (700, 2100, 3), dtype=np.uint8)).save(path)
-    (updates,) = laid(page, request_, path)
+    updates = laid(page, request_, path)
     found = shelf.load(session, updates[page.bench.specimen])
     assert max(found.picture.pixels.shape) == LONGEST
     assert any("2100" in note for note in found.picture.notes)
@@ -40,7 +42,7 @@ def test_a_photograph_is_laid_down_fitted_and_said_to_be(
 def test_the_kept_picture_is_the_picture(
     page: Page, request_: Any, session: Session, photograph: Path
 ) -> None:
-    (updates,) = laid(page, request_, photograph)
+    updates = laid(page, request_, photograph)
     found = shelf.load(session, updates[page.bench.specimen])
     with Image.open(photograph) as image:
         assert np.array_equal(found.picture.pixels, np.asarray(image))
@@ -54,12 +56,10 @@ def test_what_is_no_image_is_a_sentence_and_the_last_image_stays(
 ) -> None:
     path = tmp_path / "bad.png"
     path.write_bytes(content)
-    handler = page.bench.lay_file(str(path), FIRST, "", request_)
-    updates = next(handler)
+    updates = laid(page, request_, path)
     assert page.bench.specimen not in updates
     assert 'role="alert"' in updates[page.bench.notice] and "bad.png" in updates[page.bench.notice]
-    with pytest.raises(gr.Error, match=r"bad\.png"):
-        next(handler)
+    assert updates[page.bench.upload] is None
 
 
 def test_a_question_of_ones_own_stays_and_a_scenes_goes_with_its_scene(page: Page, request_: Any) -> None:
@@ -75,17 +75,52 @@ def test_a_new_scene_brings_question_and_true_answer(page: Page, request_: Any, 
     updates = page.bench.lay_scene(FIRST, "", request_)
     found = shelf.load(session, updates[page.bench.specimen])
     assert found.is_scene and found.truth
-    shown = page.bench.show_truth(updates[page.bench.specimen], found.question, request_)
-    assert found.truth in shown
-    assert page.bench.show_truth(updates[page.bench.specimen], "something else", request_) == ""
+    bench, specimen = page.bench, updates[page.bench.specimen]
+    assert found.truth in bench.show_truth(specimen, found.question, request_)[bench.truth]
+    assert bench.show_truth(specimen, "something else", request_)[bench.truth] == ""
 
 
 def test_a_picture_of_another_session_cannot_be_named(page: Page, request_: Any, photograph: Path) -> None:
-    (updates,) = laid(page, request_, photograph)
+    updates = laid(page, request_, photograph)
     other = page.bench.session(SimpleNamespace(session_hash="other"))  # type: ignore[arg-type]
     for name in (updates[page.bench.specimen], "../../etc/passwd", ""):
         with pytest.raises(Refusal, match="no longer kept"):
             shelf.load(other, name)
+
+
+def test_where_the_picture_is_gone_it_can_be_laid_down_again(
+    page: Page, request_: Any, photograph: Path
+) -> None:
+    bench, gone = page.bench, "f" * 16
+    for updates in (
+        bench.show_picture(gone, "none", 0.5, 0, request_),
+        bench.show_truth(gone, "what is this?", request_),
+        bench.show_outside(gone, "pocket-fake", request_),
+    ):
+        (said,) = updates.values()
+        assert "no longer kept" in said and list(updates) == [bench.notice]
+    picked: Any = SimpleNamespace(index=1)
+    for updates in (
+        bench.lay_file(str(photograph), gone, "my own?", request_),
+        bench.lay_sample(gone, "my own?", request_, picked),
+        bench.lay_scene(gone, "my own?", request_),
+    ):
+        assert updates[bench.specimen] != gone and updates[bench.notice] == ""
+        assert bench.question not in updates
+
+
+def test_a_full_disk_is_a_sentence_on_the_bench(
+    page: Page, request_: Any, session: Session, photograph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: Any, **kwargs: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    for updates in (
+        page.bench.lay_file(str(photograph), FIRST, "", request_),
+        page.bench.lay_scene(FIRST, "", request_),
+    ):
+        assert "disk space" in updates[page.bench.notice] and page.bench.specimen not in updates
 
 
 def test_a_checkpoint_that_cannot_be_opened_leaves_the_open_one(page: Page) -> None:

@@ -210,7 +210,7 @@ def test_a_photograph_is_said_to_be_outside_what_the_model_knows(
     page: Page, session: Session, photograph: Path
 ) -> None:
     request = SimpleNamespace(session_hash="visitor")
-    (updates,) = page.bench.lay_file(str(photograph), f"{shelf.SAMPLE}0", "", request)  # type: ignore[arg-type]
+    updates = page.bench.lay_file(str(photograph), f"{shelf.SAMPLE}0", "", request)
     specimen = updates[page.bench.specimen]
     panel = states(page)
     assert "outside that" in looked(page, session, specimen=specimen)[-1][panel.outside]

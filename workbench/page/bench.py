@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from workbench.errors import Refusal
+from workbench.errors import Cancelled, Refusal
 from workbench.images.corruptions import CORRUPTIONS, LEVELS
 from workbench.models.protocol import Model
 from workbench.page import cards, shelf
@@ -27,6 +29,25 @@ FIRST_INTENSITY = LEVELS["high"]
 LOOK = """() => {
   [...document.querySelectorAll(".go .bench-look")].find((button) => button.offsetParent !== null)?.click();
 }"""
+
+
+def _noticing(*emptied: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Write a handler's refusal on the bench, where the last good things stay; empty the parts ``emptied``."""
+
+    def around(handler: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(handler)
+        def noticed(self: Bench, *values: Any) -> Any:
+            try:
+                return handler(self, *values)
+            except Refusal as refusal:
+                sentence: Any = notice(str(refusal))
+            except Cancelled:
+                sentence = gr.skip()  # the visit is over
+            return {self.notice: sentence} | {getattr(self, name): None for name in emptied}
+
+        return noticed
+
+    return around
 
 
 @dataclass(frozen=True)
@@ -168,7 +189,7 @@ class Bench:
             [self.specimen.change, self.corruption.change, self.intensity.change, self.seed.change],
             self.show_picture,
             [self.specimen, self.corruption, self.intensity, self.seed],
-            [self.picture],
+            [self.picture, self.notice],
             trigger_mode="always_last",
             **QUIET,
         )
@@ -176,7 +197,7 @@ class Bench:
             [self.specimen.change, self.model.change],
             self.show_outside,
             [self.specimen, self.model],
-            [self.outside],
+            [self.outside, self.notice],
             trigger_mode="always_last",
             **QUIET,
         )
@@ -184,25 +205,21 @@ class Bench:
             [self.specimen.change, self.question.change],
             self.show_truth,
             before,
-            [self.truth],
+            [self.truth, self.notice],
             trigger_mode="always_last",
             **QUIET,
         )
 
-    def lay_file(
-        self, path: str | None, specimen: str, question: str, request: gr.Request
-    ) -> Iterator[dict[Any, Any]]:
+    @_noticing("upload")
+    def lay_file(self, path: str | None, specimen: str, question: str, request: gr.Request) -> dict[Any, Any]:
         """An uploaded file on the bench; where it cannot be read, the sentence, and the last image stays."""
         if path is None:
-            return
+            return {self.upload: gr.skip()}
         session = self.session(request)
-        try:
-            found = from_file(Path(path), Path(path).name)
-            yield self._laid(session, found, shelf.save(session, found), specimen, question)
-        except Refusal as refusal:
-            yield {self.notice: notice(str(refusal)), self.upload: None}
-            raise told(refusal) from refusal
+        found = from_file(Path(path), Path(path).name)
+        return self._laid(session, found, shelf.save(session, found), specimen, question)
 
+    @_noticing("upload")
     def lay_sample(
         self, specimen: str, question: str, request: gr.Request, picked: gr.SelectData
     ) -> dict[Any, Any]:
@@ -211,6 +228,7 @@ class Bench:
         identity = f"{shelf.SAMPLE}{number}"
         return self._laid(self.session(request), shelf.sample(number), identity, specimen, question)
 
+    @_noticing("upload")
     def lay_scene(self, specimen: str, question: str, request: gr.Request) -> dict[Any, Any]:
         """A freshly drawn scene of the test split on the bench."""
         session = self.session(request)
@@ -222,30 +240,36 @@ class Bench:
     ) -> dict[Any, Any]:
         """The updates that show a new specimen; a question of one's own stays, a scene's goes with it."""
         updates: dict[Any, Any] = {self.specimen: identity, self.upload: None, self.notice: ""}
-        if found.question and question.strip() in ("", shelf.load(session, before).question):
+        try:
+            asked = shelf.load(session, before).question
+        except Refusal:
+            asked = ""  # the earlier picture is no longer kept, and this is the way out of that
+        if found.question and question.strip() in ("", asked):
             updates[self.question] = found.question
         return updates
 
+    @_noticing()
     def show_picture(
         self, specimen: str, corruption: str, intensity: float, seed: float | None, request: gr.Request
-    ) -> str:
+    ) -> dict[Any, Any]:
         """The image and, small, what the model will get."""
         found = shelf.load(self.session(request), specimen)
-        return cards.picture(found, corruption, float(intensity), int(seed or 0))
+        return {self.picture: cards.picture(found, corruption, float(intensity), int(seed or 0))}
 
-    def show_outside(self, specimen: str, model: str, request: gr.Request) -> str:
+    @_noticing()
+    def show_outside(self, specimen: str, model: str, request: gr.Request) -> dict[Any, Any]:
         """That the picture is outside what the model knows, where it is; once the model is open."""
         found = shelf.load(self.session(request), specimen)
-        if found.is_scene:
-            return ""
-        try:
-            return notice(cards.outside(found, self.host.model(model).card), plain=True)
-        except Refusal:
-            return ""
+        sentence = ""
+        if not found.is_scene:
+            with contextlib.suppress(Refusal):  # said on the model's card
+                sentence = cards.outside(found, self.host.model(model).card)
+        return {self.outside: notice(sentence, plain=True)}
 
-    def show_truth(self, specimen: str, question: str, request: gr.Request) -> str:
+    @_noticing()
+    def show_truth(self, specimen: str, question: str, request: gr.Request) -> dict[Any, Any]:
         """The true answer, where the question is the scene's own."""
-        return cards.truth(shelf.load(self.session(request), specimen), question)
+        return {self.truth: cards.truth(shelf.load(self.session(request), specimen), question)}
 
     def change_model(self, name: str, current: str) -> Iterator[dict[Any, Any]]:
         """Another checkpoint; where it cannot be opened, the sentence, and the open one stays."""
