@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from workbench import models
+from workbench.images.corruptions import CORRUPTIONS, LEVELS
 from workbench.images.scene_language import questions
 from workbench.images.scenes import Scenes, generate
 from workbench.models.bagel.adapter import BagelModel
 from workbench.models.protocol import Final, Sampling, Thought, VisualState
 from workbench.training import measure
+from workbench.training.card import card_text
+from workbench.training.data import TRAINED_CORRUPTIONS
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +36,15 @@ def test_direct_answers_are_those_of_answer(model: BagelModel, scenes: Scenes) -
         assert flags[i] == [text == q.answer for text, q in zip(said, row, strict=True)]
 
 
-@pytest.mark.parametrize("route", ["bridge", "re-encode"])
+@pytest.mark.parametrize("route", measure.ROUTES)
 def test_batched_restoration_is_that_of_respond(model: BagelModel, scenes: Scenes, route: str) -> None:
     images = measure.damaged(scenes.images, "gaussian_noise", 0.6)
     asked = [questions(scenes, i, np.random.default_rng(i))[0] for i in range(len(scenes))]
-    batch = measure.restore(measure.kit_of(model), images, asked, seed=5)
-    right = batch.bridge if route == "bridge" else batch.reencode
+    batch = measure.restore(measure.kit_of(model), images, asked, [5, 6, 7])
     for i, question in enumerate(asked):
-        settings = Sampling(steps=measure.STEPS, shift=measure.SHIFT, seed=5, restore="always", route=route)
+        settings = Sampling(
+            steps=measure.STEPS, shift=measure.SHIFT, seed=5 + i, restore="always", route=route
+        )
         events = list(model.respond(images[i], question.text, settings))
         drawn = [event for event in events if isinstance(event, VisualState)][-1].image
         assert np.abs(drawn.astype(int) - batch.images[i].astype(int)).max() <= 2
@@ -48,7 +52,27 @@ def test_batched_restoration_is_that_of_respond(model: BagelModel, scenes: Scene
         assert thoughts[0].startswith("<think>")
         final = events[-1]
         assert isinstance(final, Final)
-        assert (final.answer.text == question.answer) == bool(right[i])
+        assert (final.answer.text == question.answer) == bool(batch.right[route][i])
+
+
+def test_without_drawing_it_answers_as_respond_does(model: BagelModel, scenes: Scenes) -> None:
+    images = measure.damaged(scenes.images, "gaussian_noise", 0.6)
+    asked = [questions(scenes, i, np.random.default_rng(i))[0] for i in range(len(scenes))]
+    batch = measure.restore(measure.kit_of(model), images, asked, [0] * len(asked))
+    for i, question in enumerate(asked):
+        final = list(model.respond(images[i], question.text, Sampling(restore="never")))[-1]
+        assert isinstance(final, Final)
+        assert (final.answer.text == question.answer) == bool(batch.right["same context"][i])
+
+
+def test_a_seed_draws_a_row_wherever_it_stands(model: BagelModel, scenes: Scenes) -> None:
+    asked = [questions(scenes, i, np.random.default_rng(i))[0] for i in range(len(scenes))]
+    kit = measure.kit_of(model)
+    images = np.repeat(scenes.images[:1], 3, axis=0)
+    drawn = measure.restore(kit, images, [asked[0]] * 3, [4, 9, 4]).images.astype(int)
+    alone = measure.restore(kit, images[:1], asked[:1], [9]).images.astype(int)
+    assert np.abs(drawn[0] - drawn[2]).max() <= 1 and np.abs(drawn[1] - alone[0]).max() <= 1
+    assert np.abs(drawn[0] - drawn[1]).max() > 2
 
 
 def test_rate_resamples_whole_groups() -> None:
@@ -62,3 +86,45 @@ def test_rate_resamples_whole_groups() -> None:
 def test_psnr_of_a_known_error() -> None:
     image = np.full((1, 4, 4, 3), 100, np.uint8)
     assert measure.psnr(image, image + 10)[0] == pytest.approx(20 * np.log10(255 / 10))
+
+
+BAD = measure.Rate(0.1, 0.05, 0.2, 4)
+
+
+def poor(change: float) -> measure.Measured:
+    """Numbers of a model that fails everywhere, and whose drawings change answers by `change`."""
+    numbers = {
+        key: BAD
+        for key in ("psnr degraded", "psnr restored", "without", "same context", "triggered", *measure.ROUTES)
+    }
+    moved = measure.Rate(change, change - 0.05, change + 0.05, 4)
+    numbers |= {
+        f"{route} {against}": moved for route in measure.ROUTES for against in ("gain", "gain in context")
+    }
+    levels = [f"{name} {level}" for name in CORRUPTIONS for level in LEVELS]
+    clean = {key: value for key, value in numbers.items() if key != "psnr degraded"}
+    damaged = numbers | {"psnr gain": moved}
+    return measure.Measured(
+        clean={"all": BAD},
+        chance={"all": 0.1},
+        majority={"all": 0.1},
+        captions={"object sets": BAD, "object F1": BAD},
+        direct=dict.fromkeys(["clean", *levels], BAD),
+        restored={"clean": clean}
+        | {key: damaged for key in levels if key.rpartition(" ")[0] in TRAINED_CORRUPTIONS},
+    )
+
+
+def test_the_card_says_which_goals_were_missed(model: BagelModel) -> None:
+    text = card_text(model, poor(-0.2), 4, 2)
+    assert text.count("**not reached**") == 4 and "**reached**" not in text
+    assert "better answers by at least one route under none of these" in text
+    assert "equal → 0.1" in text and "99" not in text.partition("## Restoration")[2]
+    for name, corruption in CORRUPTIONS.items():
+        assert (f"| {corruption.label} * |" in text) == (name not in TRAINED_CORRUPTIONS)
+
+
+def test_the_card_says_which_goals_were_reached(model: BagelModel) -> None:
+    text = card_text(model, poor(0.2), 4, 2)
+    assert text.count("**not reached**") == 2 and text.count("**reached**") == 2
+    assert "worse ones by both under none of these" in text

@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.images.corruptions import LEVELS, corrupt
+from workbench.images.corruptions import CORRUPTIONS, LEVELS, corrupt
 from workbench.images.scene_language import CANDIDATES, Question, caption, objects_of, questions
 from workbench.images.scenes import Scenes, generate
 from workbench.models.bagel import patches
@@ -28,12 +28,14 @@ from workbench.training.packing import pack
 from workbench.training.phrases import DAMAGE, DESCRIBE, damage_thought, restored_thought
 from workbench.training.understanding import read_packed, whole_answers
 
-BATCH = 50
-"""Images in one pass."""
+BATCH = 25
+"""Images in one pass; more of them no longer fit the caches of a small machine."""
 DRAWS = 1000
 """Bootstrap resamples."""
 STEPS, SHIFT = 12, 3.0
 """Of every restoration: flow steps, and how far their times lean to the noisy end."""
+ROUTES = ("re-encode", "bridge")
+"""How a drawing comes back: as vision tokens of the picture, or as latent tokens."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ class Measured:
     """All numbers of one checkpoint: shares 0 … 1, PSNR in dB.
 
     clean, chance and majority: by kind of question and "all"; direct and restored: by "corruption level"
-    or "clean".
+    or "clean". In `restored`, "gain" is against the answer from vision tokens alone ("without"), "gain in
+    context" against the answer after the same prompt and thought without drawing ("same context").
     """
 
     clean: dict[str, Rate] = field(default_factory=dict)
@@ -113,120 +116,153 @@ def direct_answers(kit: Kit, images: np.ndarray, asked: Sequence[Sequence[Questi
 class Restoration:
     """What one batch drew and answered.
 
-    images: uint8 (B, S, S, 3), drawn; bridge and reencode: bool (B,), whether the answer after each route is
-    right; triggered: bool (B,), whether the model itself would have restored.
+    images: uint8 (B, S, S, 3), drawn; right: bool (B,) for each way to an answer, whether it is right ("same
+    context": after the thought without drawing; "bridge", "re-encode": after the drawing came back);
+    triggered: bool (B,), whether the model itself would have restored.
     """
 
     images: np.ndarray
-    bridge: np.ndarray
-    reencode: np.ndarray
+    right: dict[str, np.ndarray]
     triggered: np.ndarray
 
 
-@torch.inference_mode()
-def restore(kit: Kit, images: np.ndarray, asked: Sequence[Question], seed: int = 0) -> Restoration:
-    """Think, draw, and answer over both routes, for a batch; equal to `respond` one by one (tested).
+@dataclass(frozen=True)
+class Context:
+    """What a batch has read, and its own thought: a cache, and where later tokens may look.
 
-    The thought is the model's own first word in the frame of the training's thoughts; the decision is forced,
-    and `triggered` says what the model would have decided.
+    past: keys and values of T tokens for each layer; visible: bool (B, T); place: the next position of each
+    row, (B, 1).
     """
-    network, decoder, batch = kit.network, kit.network.language_model.model, len(images)
-    dialogue = Dialogue(kit)
-    opening = open_dialogue(dialogue, images, [q.text for q in asked])
-    thoughts, wants = _thoughts(kit, dialogue, opening.after, opening.blocks)
-    rows = kit.packer.rows([[("", t)] for t in thoughts], start=opening.after[:, 0].tolist())
-    thought = dialogue.text(rows, opening.blocks)
-    place = torch.tensor(rows.ends)[:, None]
-    packed = pack(dialogue.blocks)
-    _, past = decoder(packed.tokens, packed.positions, gen=packed.gen, mask=packed.mask)
-    visible = torch.zeros(batch, packed.tokens.shape[1], dtype=torch.bool)
-    for index in (*opening.blocks, thought):
-        valid = dialogue.blocks[index].valid
-        visible[:, packed.places[index]] = True if valid is None else valid
-    x = _draw(kit, past, visible, place, batch, seed)
+
+    past: list[KeyValue]
+    visible: Tensor
+    place: Tensor
+
+    def run(self, kit: Kit, dialogue: Dialogue) -> list[Tensor]:
+        """Normed states of each block of `dialogue` behind this context."""
+        more = pack(dialogue.blocks)
+        here = self.visible[:, None, None].expand(-1, 1, more.tokens.shape[1], -1)
+        states, _ = kit.network.language_model.model(
+            more.tokens, more.positions, gen=more.gen, past=self.past, mask=torch.cat([here, more.mask], -1)
+        )
+        return [states[:, place] for place in more.places]
+
+
+@torch.inference_mode()
+def restore(kit: Kit, images: np.ndarray, asked: Sequence[Question], seeds: Sequence[int]) -> Restoration:
+    """Think, draw, and answer over both routes and without drawing; equal to `respond` one by one (tested).
+
+    The thought is the likeliest of the training's thoughts; the decision is forced, and `triggered` says what
+    the model would have decided. seeds: of each scene's noise.
+    """
+    network, batch = kit.network, len(images)
+    read, thought, words, wants = _read(kit, images, asked)
+    x = _draw(kit, thought, seeds)
     side = int(x.shape[1] ** 0.5)
     pixels = kit.autoencoder.decode(patches.unpatchify(x, side, side, network.config.latent_patch))
     drawn = np.stack([patches.to_image(p) for p in pixels])
-    routes = []
-    for route in ("bridge", "re-encode"):
-        after = Dialogue(kit)
-        inside: tuple[int, ...]
+    right = {}
+    heads = [damage_thought(word, False) + "<answer>" for word in words]
+    right["same context"] = _answered(kit, read, Dialogue(kit), (), heads, asked, read.place)
+    after = thought.place + 1
+    heads = [restored_thought() + "<answer>"] * batch
+    for route in ROUTES:
+        dialogue = Dialogue(kit)
         if route == "bridge":
-            inside = after.latent(x, torch.zeros(batch), place)
+            inside: tuple[int, ...] = dialogue.latent(x, torch.zeros(batch), thought.place)
         else:
-            inside = (after.vision(seen_of(kit, drawn), place),)
-        said = kit.packer.rows(
-            [[("", f"{restored_thought()}<answer>{q.answer}</answer>")] for q in asked],
-            start=(place[:, 0] + 1).tolist(),
-        )
-        text = after.text(said, inside)
-        more = pack(after.blocks)
-        mask = torch.cat([visible[:, None, None].expand(-1, 1, more.tokens.shape[1], -1), more.mask], dim=-1)
-        states, _ = decoder(more.tokens, more.positions, gen=more.gen, past=past, mask=mask)
-        routes.append(whole_answers(kit, states[:, more.places[text]], said)[:, 0])
-    return Restoration(drawn, routes[0], routes[1], wants)
+            inside = (dialogue.vision(seen_of(kit, drawn), thought.place),)
+        right[route] = _answered(kit, thought, dialogue, inside, heads, asked, after)
+    return Restoration(drawn, right, wants)
 
 
-def _thoughts(
-    kit: Kit, dialogue: Dialogue, after: Tensor, sees: tuple[int, ...]
-) -> tuple[list[str], np.ndarray]:
-    """The likeliest of the known thoughts about each image, and whether it would restore it, bool (B,)."""
-    blocks = list(dialogue.blocks)
-    names = list(DAMAGE)
-    scores = []
-    batch = len(after)
-    for restore_it in (True, False):
-        for name in names:
-            tail = "" if restore_it else "<answer>"
-            rows = kit.packer.rows(
-                [[("", damage_thought(name, restore_it) + tail)]] * batch, start=after[:, 0].tolist()
-            )
-            trial = Dialogue(kit, list(blocks))
-            index = trial.text(rows, sees)
-            states = pack(trial.blocks).run(kit.network.language_model.model)[index]
-            # The end of the unfinished answer is not the model's to say.
-            keep = rows.targets.clone()
-            keep[keep == kit.special.eos] = -100
-            scores.append(_log_probability(kit, states, keep))
-    table = torch.stack(scores).view(2, len(names), batch)
-    best = table.logsumexp(0).argmax(0)
-    chosen = table.gather(1, best[None, None].expand(2, 1, -1))[:, 0]
-    p = chosen.softmax(0)[0].cpu().numpy()
-    return [damage_thought(names[int(k)], True) for k in best], p > 0.5
+def _answered(
+    kit: Kit,
+    context: Context,
+    dialogue: Dialogue,
+    sees: tuple[int, ...],
+    heads: Sequence[str],
+    asked: Sequence[Question],
+    place: Tensor,
+) -> np.ndarray:
+    """Whether each answer is right, bool (B,), where the model's words begin with `heads` at `place`."""
+    said = [[("", f"{head}{q.answer}</answer>")] for head, q in zip(heads, asked, strict=True)]
+    rows = kit.packer.rows(said, start=place[:, 0].tolist())
+    index = dialogue.text(rows, sees)
+    given = torch.tensor([len(kit.packer.encode(head)) for head in heads])[:, None]
+    # What stands before the answer is given, not to be guessed.
+    rows = replace(rows, targets=rows.targets.masked_fill(torch.arange(rows.ids.shape[1]) < given, -100))
+    return whole_answers(kit, context.run(kit, dialogue)[index], rows)[:, 0]
 
 
-def _log_probability(kit: Kit, states: Tensor, targets: Tensor) -> Tensor:
-    """Sum over the targets (B, n) of their log-probabilities, (B,)."""
+def _read(
+    kit: Kit, images: np.ndarray, asked: Sequence[Question]
+) -> tuple[Context, Context, list[str], np.ndarray]:
+    """One pass over a batch: prompt, image, question, and side by side every known thought about it.
+
+    Returns the context before the thought; the one after the likeliest, with the decision to restore; the
+    corruption it names; and whether the model itself would have restored, bool (B,).
+    """
+    dialogue, batch, names = Dialogue(kit), len(images), list(DAMAGE)
+    opening = open_dialogue(dialogue, images, [q.text for q in asked])
+    tails = [damage_thought(name, True) for name in names]
+    tails += [damage_thought(name, False) + "<answer>" for name in names]
+    rows = kit.packer.rows([[("", tail) for tail in tails]] * batch, start=opening.after[:, 0].tolist())
+    index = dialogue.text(rows, opening.blocks)
+    packed = pack(dialogue.blocks)
+    states, past = kit.network.language_model.model(
+        packed.tokens, packed.positions, gen=packed.gen, mask=packed.mask
+    )
+    # The end of the unfinished answer is not the model's to say.
+    targets = rows.targets.masked_fill(rows.targets == kit.special.eos, -100)
+    scores = _log_probabilities(kit, states[:, packed.places[index]], targets, rows.segments, len(tails))
+    table = scores.view(batch, 2, len(names))
+    best = table.logsumexp(1).argmax(1)
+    p = table[torch.arange(batch), :, best].softmax(1)[:, 0]
+    seen = torch.zeros(batch, packed.tokens.shape[1], dtype=torch.bool)
+    for block in opening.blocks:
+        valid = dialogue.blocks[block].valid
+        seen[:, packed.places[block]] = True if valid is None else valid
+    thought = seen.clone()
+    chosen = rows.segments == best[:, None]
+    thought[:, packed.places[index]] = chosen
+    place = rows.positions.masked_fill(~chosen, 0).amax(1, keepdim=True) + 1
+    return (
+        Context(past, seen, opening.after),
+        Context(past, thought, place),
+        [names[int(k)] for k in best],
+        (p > 0.5).cpu().numpy(),
+    )
+
+
+def _log_probabilities(kit: Kit, states: Tensor, targets: Tensor, segments: Tensor, count: int) -> Tensor:
+    """Sum of the targets' log-probabilities (B, n) over each of `count` segments, (B, count)."""
     logs = kit.network.logits(states).log_softmax(-1)
-    picked = logs.gather(-1, targets.clamp_min(0)[..., None])[..., 0]
-    return (picked * (targets >= 0)).sum(1)
+    picked = logs.gather(-1, targets.clamp_min(0)[..., None])[..., 0] * (targets >= 0)
+    return torch.stack([(picked * (segments == k)).sum(1) for k in range(count)], dim=1)
 
 
-def _draw(kit: Kit, past: list[KeyValue], visible: Tensor, place: Tensor, batch: int, seed: int) -> Tensor:
-    """Latent tokens (B, n, D) drawn behind a cached context; one noise for all, without guidance."""
+def _draw(kit: Kit, context: Context, seeds: Sequence[int]) -> Tensor:
+    """Latent tokens (B, n, D) drawn behind a context, each row from noise of its own, without guidance."""
     network = kit.network
-    side = network.config.latent_side
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.randn((1, side * side, network.config.latent_dim), generator=generator).expand(batch, -1, -1)
+    size = (network.config.latent_side**2, network.config.latent_dim)
+    x = torch.stack([torch.randn(size, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
     grid = time_grid(STEPS + 1, SHIFT)
     for t, following in zip(grid, grid[1:], strict=False):
         step = Dialogue(kit)
-        _, inside = step.latent(x, torch.full((batch,), t), place)
-        packed = pack(step.blocks)
-        mask = torch.cat(
-            [visible[:, None, None].expand(-1, 1, packed.tokens.shape[1], -1), packed.mask], dim=-1
-        )
-        states, _ = network.language_model.model(
-            packed.tokens, packed.positions, gen=packed.gen, past=past, mask=mask
-        )
-        x = x - network.llm2vae(states[:, packed.places[inside]]) * (t - following)
+        _, inside = step.latent(x, torch.full((len(x),), t), context.place)
+        x = x - network.llm2vae(context.run(kit, step)[inside]) * (t - following)
     return x
 
 
 def measure(
     model: BagelModel, *, scenes: int = 600, restored: int = 400, say: Callable[[str], None] = print
 ) -> Measured:
-    """Measure a checkpoint on the first `scenes` test scenes, restoration on the first `restored` of them."""
+    """Measure a checkpoint on test scenes.
+
+    Clean answers and captions on the first `scenes` of them; every corruption, and restoration from those
+    that training shows, on the first `restored`.
+    """
     kit, out = kit_of(model), Measured()
     test = generate(np.arange(scenes), "test")
     rng = np.random.default_rng(0)
@@ -237,19 +273,21 @@ def measure(
     say(f"captions {out.captions['object sets'].mean:.3f}")
     reconstructed = _reconstructed(kit, test.images)
     out.autoencoder = rate(psnr(reconstructed, test.images))
-    one = [row[int(rng.integers(len(row)))] for row in asked[:restored]]
-    for name in ("", *TRAINED_CORRUPTIONS):
+    few, images = asked[:restored], test.images[:restored]
+    chosen = [int(rng.integers(len(row))) for row in few]
+    for name in ("", *CORRUPTIONS):
         for level, intensity in LEVELS.items() if name else (("clean", 0.0),):
-            images = damaged(test.images, name, intensity) if name else test.images
-            flags = direct_answers(kit, images, asked)
+            shown = damaged(images, name, intensity) if name else images
+            flags = direct_answers(kit, shown, few)
             key = f"{name} {level}".strip()
             out.direct[key] = _grouped(flags)
-            out.restored[key] = _restored(kit, test, images, one, restored)
-            numbers = out.restored[key]
-            say(
-                f"{key:28} direct {out.direct[key].mean:.3f}  "
-                + "  ".join(f"{k} {v.mean:.3f}" for k, v in numbers.items())
-            )
+            line = f"{key:28} direct {out.direct[key].mean:.3f}"
+            if not name or name in TRAINED_CORRUPTIONS:
+                one = [row[k] for row, k in zip(few, chosen, strict=True)]
+                without = np.array([row[k] for row, k in zip(flags, chosen, strict=True)], float)
+                out.restored[key] = _restored(kit, images, shown, one, without)
+                line += "".join(f"  {k} {v.mean:.3f}" for k, v in out.restored[key].items())
+            say(line)
     return out
 
 
@@ -310,25 +348,30 @@ def _reconstructed(kit: Kit, images: np.ndarray) -> np.ndarray:
 
 
 def _restored(
-    kit: Kit, test: Scenes, images: np.ndarray, asked: Sequence[Question], count: int
+    kit: Kit, truth: np.ndarray, images: np.ndarray, asked: Sequence[Question], without: np.ndarray
 ) -> dict[str, Rate]:
-    """Restoration of the first `count` images: PSNR in dB and answers, before, after and their difference."""
-    truth = test.images[:count]
-    runs = [restore(kit, images[k : k + BATCH], asked[k : k + BATCH]) for k in range(0, count, BATCH)]
+    """Restoration of `images` towards `truth`, uint8 (N, S, S, 3): PSNR in dB, answers, and differences.
+
+    without: 0 or 1 (N,), whether the answer from vision tokens alone is right. Numbers of PSNR are left out
+    where nothing was damaged and each would be infinite.
+    """
+    runs = [
+        restore(kit, images[k : k + BATCH], asked[k : k + BATCH], range(k, min(k + BATCH, len(images))))
+        for k in range(0, len(images), BATCH)
+    ]
     drawn = np.concatenate([r.images for r in runs])
-    bridge, again = (
-        np.concatenate([getattr(r, key) for r in runs]).astype(float) for key in ("bridge", "reencode")
-    )
-    without = np.array([row[0] for row in direct_answers(kit, images[:count], [[q] for q in asked])], float)
-    before, after = psnr(images[:count], truth), psnr(drawn, truth)
-    return {
-        "psnr degraded": rate(before),
-        "psnr restored": rate(after),
-        "psnr gain": rate(after - before),
-        "without": rate(without),
-        "bridge": rate(bridge),
-        "re-encode": rate(again),
-        "bridge gain": rate(bridge - without),
-        "re-encode gain": rate(again - without),
-        "triggered": rate(np.concatenate([r.triggered for r in runs]).astype(float)),
+    right = {"without": without} | {
+        way: np.concatenate([r.right[way] for r in runs]).astype(float) for way in runs[0].right
     }
+    after = psnr(drawn, truth)
+    found = {"psnr restored": rate(after)}
+    differs = (images != truth).any((1, 2, 3))
+    if differs.any():
+        before = psnr(images[differs], truth[differs])
+        found |= {"psnr degraded": rate(before), "psnr gain": rate(after[differs] - before)}
+    found |= {way: rate(values) for way, values in right.items()}
+    for route in ROUTES:
+        found[f"{route} gain"] = rate(right[route] - right["without"])
+        found[f"{route} gain in context"] = rate(right[route] - right["same context"])
+    found["triggered"] = rate(np.concatenate([r.triggered for r in runs]).astype(float))
+    return found
