@@ -40,7 +40,7 @@ def test_a_photograph_can_be_looked_at_by_a_programme(url: str, photograph: Path
         steps=5,
         api_name="/states",
     )
-    assert [row["on"] for row in answer["answers"]] == ["original", "degraded", "restored"]
+    assert {"original", "degraded", "restored"} <= {row["on"] for row in answer["answers"]}
     assert answer["config"]["steps"] == 5 and answer["config"]["seed"] == 3
     assert sum(row["event"] == "step" for row in answer["trace"]) == 6
 

@@ -23,7 +23,7 @@ from workbench.page import shelf
 from workbench.page.panel import STALE
 from workbench.page.session import Session
 from workbench.panels.states.study import StatesConfig
-from workbench.panels.states.view import StatesView
+from workbench.panels.states.view import SAME, StatesView
 
 
 def values(page: Page, **changed: Any) -> list[Any]:
@@ -57,9 +57,24 @@ def test_every_event_shows_while_it_happens_and_the_result_is_kept(page: Page, s
     final = seen[-1]
     assert final[panel.pictures].count("<figure") == 2 + 5 + 1
     assert final[panel.pictures].count("hidden") == 4
-    assert "the drawing changed the answer" in final[panel.trace]
+    assert "differs from the answer without drawing" in final[panel.trace]
     result = panel.kept(session, final[panel.result])
     assert result is not None and set(result.images) >= {"original", "degraded", "restored"}
+
+
+def test_the_answer_is_compared_with_the_one_in_the_same_context(page: Page, session: Session) -> None:
+    panel = states(page)
+    result = panel.kept(session, looked(page, session)[-1][panel.result])
+    assert result is not None
+    answers = result.tables["answers"]
+    said = answers.loc[answers["on"] == "restored", "answer"].iloc[0]
+    same = {"on": SAME, "answer": said, "probability": 0.004, "logprob": -5.5}
+    kept = answers[answers["on"] != SAME]
+    result.tables["answers"] = pd.concat([kept, pd.DataFrame([same])], ignore_index=True)
+    trace = panel.shown(result)[panel.trace]
+    assert SAME in trace and "from vision tokens alone, on the degraded image" in trace
+    assert "p &lt; 0.01" in trace and "p = 0.00" not in trace
+    assert "differs from" not in trace
 
 
 def test_a_look_with_the_same_bench_is_not_computed_again(page: Page, session: Session) -> None:
@@ -264,6 +279,6 @@ def test_the_copied_command_says_the_same_look(page: Page, session: Session) -> 
 def test_numbers_on_the_page_can_be_read(page: Page, session: Session) -> None:
     panel = states(page)
     table = looked(page, session)[-1][panel.numbers]
-    assert len(table) == 1 + 2 + 2 + 5 + 2
+    assert list(table["event"]).count("step") == 5 and "decision" in set(table["event"])
     json.dumps(table.to_dict("records"))
     assert not any(isinstance(value, float) and np.isnan(value) for value in table.to_numpy().ravel())

@@ -32,7 +32,7 @@ LOOK = """() => {
 
 
 def _noticing(*emptied: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Write a handler's refusal on the bench, where the last good things stay; empty the parts ``emptied``."""
+    """Write a handler's refusal on the bench, where the last good things stay, and empty the parts named."""
 
     def around(handler: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(handler)

@@ -44,9 +44,11 @@ decodes to at that moment. The finished drawing goes back into the context, and 
 A model may draw more than once; it never sees the steps in between, which are decoded for you.
 
 **PSNR** compares with the original, in decibels; higher is better ↑. **p** beside an answer is the joint
-probability of its words. The first two rows are what the same model says at once, on the original and on the
-degraded image: drawing helps where the last answer is nearer to the first than the second is. Drawing can
-also hurt, above all where the damage is slight, and then that is what you see here.
+probability of its words. The rows *without drawing, from vision tokens alone* are what the same model says to
+the question and the image's vision tokens with nothing else before it. Where the model drew, *same context,
+no drawing* has what the last answer has (system prompt, the image's latent, its vision tokens, a thought)
+except a drawing: compare the last answer with that one. One picture shows one case. Whether drawing helps is
+a question to many; where the damage is slight it can hurt.
 """
 PAIRS = {
     "degraded, restored": ("degraded", "restored"),
@@ -55,6 +57,11 @@ PAIRS = {
 }
 FIRST_PAIR = "degraded, restored"
 COMPARE_BOX = 384
+ALONE = ("original", "degraded")
+"""Images that the model also answers on from their vision tokens alone."""
+SAME = "same context, no drawing"
+"""The answer on the degraded image in the context that the drawing was made in, but for the drawing."""
+DIFFERS = "differs from the answer without drawing"
 ROW = "the image on its way through the model"
 # Scrubbing happens in the browser: every step is on the page already.
 SCRUB = """(step) => {
@@ -346,41 +353,44 @@ def _finished(shots: Sequence[figure.Shot]) -> str:
     return markup.row(cells, ROW)
 
 
-def _probability(value: float) -> str:
-    return f"p = {value:.2f}"
+def _probability(value: float, of: str = "p") -> str:
+    """A probability with its name; what would round to nothing says that it is small."""
+    return f"{of} < 0.01" if value < 0.005 else f"{of} = {value:.2f}"
 
 
 def _decision(restore: bool, probability: float) -> tuple[str, str, str]:
-    return ("decision", "draw" if restore else "answer", f"p(draw) = {probability:.2f}")
+    return ("decision", "draw" if restore else "answer", _probability(probability, "p(draw)"))
+
+
+def _undrawn(on: str) -> str:
+    """What an answer without drawing was given on, for the head of its row."""
+    return f"without drawing, from vision tokens alone, {figure.ON[on]}" if on in ALONE else on
 
 
 def _trace(seen: Seen) -> str:
     rows = [
-        (f"at once, {figure.ON[on]}", answer.text, _probability(answer.probability))
-        for on, answer in seen.direct.items()
+        (_undrawn(on), answer.text, _probability(answer.probability)) for on, answer in seen.direct.items()
     ]
     rows += seen.told
     return markup.table(rows) if rows else ""
 
 
 def _trace_of(result: Result) -> str:
-    """The answers given at once, thoughts and decisions, and the answer, which stands out."""
+    """The answers without drawing, thoughts and decisions, and the answer, which stands out."""
     by = {row["on"]: row for row in result.tables["answers"].to_dict("records")}
-    rows = [
-        (f"at once, {figure.ON[on]}", by[on]["answer"], _probability(by[on]["probability"]))
-        for on in ("original", "degraded")
-    ]
+    last = by.pop("restored", None) or by.pop("no drawing", None)
+    rows = [(_undrawn(on), row["answer"], _probability(row["probability"])) for on, row in by.items()]
     for row in result.tables["trace"].to_dict("records"):
         if row["event"] == "thought":
             rows.append(("thought", f"“{row['text']}”", ""))
         elif row["event"] == "decision":
             rows.append(_decision(row["text"] == "draw", row["probability"]))
-    last = by.get("restored", by.get("no drawing"))
     if last is None:
         return markup.table(rows)
-    changed = last["on"] == "restored" and last["answer"] != by["degraded"]["answer"]
+    without = by.get(SAME, by["degraded"])
+    differs = last["on"] == "restored" and last["answer"] != without["answer"]
     rows.append((f"answer, {figure.ON[last['on']]}", last["answer"], _probability(last["probability"])))
-    return markup.table(rows, now=len(rows) - 1, remark="the drawing changed the answer" if changed else "")
+    return markup.table(rows, now=len(rows) - 1, remark=DIFFERS if differs else "")
 
 
 def _numbers(result: Result) -> Any:
@@ -411,7 +421,10 @@ def _pinned_row(title: str, result: Result) -> str:
     """A pinned look in one row: its name, small pictures, its answers."""
     keys = [key for key in ("degraded", "restored") if key in result.images]
     answers = result.tables["answers"].to_dict("records")
-    said = "; ".join(f"{figure.ON[row['on']]}: {row['answer']} ({row['probability']:.2f})" for row in answers)
+    said = "; ".join(
+        f"{figure.ON.get(row['on'], row['on'])}: {row['answer']} ({_probability(row['probability'])})"
+        for row in answers
+    )
     return markup.strip(
         title,
         [markup.image(result.images[key], f"{title}: {key}", 96) for key in keys],
