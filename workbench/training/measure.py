@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from workbench.images.corruptions import CORRUPTIONS, LEVELS, corrupt
+from workbench.images.fidelity import psnr
 from workbench.images.scene_language import CANDIDATES, Question, caption, objects_of, questions
 from workbench.images.scenes import Scenes, generate
 from workbench.models.bagel import patches
@@ -87,12 +88,6 @@ def kit_of(model: BagelModel) -> Kit:
     """The parts of an open model as training code takes them."""
     packer = TextPacker(model.tokenizer, model.special)
     return Kit(model.network, model.autoencoder, model.tokenizer, model.special, packer)
-
-
-def psnr(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """PSNR in dB of each pair of uint8 images (N, H, W, 3); 99 where they are equal."""
-    mse = np.square(a.astype(float) - b.astype(float)).mean((1, 2, 3))
-    return np.where(mse > 0, 10 * np.log10(255**2 / np.maximum(mse, 1e-12)), 99.0)
 
 
 def damaged(images: np.ndarray, name: str, intensity: float) -> np.ndarray:
