@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,17 @@ import pytest
 from tests.page.fake import FakeModel, said
 from workbench.errors import Cancelled, Refusal
 from workbench.images.read import Picture, read
-from workbench.models.protocol import Capability, Decision, Event, Final, Thought, VisualState
+from workbench.models.protocol import (
+    Answer,
+    Capability,
+    Decision,
+    Event,
+    Final,
+    Prompt,
+    Thought,
+    VisualState,
+)
+from workbench.panels.specimen import fitted
 from workbench.panels.states import figure, study
 from workbench.panels.states.study import Direct, Laid, StatesConfig, run, stream
 from workbench.runs.export import save_figure
@@ -29,7 +40,7 @@ DARK = StatesConfig(question="bright or dark?", corruption="dark_illumination", 
 
 def test_events_come_in_the_order_in_which_they_happen(picture: Picture) -> None:
     kinds = [type(event) for event in stream(DARK, FakeModel(), picture)]
-    assert kinds == [Laid, Direct, Direct, Thought, Decision, *[VisualState] * 6, Final]
+    assert kinds == [Laid, Direct, Direct, Thought, Decision, *[VisualState] * 6, Direct, Final]
 
 
 def test_nothing_is_computed_before_it_is_asked_for(picture: Picture) -> None:
@@ -43,8 +54,8 @@ def test_nothing_is_computed_before_it_is_asked_for(picture: Picture) -> None:
 def test_the_result_holds_all_of_it(picture: Picture) -> None:
     result = run(DARK, FakeModel(), picture=picture)
     trace, answers = result.tables["trace"], result.tables["answers"]
-    assert list(answers["on"]) == ["original", "degraded", "restored"]
-    assert list(answers["answer"]) == ["bright", "dark", "bright"]
+    assert list(answers["on"]) == ["original", "degraded", study.SAME, "restored"]
+    assert list(answers["answer"]) == ["bright", "dark", "dark", "bright"]
     assert answers["probability"].tolist() == pytest.approx(np.exp(answers["logprob"]).tolist())
     steps = trace[trace["event"] == "step"]
     assert steps["t"].tolist() == pytest.approx([1, 0.8, 0.6, 0.4, 0.2, 0])
@@ -77,6 +88,42 @@ def test_the_seed_draws_the_corruption_and_the_drawing(picture: Picture) -> None
     for name in ("degraded", study.image_name(1, 0)):
         assert np.array_equal(one.images[name], same.images[name])
         assert not np.array_equal(one.images[name], other.images[name])
+
+
+def test_without_a_drawing_there_is_no_second_answer_in_its_context(picture: Picture) -> None:
+    answers = run(DARK.model_copy(update={"restore": "never"}), FakeModel(), picture=picture).tables[
+        "answers"
+    ]
+    assert list(answers["on"]) == ["original", "degraded", "no drawing"]
+
+
+class Halving(FakeModel):
+    """Takes and draws images at half their size, and keeps how long answers may be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lengths: list[int] = []
+
+    def resized(self, image: np.ndarray) -> np.ndarray:
+        return study.like(image, np.zeros((24, 32, 3)))
+
+    def answer(self, prompt: Prompt, *, max_new_tokens: int = 16) -> list[Answer]:
+        self.lengths.append(max_new_tokens)
+        return super().answer(prompt)
+
+    def respond(self, image: np.ndarray, *args: Any, **kwargs: Any) -> Iterator[Event]:
+        yield Final(said("red", 0.5), self.resized(image))
+
+
+def test_psnr_compares_what_the_model_took(picture: Picture) -> None:
+    trace = run(DARK, Halving(), picture=picture).tables["trace"].set_index("event")
+    assert trace.loc["restored", "psnr"] == pytest.approx(trace.loc["degraded", "psnr"])
+
+
+def test_no_answer_is_longer_than_allowed(picture: Picture) -> None:
+    model = Halving()
+    run(DARK.model_copy(update={"max_new_tokens": 7}), model, picture=picture)
+    assert model.lengths == [7, 7]
 
 
 class Twice(FakeModel):
@@ -177,3 +224,10 @@ def test_a_long_answer_is_wrapped_inside_the_page(picture: Picture) -> None:
     drawn.canvas.draw()
     width = drawn.bbox.width
     assert all(text.get_window_extent().x1 <= width for text in drawn.texts)
+
+
+def test_a_very_thin_picture_is_fitted_to_what_can_be_read() -> None:
+    thin = read(np.random.default_rng(0).integers(0, 256, (9, 2000, 3), dtype=np.uint8))
+    small = fitted(thin)
+    assert small.pixels.shape == (8, 1024, 3)
+    assert "1024 × 8" in small.notes[-1]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 SCENE = "scene:"
 CLEAN = "none"
 """The condition in which the picture is left as it is."""
+LONGEST_QUESTION = 400
+"""Characters."""
 LONGEST = 1024
 """Long side in pixels above which a picture is fitted before anything else is done with it."""
 
@@ -79,21 +81,37 @@ def fitted(picture: Picture) -> Picture:
         return picture
     from PIL import Image
 
-    from workbench.images.read import read
+    from workbench.images.read import MIN_SIDE, read
 
     scale = LONGEST / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    # A very thin picture is a little less thin afterwards: a side of fewer pixels could not be read again.
+    size = (max(MIN_SIDE, round(width * scale)), max(MIN_SIDE, round(height * scale)))
     small = np.asarray(Image.fromarray(picture.pixels).resize(size, Image.Resampling.LANCZOS))
     note = f"Fitted from {width} × {height} to {size[0]} × {size[1]} pixels."
     return type(picture)(small, (*picture.notes, note), read(small).sha256)
 
 
-def degrade(pixels: np.ndarray, corruption: str, intensity: float, seed: int) -> np.ndarray:
-    """The image as the model gets it: uint8, same shape. Raises Refusal for an unknown corruption."""
-    if corruption == CLEAN:
-        return pixels
-    if corruption not in CORRUPTIONS:
+def short_enough(question: str) -> str:
+    """A question on one line, without outer white space. Raises Refusal where it is too long to be one."""
+    text = " ".join(question.split())
+    if len(text) > LONGEST_QUESTION:
+        raise Refusal(
+            f"The question has {len(text):,} characters; at most {LONGEST_QUESTION} are read. Shorten it."
+        )
+    return text
+
+
+def known(corruption: str) -> str:
+    """A corruption's name as given. Raises Refusal where there is none of that name."""
+    if corruption != CLEAN and corruption not in CORRUPTIONS:
         raise Refusal(
             f"There is no corruption {corruption!r}. Choose none or one of {', '.join(CORRUPTIONS)}."
         )
+    return corruption
+
+
+def degrade(pixels: np.ndarray, corruption: str, intensity: float, seed: int) -> np.ndarray:
+    """The image as the model gets it: uint8, same shape. Raises Refusal for an unknown corruption."""
+    if known(corruption) == CLEAN:
+        return pixels
     return corrupt(pixels, corruption, intensity, seed=seed)

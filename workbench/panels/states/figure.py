@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.panels.states.study import image_name
+from workbench.panels.states.study import SAME, image_name
 from workbench.runs.export import PAGE as WIDTH
 
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 LINE = 100
 """Characters of 8-point text that fit the width."""
 ON = {
-    "original": "on the original",
-    "degraded": "on the degraded image",
+    "original": "vision tokens alone, original",
+    "degraded": "vision tokens alone, degraded",
+    SAME: "same context, not drawing",
     "restored": "after drawing",
     "no drawing": "deciding not to draw",
 }
@@ -132,10 +133,14 @@ def _lines(result: Result) -> list[str]:
     if config["corruption"] in CORRUPTIONS:
         question += f" ({CORRUPTIONS[config['corruption']].label.lower()} {config['intensity']:.2f})"
     answers = [
-        f"{ON.get(row['on'], row['on'])}: {row['answer']} (p {row['probability']:.2f})"
+        f"{ON.get(row['on'], row['on'])}: {row['answer']} ({_probability(row['probability'])})"
         for row in result.tables["answers"].to_dict("records")
     ]
     return textwrap.wrap(question, LINE) + textwrap.wrap("; ".join(answers), LINE)
+
+
+def _probability(p: float) -> str:
+    return "p < 0.01" if p < 0.005 else f"p {p:.2f}"
 
 
 def _picture(axes: Axes, shot: Shot) -> None:

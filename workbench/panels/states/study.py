@@ -6,13 +6,14 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from workbench.errors import Refusal
+from workbench.images import fidelity
 from workbench.images.corruptions import CORRUPTIONS
 from workbench.models.protocol import (
     Answer,
@@ -26,14 +27,15 @@ from workbench.models.protocol import (
     VisualState,
     never,
 )
-from workbench.panels.specimen import CLEAN, degrade
+from workbench.panels.specimen import CLEAN, degrade, known, short_enough
 
 if TYPE_CHECKING:
     from workbench.images.read import Picture
     from workbench.runs.result import Result
 
 STUDY = "states"
-LONGEST_QUESTION = 400
+SAME = "same context, no drawing"
+"""What `Direct` is on where it answers as the response does, but for the drawing; only beside a drawing."""
 NEEDS = frozenset({Capability.ANSWERS, Capability.GENERATES, Capability.INTERLEAVES})
 _ANSWERED = re.compile(r"<answer>.*", re.DOTALL)
 _TAG = re.compile(r"</?[a-z_]+>")
@@ -93,7 +95,11 @@ class Laid:
 
 @dataclass(frozen=True)
 class Direct:
-    """An answer without drawing anything, on the "original" or the "degraded" image."""
+    """An answer without drawing anything.
+
+    on: "original" or "degraded", from the vision tokens of that image alone; or SAME, from the context that
+    the drawing was made in: system prompt, degraded image, question and thought.
+    """
 
     on: str
     answer: Answer
@@ -104,24 +110,15 @@ StudyEvent = Event | Laid | Direct
 
 def checked(question: str) -> str:
     """The question without its outer white space. Raises Refusal where it is empty or too long to be one."""
-    text = " ".join(question.split())
+    text = short_enough(question)
     if not text:
         raise Refusal("There is no question. Write one: the model has nothing to answer.")
-    if len(text) > LONGEST_QUESTION:
-        raise Refusal(
-            f"The question has {len(text):,} characters; at most {LONGEST_QUESTION} are read. Shorten it."
-        )
     return text
 
 
 def psnr(image: np.ndarray, reference: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB: higher is better, inf where equal.
-
-    ``image`` is brought to the reference's size first.
-    """
-    difference = like(image, reference).astype(np.float64) - reference.astype(np.float64)
-    error = float(np.mean(difference**2))
-    return math.inf if error == 0 else 10.0 * math.log10(255.0**2 / error)
+    """PSNR in dB after ``image`` is brought to the reference's size; inf where equal."""
+    return float(fidelity.psnr(like(image, reference), reference))
 
 
 def like(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -159,8 +156,16 @@ def stream(
     degraded = degrade(original, config.corruption, config.intensity, config.seed)
     yield Laid(original, degraded)
     for name, image in (("original", original), ("degraded", degraded)):
-        yield Direct(name, model.answer(model.prepare([image], question))[0])
-    yield from model.respond(degraded, question, settings, stop=stop)
+        prompt = model.prepare([image], question)
+        yield Direct(name, model.answer(prompt, max_new_tokens=settings.max_new_tokens)[0])
+    for event in model.respond(degraded, question, settings, stop=stop):
+        if isinstance(event, Final) and event.restored is not None:
+            # The answer at once lacks the prompt, the latent image and the thought, not the drawing alone.
+            undrawn = replace(settings, restore="never")
+            *_, last = model.respond(degraded, question, undrawn, stop=stop)
+            assert isinstance(last, Final)
+            yield Direct(SAME, last.answer)
+        yield event
 
 
 class Record:
@@ -171,6 +176,7 @@ class Record:
         self.started = time.time()
         self.drawings = 0
         self.images: dict[str, np.ndarray] = {}
+        self.reference = picture.pixels
         self.trace: list[dict[str, Any]] = []
         self.answers: list[dict[str, Any]] = []
         self.latents: list[np.ndarray] = []
@@ -180,7 +186,8 @@ class Record:
         match event:
             case Laid(original, degraded):
                 self.images["original"], self.images["degraded"] = original, degraded
-                self._row("degraded", psnr=psnr(degraded, original))
+                self.reference = self.model.resized(original)
+                self._row("degraded", psnr=self._psnr(degraded))
             case Direct(on, answer):
                 self._answer(on, answer)
             case Thought(text):
@@ -198,13 +205,17 @@ class Record:
                     step=event.step,
                     t=event.t,
                     velocity_norm=event.velocity_norm if event.step else math.nan,
-                    psnr=psnr(event.image, self.images["original"]),
+                    psnr=self._psnr(event.image),
                 )
             case Final(answer, restored):
                 if restored is not None:
                     self.images["restored"] = restored
-                    self._row("restored", psnr=psnr(restored, self.images["original"]))
+                    self._row("restored", psnr=self._psnr(restored))
                 self._answer("restored" if restored is not None else "no drawing", answer)
+
+    def _psnr(self, image: np.ndarray) -> float:
+        """Against the original as the model takes it, at that size: what is drawn has no other."""
+        return psnr(self.model.resized(image), self.reference)
 
     def _row(self, event: str, *, text: str = "", drawing: int = 0, step: int = -1, **values: float) -> None:
         """A row of the trace; a number that the event does not have is NaN, a step it does not have -1."""
@@ -248,7 +259,7 @@ def words(event: StudyEvent) -> str:
         case Laid():
             return "answering without drawing"
         case Direct(on):
-            return "answering without drawing" if on == "original" else "thinking"
+            return {"original": "answering without drawing", "degraded": "thinking"}.get(on, "answering")
         case Thought():
             return "deciding"
         case Decision(restore):
@@ -263,6 +274,18 @@ def words(event: StudyEvent) -> str:
             return "done"
 
 
+def prepared(config: StatesConfig, picture: Picture | None = None) -> Picture:
+    """The picture of a look; all that can be refused before a model is open is. Raises Refusal."""
+    checked(config.question)
+    config.sampling()
+    known(config.corruption)
+    if picture is None:
+        from workbench.panels.specimen import find
+
+        picture = find(config.image).picture
+    return picture
+
+
 def run(
     config: StatesConfig,
     model: Model,
@@ -275,10 +298,7 @@ def run(
 
     Raises Refusal on bad input and Cancelled once ``stop`` says so.
     """
-    if picture is None:
-        from workbench.panels.specimen import find
-
-        picture = find(config.image).picture
+    picture = prepared(config, picture)
     record = Record(config, model, picture)
     done = 0.0
     for event in stream(config, model, picture, stop):
