@@ -48,8 +48,6 @@ def test_a_closed_visits_folder_does_not_come_back(tmp_path: Path) -> None:
     assert not session.folder.exists()
     with pytest.raises(Cancelled):
         session.sub("results")
-    with pytest.raises(Cancelled), session.writing():
-        pass
     assert not session.folder.exists()
 
 
