@@ -35,8 +35,16 @@ chosen stage. Where a picture's objects are known (drawn scenes), cohesion and c
 across them.
 
 For **the probe set** a linear reader is fitted at every stage to scenes in the bench's condition and scored
-on scenes it has not seen: what it cannot read is not there linearly. The embedded model was never trained on
-these labels.
+on scenes it has not seen: what it cannot read is not there linearly.
+
+What goes in is the image's **vision tokens alone**: no system prompt and no latent of the image stand before
+them, as both do when the model draws, and no question after them. the states behind the answers *without
+drawing, from vision tokens alone* in the panel States.
+
+What the embedded model was told: its vision tower learned from the words of captions of windows that hold one
+object, and from masked pixels; no map (class of a patch, instance, depth) was ever its target. Shape and
+colour words stand in captions, so the curves over the whole image show how well words known to the tower
+survive; the patch curves show what it was never told.
 """
 IMAGE, PROBES = "image", "probes"
 SUBJECTS = [("the image on the bench", IMAGE), ("the bundled probe set, about a minute on a CPU", PROBES)]
