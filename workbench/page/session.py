@@ -52,7 +52,7 @@ class Session:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Around whatever writes to the folder: what a visit's end overtakes goes as soon as it is written."""
+        """Around whatever writes to the folder: what a visit's end overtakes goes once it is written."""
         try:
             yield
         finally:

@@ -38,8 +38,8 @@ For **the probe set** a linear reader is fitted at every stage to scenes in the 
 on scenes it has not seen: what it cannot read is not there linearly.
 
 What goes in is the image's **vision tokens alone**: no system prompt and no latent of the image stand before
-them, as both do when the model draws, and no question after them. the states behind the answers *without
-drawing, from vision tokens alone* in the panel States.
+them, as both do when the model draws, and no question after them. These are the states behind the answers
+*without drawing, from vision tokens alone* in the panel States.
 
 What the embedded model was told: its vision tower learned from the words of captions of windows that hold one
 object, and from masked pixels; no map (class of a patch, instance, depth) was ever its target. Shape and
