@@ -14,6 +14,7 @@ from tests.capture.fake import FakeModel
 from workbench.app import Page, build
 from workbench.page.host import Host
 from workbench.page.session import Session, Sessions
+from workbench.panels.layers.measures import GROUPS
 from workbench.panels.layers.view import IMAGE, PROBES, LayersView
 
 SMALL = {"permutations": 20, "n_train": 40, "n_validation": 16, "n_test": 24, "resamples": 100}
@@ -64,6 +65,8 @@ def test_a_picture_brings_its_groups_and_a_map(panel: LayersView, picture: dict[
     groups = [name for name, _ in picture[panel.group].choices]
     assert "patch structure" in groups and "global reader" not in groups
     assert picture[panel.map_row].visible
+    assert "<img" in picture[panel.given]
+    assert GROUPS["patch structure"].measures == ("cohesion", "coupling") and "contrast" in groups
     assert len(picture[panel.numbers]) > 0
 
 

@@ -44,7 +44,7 @@ def words(figure) -> list[str]:  # type: ignore[no-untyped-def]
 
 
 def test_groups_follow_what_was_measured(picture: Result, probed: Result) -> None:
-    assert groups_in(picture)[:2] == ["patch structure", "contrast ratio"]
+    assert groups_in(picture)[:3] == ["patch structure", "contrast", "contrast ratio"]
     assert groups_in(probed)[:2] == ["global reader", "segmentation reader"]
     held = {measure for group in GROUPS.values() for measure in group.measures}
     assert set(probed.tables["curves"]["measure"]) <= held

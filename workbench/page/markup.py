@@ -121,6 +121,12 @@ def remark(text: str) -> str:
     return f'<p class="aft quiet">{escape(text)}</p>' if text else ""
 
 
+def beside(pixels: np.ndarray, name: str) -> str:
+    """A picture with its name under it, to stand beside a larger one."""
+    figure = f"<figure>{image(pixels, name)}<figcaption>{escape(name)}</figcaption></figure>"
+    return f'<div class="aft beside">{figure}</div>'
+
+
 def placeholder(text: str) -> str:
     """A dashed frame as wide as the panel, where a picture will be."""
     return f'<div class="aft wide-empty">{escape(text)}</div>'

@@ -76,10 +76,17 @@ GROUPS: dict[str, Group] = {
             "patch structure",
             "cosine of patch pairs",
             "",
-            ("cohesion", "coupling", "contrast difference"),
+            ("cohesion", "coupling"),
             "Cohesion: mean cosine of two patches of one object. Coupling: of two patches of different "
-            "objects. Contrast: the first minus the second, higher is better. Grey: chance, the same with "
-            "permuted labels. " + OURS,
+            "objects. Grey: chance, the same with permuted labels. " + OURS,
+        ),
+        Group(
+            "contrast",
+            "cohesion \N{MINUS SIGN} coupling",
+            "higher is better ↑",
+            ("contrast difference",),
+            "Mean cosine of two patches of one object, minus that of two patches of different objects. Grey: "
+            "chance, the same with permuted labels. " + OURS,
         ),
         Group(
             "contrast ratio",

@@ -78,6 +78,7 @@ class LayersView(Panel):
                 elem_classes="patch-map",
             )
             with gr.Column(min_width=220):
+                self.given = gr.HTML("", elem_id="layers-given")
                 self.stage = gr.Slider(
                     0, 1, value=0, step=1, label="Stage", buttons=[], elem_id="layers-stage"
                 )
@@ -92,6 +93,7 @@ class LayersView(Panel):
             self.plot,
             self.note,
             self.map_row,
+            self.given,
             self.stage,
             self.row,
             self.col,
@@ -170,6 +172,7 @@ class LayersView(Panel):
             entry = stages.index("llm 0") if "llm 0" in stages else 0
             updates |= {
                 self.map_row: gr.Row(visible=True),
+                self.given: markup.beside(result.images["shown"], "the picture as the model gets it"),
                 self.stage: gr.Slider(maximum=len(stages) - 1, value=entry),
                 self.row: gr.Number(value=row + 1, maximum=int(result.arrays["grid"][0])),
                 self.col: gr.Number(value=col + 1, maximum=int(result.arrays["grid"][1])),
