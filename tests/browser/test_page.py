@@ -171,6 +171,12 @@ def test_pins_stay_while_the_next_look_is_taken(page: Page) -> None:
     page.locator("#states-pin-name").get_by_role("textbox").fill("dark one")
     page.locator("#states-pin").click()
     expect(page.locator("#pins")).to_contain_text("dark one")
+    chip = page.locator("#pins").get_by_text("dark one").first
+    chip.scroll_into_view_if_needed()
+    assert chip.evaluate(
+        "e => { const b = e.getBoundingClientRect();"
+        " return e.contains(document.elementFromPoint(b.x + b.width / 2, b.y + b.height / 2)); }"
+    ), "something lies over the pins"
     page.get_by_role("button", name="Mid", exact=True).click()
     expect(page.locator("#states-status")).to_contain_text("has changed", timeout=30_000)
     look(page, "states")
@@ -206,6 +212,16 @@ def test_a_mistake_stands_in_the_panel_and_the_last_result_stays(page: Page) -> 
     )
     assert page.locator("#states-pictures img").count() >= 2
     expect(page.locator("#bench-look-states")).to_be_enabled()
+
+
+def test_what_a_look_says_is_in_sight_wherever_the_page_was(page: Page) -> None:
+    look(page, "states")
+    page.set_viewport_size({"width": 1280, "height": 520})
+    page.locator("#states-copy").scroll_into_view_if_needed()
+    expect(page.locator("#states-status")).not_to_be_in_viewport()
+    page.get_by_label("Question").fill("")
+    page.locator("#bench-look-states").click()
+    expect(page.locator("#states-status [role=alert]")).to_be_in_viewport(timeout=30_000)
 
 
 def test_a_model_that_is_not_there_is_a_sentence_and_the_open_one_stays(page: Page) -> None:

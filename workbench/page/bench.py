@@ -128,12 +128,12 @@ class Bench:
                 first.question, label="Question", lines=1, max_lines=3, elem_id="question"
             )
             self.truth = gr.HTML(cards.truth(first, first.question), elem_id="truth")
-            self.pins = Pins()
             with gr.Row(elem_classes="go") as self.go:
                 self.seed = gr.Number(
                     0, label="Seed", precision=0, minimum=0, maximum=2**31 - 1, min_width=70, elem_id="seed"
                 )
             self.dark = gr.Checkbox(False, label="dark ground", visible="hidden")
+        self.pins = Pins()  # over the panels: at the end of the sidebar its last row would cover them
         self.inputs: list[Any] = [
             self.specimen,
             self.corruption,

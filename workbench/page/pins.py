@@ -15,7 +15,7 @@ Pin = tuple[str, str, str]
 
 
 class Pins:
-    """The bench's list of pins: chips that fold a pin away and bring it back."""
+    """The list of pins over the panels: chips that fold a pin away and bring it back."""
 
     def __init__(self) -> None:
         self.all = gr.State([])

@@ -14,6 +14,7 @@ STYLE = Path(__file__).with_name("style.css")
 
 # Gradio keeps media rules of the style sheet inside the page, so the margins around it are set here.
 # On a phone an open sidebar covers the page: begin with the panel there, and fold the bench at Look.
+# What a look says stands at the head of its panel, so Look brings that into sight.
 HEAD = """
 <style>@media (max-width: 480px) { .main.fillable { padding: 14px 12px !important; } }</style>
 <script>
@@ -32,7 +33,12 @@ HEAD = """
   });
   began.observe(document.documentElement, { childList: true, subtree: true });
   document.addEventListener("click", (event) => {
-    if (event.target.closest?.(".bench-look")) setTimeout(fold, 150);
+    if (!event.target.closest?.(".bench-look")) return;
+    setTimeout(fold, 150);
+    setTimeout(() => {
+      const lines = [...document.querySelectorAll('[id$="-status"]')];
+      lines.find((line) => line.offsetParent !== null)?.scrollIntoView({ block: "nearest" });
+    }, 200);
   });
 })();
 </script>
