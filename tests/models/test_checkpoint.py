@@ -20,6 +20,7 @@ from workbench.models.bagel.adapter import BagelModel
 from workbench.models.bagel.config import BagelConfig, read_config, write_config
 from workbench.models.bagel.network import Bagel
 from workbench.models.checkpoint import fingerprint, load_strict
+from workbench.models.protocol import Capability
 
 NORM = "language_model.model.norm.weight"
 ADVICE = ("etch", "convert", "Take", "Give", "give", "Remove", "Mend", "Try", "Choose", "Check", "open it as")
@@ -64,6 +65,14 @@ def test_it_opens_in_16_bits(whole_folder: Path, dtype: str) -> None:
     assert model.card.dtype == dtype
     answer = model.answer(model.prepare([tiny.picture()], "what dark is it?"), max_new_tokens=2)[0]
     assert answer.logprob <= 0
+
+
+def test_only_a_folder_with_a_system_prompt_interleaves(folder: Path) -> None:
+    assert Capability.INTERLEAVES in models.open(folder, device="cpu").card.capabilities
+    extra = json.loads((folder / "bagel_config.json").read_text())
+    (folder / "bagel_config.json").write_text(json.dumps(extra | {"system_prompt": ""}))
+    without = models.open(folder, device="cpu").card.capabilities
+    assert without == frozenset(Capability) - {Capability.INTERLEAVES}
 
 
 def test_the_revision_follows_whatever_decides_the_result(folder: Path) -> None:

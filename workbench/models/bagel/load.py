@@ -58,7 +58,9 @@ def load(folder: Path, *, name: str, device: torch.device, dtype: torch.dtype) -
         vision_layers=config.vision.used_layers,
         llm_layers=config.language.num_hidden_layers,
         width=config.language.hidden_size,
-        capabilities=frozenset(Capability),
+        # Without a prompt that asks for it, no thought and no decision to draw can be expected.
+        capabilities=frozenset(Capability)
+        - ({Capability.INTERLEAVES} if not config.system_prompt else set()),
         licence=config.licence,
         knows=config.knows,
     )
