@@ -82,6 +82,9 @@ def test_states_writes_result_figures_and_numbers(tmp_path: Path, fake_model: No
         (["states", "--image", "scene:1", "--intensity", "3"], "--intensity"),
         (["states"], "Name an image"),
         (["states", "--image", "scene:1", "--corruption", "rain"], "rain"),
+        (["states", "--image", "scene:1", "--intensity", "0.9"], "name a corruption"),
+        (["layers", "--question", "x" * 10_000], "10,000 characters"),
+        (["layers", "--corruption", "rain"], "rain"),
     ],
 )
 def test_a_mistake_is_one_sentence_on_stderr_and_exit_code_2(
@@ -97,6 +100,46 @@ def test_a_mistake_is_one_sentence_on_stderr_and_exit_code_2(
 def test_an_unknown_model_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["states", "--image", "scene:1", "--model", "no-such", "--out", str(tmp_path / "o")]) == 2
     assert "no-such" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["states", "--image", "/nowhere.png"],
+        ["states", "--image", "scene:1", "--steps", "0"],
+        ["layers", "--image", "/nowhere.png"],
+        ["states", "--image", "scene:1", "--out", "FULL"],
+        ["states", "--image", "scene:1", "--out", "FULL/mine.txt/below"],
+    ],
+)
+def test_what_needs_no_model_is_refused_before_one_opens(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[object] = []
+    monkeypatch.setattr("workbench.models.open", lambda *a, **k: opened.append(a))
+    (tmp_path / "mine.txt").write_text("mine")
+    words = [word.replace("FULL", str(tmp_path)) for word in words]
+    assert cli.main(words if "--out" in words else [*words, "--out", str(tmp_path / "o")]) == 2
+    assert opened == []
+
+
+def test_memory_that_runs_out_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def exhausted(*args: object, **kwargs: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("workbench.models.open", exhausted)
+    assert cli.main(["states", "--image", "scene:1", "--out", str(tmp_path / "o")]) == 2
+    assert "not enough memory" in capsys.readouterr().err
+
+
+def test_training_on_a_device_that_is_not_there_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["train", "base", "--device", "xyz", "--out", str(tmp_path / "o")]) == 2
+    assert "xyz" in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
 
 
 def test_a_folder_with_other_things_in_it_is_left_alone(
@@ -134,8 +177,8 @@ def test_training_hands_everything_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
     given: list[list[str]] = []
     monkeypatch.setattr(workbench.training.base, "main", lambda argv: given.append(argv))
-    assert cli.main(["train", "base", "--steps", "3"]) == 0
-    assert given == [["base", "--steps", "3"]]
+    assert cli.main(["train", "base", "--scale", "3"]) == 0
+    assert given == [["base", "--scale", "3"]]
     monkeypatch.undo()
     with pytest.raises(SystemExit) as stopped:
         cli.main(["train", "something"])

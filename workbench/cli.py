@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Cancelled, Refusal
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pydantic import BaseModel
 
+    from workbench.images.read import Picture
     from workbench.runs.result import Result
 
 COMMANDS = ("run", "states", "layers", "train")
@@ -47,6 +48,12 @@ def _told(work: Callable[[], None]) -> int:
         work()
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
+        return 2
+    except MemoryError:
+        print(
+            "There is not enough memory for that. Close other programs, or give a smaller image.",
+            file=sys.stderr,
+        )
         return 2
     except (Cancelled, KeyboardInterrupt):
         print("Stopped.", file=sys.stderr)
@@ -134,42 +141,50 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _train(words: Sequence[str]) -> None:
+    from workbench import models
     from workbench.training import base
 
+    if device := getattr(base.parser().parse_args(list(words)), "device", None):
+        models.usable(device)
     base.main(list(words))
 
 
 def _states(options: argparse.Namespace) -> None:
     from workbench.panels.states import figure, study
 
-    _study(options, study.StatesConfig, study.run, figure.paper)
+    _study(options, study.StatesConfig, study.prepared, study.run, figure.paper)
 
 
 def _layers(options: argparse.Namespace) -> None:
     from workbench.panels.layers import figure, study
     from workbench.panels.layers.config import LayersConfig
 
-    _study(options, LayersConfig, study.run, figure.paper)
+    _study(options, LayersConfig, study.prepared, study.run, figure.paper)
 
 
 def _study(
     options: argparse.Namespace,
     kind: type[BaseModel],
+    prepared: Callable[[Any], Picture | None],
     run: Callable[..., Result],
     paper: Callable[..., Figure],
 ) -> None:
-    """Run a study and write its result: the folder as the page keeps it, figures and tables beside it."""
+    """Run a study and write its result: the folder as the page keeps it, and figures beside it.
+
+    Whatever can be refused is refused before the model opens, which may take minutes.
+    """
     from workbench import models
     from workbench.panels.command import from_flags
-    from workbench.runs.export import save_figure, save_tables
-    from workbench.runs.store import save
+    from workbench.runs.export import save_figure
+    from workbench.runs.store import check_place, save
 
     config = from_flags(kind, vars(options))
+    check_place(options.out)
+    picture = prepared(config)
     model = models.open(options.model, device=options.device)
-    result = run(config, model, progress=_progress())
+    result = run(config, model, picture=picture, progress=_progress())
     save(result, options.out)
     save_figure(paper(result), options.out / "figure")
-    save_tables(result, options.out)
     print(f"Written to {options.out}: {', '.join(sorted(path.name for path in options.out.iterdir()))}")
 
 

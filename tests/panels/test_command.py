@@ -52,12 +52,30 @@ def test_what_is_left_at_its_default_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("words", "flag"),
     [
-        (["--intensity", "2"], "--intensity"),
+        (["--intensity", "2", "--corruption", "lens_blur"], "--intensity"),
         (["--steps", "many"], "--steps"),
-        (["--interval", "0.1"], "--interval"),
+        (["--interval", "0.1", "high"], "--interval"),
         (["--seed", "-1"], "--seed"),
     ],
 )
 def test_a_value_that_does_not_fit_names_its_flag(words: list[str], flag: str) -> None:
     with pytest.raises(Refusal, match=flag):
         read_back(shlex.join(["python", "-m", "workbench", "states", *words]), StatesConfig)
+
+
+def test_an_interval_of_one_number_is_refused_by_the_parser(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        read_back("python -m workbench states --interval 0.5", StatesConfig)
+    assert "expected 2 arguments" in capsys.readouterr().err
+
+
+def test_an_intensity_needs_a_corruption() -> None:
+    with pytest.raises(Refusal, match="--corruption"):
+        read_back("python -m workbench states --intensity 0.9", StatesConfig)
+    assert "--intensity" not in as_command("states", StatesConfig(intensity=0.9))
+
+
+def test_a_long_value_is_not_repeated_whole() -> None:
+    with pytest.raises(Refusal) as refused:
+        read_back("python -m workbench layers --n-test " + "x" * 5000, LayersConfig)
+    assert "--n-test" in str(refused.value) and len(str(refused.value)) < 250

@@ -18,7 +18,7 @@ from PIL import Image
 from pypdf import PdfReader
 
 from workbench.errors import Refusal
-from workbench.runs.export import COLUMN, OKABE_ITO, PAGE, paper_style, save_figure, save_tables
+from workbench.runs.export import COLUMN, OKABE_ITO, PAGE, paper_style, save_figure
 from workbench.runs.result import Result
 from workbench.runs.store import load, save
 
@@ -113,10 +113,8 @@ def test_a_full_disk_keeps_the_earlier_figure(tmp_path: Path, monkeypatch: pytes
 
 def test_tables_have_every_digit(tmp_path: Path) -> None:
     table = pd.DataFrame({"layer": ["llm 0", "llm 1"], "accuracy": [0.1 + 0.2, 1 / 3]})
-    result = Result("layers", {}, {}, tables={"accuracy": table})
-    (path,) = save_tables(result, tmp_path / "out")
-    assert path.name == "accuracy.csv"
-    back = pd.read_csv(path)
+    save(Result("layers", {}, {}, tables={"accuracy": table}), tmp_path / "out")
+    back = pd.read_csv(tmp_path / "out" / "accuracy.csv")
     assert back["accuracy"].tolist() == table["accuracy"].tolist() and list(back) == ["layer", "accuracy"]
 
 
@@ -125,6 +123,5 @@ def test_exports_lie_beside_a_saved_result(tmp_path: Path) -> None:
     for _ in range(2):
         save(result, tmp_path / "run")
         save_figure(drawn(), tmp_path / "run" / "figure", ("svg",))
-        save_tables(result, tmp_path / "run")
         assert load(tmp_path / "run").tables["accuracy"]["x"].tolist() == [1.5]
     assert {p.name for p in (tmp_path / "run").iterdir()} == {"result.json", "accuracy.csv", "figure.svg"}

@@ -27,7 +27,7 @@ def open(id_or_path: str | Path = "pocket-bagel", *, device: str = "auto", dtype
     Raises Refusal where it is unknown, damaged, does not fit its configuration, or fails `verify`.
     """
     folder = _folder(id_or_path)
-    where = _device(device)
+    where = usable(device)
     kind = _dtype(dtype, where)
     from workbench.models.bagel.load import load
     from workbench.models.verify import verify
@@ -69,7 +69,8 @@ def _folder(id_or_path: str | Path) -> Path:
     return folder
 
 
-def _device(name: str) -> torch.device:
+def usable(name: str) -> torch.device:
+    """The device of that name, "auto" for a GPU where there is one. Raises Refusal where it is not usable."""
     import torch
 
     if name == "auto":

@@ -10,7 +10,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from workbench.errors import Refusal
+from workbench.panels.specimen import CLEAN
 
+SHOWN = 80
+"""Characters of a value that are repeated to the person who gave it."""
 METAVARS: dict[Any, str] = {int: "N", float: "X", str: "TEXT"}
 
 
@@ -32,7 +35,11 @@ def add_flags(parser: argparse.ArgumentParser, config: type[BaseModel]) -> None:
         elif get_origin(kind) is Literal:
             options["choices"] = [str(choice) for choice in get_args(kind)]
         elif get_origin(kind) is tuple:
-            options |= {"nargs": "+", "metavar": METAVARS.get(get_args(kind)[0], "WORD")}
+            items = get_args(kind)
+            options |= {
+                "nargs": "+" if Ellipsis in items else len(items),
+                "metavar": METAVARS.get(get_args(kind)[0], "WORD"),
+            }
         else:
             options["metavar"] = METAVARS[kind]
         parser.add_argument(flag(name), **options)
@@ -42,9 +49,18 @@ def from_flags(config: type[BaseModel], given: dict[str, Any]) -> Any:
     """The config with the given flags set. Raises Refusal naming the flag that does not fit."""
     fields = {name: value for name, value in given.items() if name in config.model_fields}
     try:
-        return config(**fields)
+        made = config(**fields)
     except ValidationError as error:
         raise Refusal(sentence(error)) from error
+    for name in fields:
+        if _idle(name, made):
+            raise Refusal(f"{flag(name)} has nothing to act on: name a corruption with --corruption too.")
+    return made
+
+
+def _idle(name: str, config: BaseModel) -> bool:
+    """Whether a field has no effect as the others stand: an intensity without a corruption."""
+    return name == "intensity" and getattr(config, "corruption", "") == CLEAN
 
 
 def sentence(error: ValidationError) -> str:
@@ -52,15 +68,21 @@ def sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     name = flag(str(first["loc"][0])) if first["loc"] else "The settings"
     message = first["msg"].removeprefix("Value error, ")
-    return f"{name} does not fit: {message[0].lower()}{message[1:]} (given: {first['input']!r})."
+    return f"{name} does not fit: {message[0].lower()}{message[1:]} (given: {_short(first['input'])})."
+
+
+def _short(given: Any) -> str:
+    """What a person gave, cut where it is long."""
+    text = repr(given)
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 
 def as_command(study: str, config: BaseModel, *, model: str = "", out: str = "") -> str:
-    """The command that does the same look; what is left at its default is left out."""
+    """The command that does the same look; what is left at its default or acts on nothing is left out."""
     words = ["python", "-m", "workbench", study]
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)
-        if value == field.get_default(call_default_factory=True):
+        if value == field.get_default(call_default_factory=True) or _idle(name, config):
             continue
         if isinstance(value, bool):
             words.append(flag(name) if value else "--no-" + name.replace("_", "-"))

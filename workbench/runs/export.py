@@ -1,4 +1,4 @@
-"""Figures and tables for papers and for other programs.
+"""Figures for papers.
 
 The paper style: columns of 3.25 in and pages of 6.75 in, text of 8 points after printing, the Okabe–Ito
 colours, fonts embedded, and files that are the same to the last bit whenever and wherever the same figure is
@@ -15,8 +15,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.runs import tables
-from workbench.runs.result import Result
 from workbench.runs.store import told
 
 if TYPE_CHECKING:
@@ -108,20 +106,4 @@ def save_figure(fig: Figure, stem: Path, formats: Sequence[str] = ("png", "svg",
                 os.replace(fresh, path)
             finally:
                 fresh.unlink(missing_ok=True)
-    return paths
-
-
-def save_tables(result: Result, folder: Path) -> list[Path]:
-    """Write each table as ``folder/NAME.csv`` (UTF-8, header, floats to the last digit); the paths, in order.
-
-    Raises:
-        Refusal: the disk is full or may not be written.
-    """
-    paths = []
-    with told(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, table in result.tables.items():
-            path = folder / f"{name}.csv"
-            path.write_bytes(tables.to_csv(table)[1])
-            paths.append(path)
     return paths

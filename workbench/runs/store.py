@@ -54,7 +54,8 @@ def save(result: Result, folder: Path) -> None:
     index, files = _packed(result)
     folder = Path(os.path.abspath(folder))
     with told(folder):
-        _check_place(folder)
+        with _SWAPPING:
+            check_place(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         fresh = folder.parent / f".{folder.name[:80]}.{uuid.uuid4().hex}.tmp"
         try:
@@ -195,19 +196,26 @@ def told(place: Path) -> Iterator[None]:
         raise Refusal(sentence) from error
 
 
-def _check_place(folder: Path) -> None:
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise Refusal(f"“{folder.name}” is a file. Name a new folder for the result.")
-    if (folder / INDEX).is_file():
-        return
-    if any(folder.iterdir()):
-        raise Refusal(
-            f"“{folder.name}” already holds other files. Name a new or an empty folder for the result."
-        )
-    if folder == Path.cwd():
-        raise Refusal("A result cannot take the place of the current folder. Name a new folder inside it.")
+def check_place(folder: Path) -> None:
+    """Raise Refusal where no result can be written to ``folder``: other files, a file, or no permission."""
+    folder = Path(os.path.abspath(folder))
+    with told(folder):
+        if folder.exists() and not folder.is_dir():
+            raise Refusal(f"“{folder.name}” is a file. Name a new folder for the result.")
+        if folder.exists() and not (folder / INDEX).is_file():
+            if any(folder.iterdir()):
+                raise Refusal(
+                    f"“{folder.name}” already holds other files. Name a new or empty folder for the result."
+                )
+            if folder == Path.cwd():
+                raise Refusal(
+                    "A result cannot take the place of the current folder. Name a new folder inside it."
+                )
+        above = next(path for path in folder.parents if path.exists())
+        if not above.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _swap(fresh: Path, folder: Path) -> None:

@@ -28,9 +28,7 @@ class LayersConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     image: str = Field(default="", description='a file, or "scene:SEED"; without it, the bundled probe set')
-    question: str = Field(
-        default="", max_length=400, description="text that follows the image in the model's input"
-    )
+    question: str = Field(default="", description="text that follows the image in the model's input")
     corruption: str = Field(default=CLEAN, description="a corruption's name, or none")
     intensity: float = Field(default=0.45, ge=0.0, le=1.0, description="how strong the corruption is, 0 to 1")
     seed: int = Field(

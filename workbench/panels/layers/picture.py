@@ -16,7 +16,7 @@ from workbench.datasets.scenes import Batch, label
 from workbench.images.scenes import generate
 from workbench.models.protocol import Model
 from workbench.panels.layers.table import Chance, Measured, Row, curve, go_on, on_grid, stage_rows
-from workbench.panels.specimen import SCENE, degrade, find
+from workbench.panels.specimen import SCENE, degrade
 
 if TYPE_CHECKING:
     from workbench.images.read import Picture
@@ -28,12 +28,11 @@ NOTHING = np.full(1, np.nan)
 def measure(
     config: LayersConfig,
     model: Model,
-    picture: Picture | None,
+    picture: Picture,
     progress: Progress,
     stop: Callable[[], bool],
 ) -> Measured:
     """One pass, then every measure at every stage; see `study.run`."""
-    picture = find(config.image).picture if picture is None else picture
     shown = degrade(picture.pixels, config.corruption, config.intensity, config.seed)
     go_on(stop)
     progress(0.0, "one pass through the model")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from workbench.errors import Refusal
 from workbench.models.protocol import Capability, Model, never
 from workbench.panels.layers.config import LayersConfig, Progress, quiet
+from workbench.panels.specimen import find, known, short_enough
 
 if TYPE_CHECKING:
     from workbench.images.read import Picture
@@ -24,6 +25,13 @@ def missing(model: Model) -> str:
     return (
         f"{model.card.id} does not offer what this panel measures: {', '.join(lacking)}." if lacking else ""
     )
+
+
+def prepared(config: LayersConfig, picture: Picture | None = None) -> Picture | None:
+    """The picture of a study, None for the probe set; what needs no model is refused here. Raises Refusal."""
+    short_enough(config.question)
+    known(config.corruption)
+    return find(config.image).picture if picture is None and config.image else picture
 
 
 def run(
@@ -62,7 +70,8 @@ def run(
     from workbench.runs.result import Result
 
     started = time.time()
-    if config.image or picture is not None:
+    picture = prepared(config, picture)
+    if picture is not None:
         found = one.measure(config, model, picture, progress, stop)
     else:
         found = probe_set.measure(config, model, progress, stop)
