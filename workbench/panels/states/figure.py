@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 LINE = 100
 """Characters of 8-point text that fit the width."""
+ALONE = ("original", "degraded")
 ON = {
-    "original": "vision tokens alone, original",
-    "degraded": "vision tokens alone, degraded",
+    "original": "on the original",
+    "degraded": "on the degraded image",
     SAME: "same context, not drawing",
     "restored": "after drawing",
     "no drawing": "deciding not to draw",
@@ -132,10 +133,11 @@ def _lines(result: Result) -> list[str]:
     question = config["question"]
     if config["corruption"] in CORRUPTIONS:
         question += f" ({CORRUPTIONS[config['corruption']].label.lower()} {config['intensity']:.2f})"
-    answers = [
-        f"{ON.get(row['on'], row['on'])}: {row['answer']} ({_probability(row['probability'])})"
-        for row in result.tables["answers"].to_dict("records")
-    ]
+    answers = []
+    for row in result.tables["answers"].to_dict("records"):
+        alone = "vision tokens alone, " if row["on"] in ALONE else ""
+        said = f"{row['answer']} ({_probability(row['probability'])})"
+        answers.append(f"{alone}{ON.get(row['on'], row['on'])}: {said}")
     return textwrap.wrap(question, LINE) + textwrap.wrap("; ".join(answers), LINE)
 
 
