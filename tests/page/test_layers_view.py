@@ -127,6 +127,28 @@ def test_a_click_names_the_patch_under_it(panel: LayersView, picture: dict[Any, 
         assert panel.pick(key, request, picked) == (row, col)
 
 
+def test_what_was_chosen_stays_with_the_next_look_where_it_holds(
+    page: Page, panel: LayersView, picture: dict[Any, Any]
+) -> None:
+    session = page.bench.session(SimpleNamespace(session_hash="chooser"))  # type: ignore[arg-type]
+
+    def looked(**changed: Any) -> dict[Any, Any]:
+        return list(panel.look(session, *values(page, panel, **changed), None))[-1]
+
+    first = looked()
+    assert first[panel.group].value == "patch structure"
+    key = first[panel.result]
+    panel.choose(panel.group, session, key, "token norm")
+    panel.choose(panel.stage, session, key, 1)
+    panel.choose(panel.row, session, key, 12)
+    panel.choose(panel.col, session, key, 13)
+    second = looked(seed=5)
+    assert second[panel.group].value == "token norm" and second[panel.stage].value == 1
+    assert second[panel.row].value == 12 and second[panel.col].value == first[panel.col].value
+    panel.choose(panel.group, session, key, "a group of another time")
+    assert looked(seed=6)[panel.group].value == "patch structure"
+
+
 def test_files_for_paper_and_the_command_for_both_subjects(
     page: Page, panel: LayersView, session: Session, picture: dict[Any, Any], probed: dict[Any, Any]
 ) -> None:

@@ -113,6 +113,10 @@ class Panel(ABC):
     def shown(self, result: Result | None) -> Updates:
         """The panel with a result, or empty."""
 
+    def standing(self, session: Session, result: Result) -> Updates:
+        """Over ``shown``: what the visitor chose earlier, as far as it holds for this result."""
+        return {}
+
     @abstractmethod
     def overlaid(self, named: Sequence[Named], pinned: Sequence[Named], *drawn_with: Any) -> Updates:
         """What is drawn of the present result (``named``, one or none) together with the pinned ones."""
@@ -359,7 +363,7 @@ class Panel(ABC):
         fitting = self._fitting(session, bench_values)
         late = STALE if last and (fitting is None or fitting[0] != last) else ""
         return {
-            **self.shown(self.kept(session, last)),
+            **self._screen(session, self.kept(session, last)),
             **self.resting(),
             self.status: markup.status(f"{STOPPED} {late}".strip()),
         }
@@ -387,7 +391,7 @@ class Panel(ABC):
 
         def failed(sentence: str) -> Updates:
             session.failed[self.study] = tuple(bench_values)
-            last_good = self.shown(self.kept(session, last))
+            last_good = self._screen(session, self.kept(session, last))
             return {**last_good, **self.resting(), self.status: markup.notice(sentence)}
 
         session.failed.pop(self.study, None)
@@ -396,7 +400,7 @@ class Panel(ABC):
                 session.waiting.discard(self.study)
                 if isinstance(said, Done):
                     yield {
-                        **self.shown(said.result),
+                        **self._screen(session, said.result),
                         **self.remarks(said),
                         **self.resting(),
                         self.result: said.key,
@@ -407,7 +411,7 @@ class Panel(ABC):
                     yield progressing(said)
         except Cancelled:
             session.failed[self.study] = tuple(bench_values)
-            last_good = self.shown(self.kept(session, last))
+            last_good = self._screen(session, self.kept(session, last))
             yield {**last_good, **self.resting(), self.status: markup.status(STOPPED)}
         except Refusal as refusal:
             yield failed(str(refusal))
@@ -442,7 +446,7 @@ class Panel(ABC):
         if key == last:
             return {self.status: markup.status(_took(result))}
         return {
-            **self.shown(result),
+            **self._screen(session, result),
             **self.remarks(Done(key, result, on, model)),
             self.result: key,
             self.pin_name: self.name(result),
@@ -501,6 +505,10 @@ class Panel(ABC):
         except Cancelled:
             return None
         return found
+
+    def _screen(self, session: Session, result: Result | None) -> Updates:
+        shown = self.shown(result)
+        return shown if result is None else {**shown, **self.standing(session, result)}
 
     def _laid(self, session: Session, values: Sequence[Any]) -> tuple[OnBench, Any]:
         count = len(self.bench.inputs)

@@ -30,6 +30,8 @@ class Session:
         """Panels whose look was asked for and has not begun."""
         self.failed: dict[str, tuple[Any, ...]] = {}
         """By panel, the bench's values with which its last look failed or was stopped."""
+        self.chosen: dict[str, Any] = {}
+        """What the visitor chose to be shown of results, kept from look to look while it holds."""
         self._running: dict[threading.Event, str] = {}
         self._lock = threading.Lock()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import gradio as gr
@@ -83,8 +84,12 @@ class LayersView(Panel):
                     0, 1, value=0, step=1, label="Stage", buttons=[], elem_id="layers-stage"
                 )
                 with gr.Row():
-                    self.row = gr.Number(1, label="Patch, row", precision=0, minimum=1, min_width=90)
-                    self.col = gr.Number(1, label="column", precision=0, minimum=1, min_width=90)
+                    self.row = gr.Number(
+                        1, label="Patch, row", precision=0, minimum=1, min_width=90, elem_id="layers-row"
+                    )
+                    self.col = gr.Number(
+                        1, label="column", precision=0, minimum=1, min_width=90, elem_id="layers-column"
+                    )
                 self.caption = gr.HTML("", elem_id="layers-caption")
         self.settings = {"measure": self.subject, **_settings()}
         self.foot(READING)
@@ -109,6 +114,11 @@ class LayersView(Panel):
             **QUIET,
         )
         self.map.select(self.pick, [self.result], [self.row, self.col], **QUIET)
+        # Only what a person does is a choice; a value that a result brought with it is none.
+        for component in (self.group, self.stage, self.row, self.col):
+            component.input(
+                self._with_session(partial(self.choose, component)), [self.result, component], None, **QUIET
+            )
 
     def config(self, on: OnBench, settings: Mapping[str, Any]) -> LayersConfig:
         """The config of a look at the bench, or at the probe set in the bench's condition."""
@@ -179,6 +189,35 @@ class LayersView(Panel):
             }
         return updates
 
+    def choose(self, part: Any, session: Session, key: str | None, value: Any) -> None:
+        """Remember what a person chose: the group, the stage by its name, the patch's row or column."""
+        from workbench.panels.layers.maps import drawable_stages
+
+        if part is self.stage:
+            result = self.kept(session, key)
+            stages = drawable_stages(result) if result is not None else []
+            value = stages[int(value)] if int(value) < len(stages) else None
+        session.chosen[str(part.elem_id)] = value
+
+    def standing(self, session: Session, result: Result) -> Updates:
+        """The chosen group, stage and patch, each where this result has it."""
+        from workbench.panels.layers.axis import groups_in
+        from workbench.panels.layers.maps import drawable_stages
+
+        groups, stages = groups_in([("", result)]), drawable_stages(result)
+        parts = (self.group, self.stage, self.row, self.col)
+        chosen = {part: session.chosen.get(str(part.elem_id)) for part in parts}
+        updates: Updates = {}
+        if chosen[self.group] in groups:
+            updates[self.group] = gr.Radio(choices=groups, value=chosen[self.group], visible=True)
+        if chosen[self.stage] in stages:
+            at = stages.index(chosen[self.stage])
+            updates[self.stage] = gr.Slider(maximum=len(stages) - 1, value=at)
+        for part, most in zip((self.row, self.col), result.arrays["grid"] if stages else (), strict=False):
+            if chosen[part] and 1 <= int(chosen[part]) <= int(most):
+                updates[part] = gr.Number(value=int(chosen[part]), maximum=int(most))
+        return updates
+
     def overlaid(self, named: Sequence[Named], pinned: Sequence[Named], *drawn_with: Any) -> Updates:
         """The curves of the chosen group, pinned results over the present one."""
         group, dark = drawn_with
@@ -227,14 +266,17 @@ class LayersView(Panel):
         return pixels, caption, gr.Slider(label=f"Stage: {name}")
 
     def pick(self, key: str | None, request: gr.Request, picked: gr.SelectData) -> Any:
-        """The row and column of the patch that was clicked."""
+        """The row and column of the patch that was clicked; it stays chosen."""
         from workbench.panels.layers.maps import drawable_stages, token_at
 
-        result = self.kept(self.bench.session(request), key)
+        session = self.bench.session(request)
+        result = self.kept(session, key)
         if result is None or not drawable_stages(result):
             return gr.skip(), gr.skip()
         x, y = picked.index
         row, col = divmod(token_at(result, float(x), float(y)), int(result.arrays["grid"][1]))
+        self.choose(self.row, session, key, row + 1)
+        self.choose(self.col, session, key, col + 1)
         return row + 1, col + 1
 
 
