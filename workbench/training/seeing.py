@@ -3,8 +3,9 @@
 A transformer with patches of 8 pixels needs far more pictures than two cores can show it before it tells a
 star from a heart. A convolutional teacher does not: it learns the words of captions (a bag of words, as
 Joulin et al. 2016, arXiv 1511.02251) from windows that hold one object. The tower then learns to give, at
-every patch of whole scenes, the teacher's features there, and to fill in masked patches. What our probes read
-(class of a patch, depth, colour of a pixel) was nobody's target.
+every patch of whole scenes, the teacher's features there, and to fill in masked patches. No map (class of a
+patch, instance, depth) was ever a target. Shape and colour words stand in captions, so pooled probes show how
+well words known to the tower survive; probes of patches show what it was never told.
 """
 
 from __future__ import annotations
