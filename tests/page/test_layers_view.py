@@ -149,11 +149,34 @@ def test_what_was_chosen_stays_with_the_next_look_where_it_holds(
     assert looked(seed=6)[panel.group].value == "patch structure"
 
 
+def test_the_figure_for_paper_is_what_the_screen_shows(
+    panel: LayersView, session: Session, picture: dict[Any, Any], probed: dict[Any, Any]
+) -> None:
+    one, many = panel.kept(session, picture[panel.result]), panel.kept(session, probed[panel.result])
+    assert one is not None and many is not None
+
+    def maps(row: int, col: int) -> list[np.ndarray]:
+        drawn = panel.paper([("", one)], "token norm", row, col)
+        assert drawn.axes[0].get_ylabel().startswith(GROUPS["token norm"].axis)
+        return [np.asarray(axes.images[0].get_array()) for axes in drawn.axes if axes.images]
+
+    assert not np.array_equal(maps(1, 1)[1], maps(9, 4)[1])
+    printed = panel.paper([("", many)], "segmentation reader", 1, 1)
+    assert [axes.get_ylabel()[:7] for axes in printed.axes] == ["reading"]
+    over = panel.paper([("probes", many), ("picture", one)], "global reader", 1, 1)
+    assert len(over.axes) == 1
+    files = [
+        panel.export(session, picture[panel.result], [], [], "token norm", *at) for at in ((1, 1), (9, 4))
+    ]
+    png = panel.downloads.buttons["png"]
+    assert files[0][png]["value"] != files[1][png]["value"]
+
+
 def test_files_for_paper_and_the_command_for_both_subjects(
     page: Page, panel: LayersView, session: Session, picture: dict[Any, Any], probed: dict[Any, Any]
 ) -> None:
     for updates in (picture, probed):
-        ready = panel.export(session, updates[panel.result], [], [])
+        ready = panel.export(session, updates[panel.result], [], [], updates[panel.group].value, 1, 1)
         for button in panel.downloads.buttons.values():
             assert Path(ready[button]["value"]).stat().st_size > 0
     image = panel.as_command(session, *values(page, panel, measure=IMAGE)).value

@@ -65,7 +65,8 @@ class Panel(ABC):
 
     Handlers get the visitor's session first; the values of the bench follow, then those of ``settings``,
     which are components by the name of what they set. ``outputs`` are the parts that a result fills;
-    ``drawn_with`` are choices that only redraw what is kept.
+    ``drawn_with`` are choices that only redraw what is kept, ``printed_with`` those that the figure for paper
+    follows.
     """
 
     study: str
@@ -79,6 +80,7 @@ class Panel(ABC):
         self.settings: Mapping[str, Any] = {}
         self.outputs: Sequence[Any] = ()
         self.drawn_with: Sequence[Any] = ()
+        self.printed_with: Sequence[Any] = ()
         gr.HTML(markup.heading(self.question, self.explanation))
         with gr.Row(elem_classes="state-row"):
             self.status = gr.HTML(markup.status(self.invitation), elem_id=f"{self.study}-status")
@@ -122,8 +124,8 @@ class Panel(ABC):
         """What is drawn of the present result (``named``, one or none) together with the pinned ones."""
 
     @abstractmethod
-    def paper(self, named: Sequence[Named]) -> Figure:
-        """The figure for paper, the present result first."""
+    def paper(self, named: Sequence[Named], *printed_with: Any) -> Figure:
+        """The figure for paper as the screen shows it, the present result first."""
 
     @abstractmethod
     def table(self, result: Result) -> DataFrame:
@@ -304,7 +306,7 @@ class Panel(ABC):
             **QUIET,
         )
         kept = [self.result, bench.pins.all, bench.pins.shown]
-        drawn = gr.on(
+        gr.on(
             [self.result.change, bench.pins.shown.change, *(c.change for c in self.drawn_with)],
             self._with_session(self.overlay),
             [*kept, *self.drawn_with],
@@ -312,10 +314,12 @@ class Panel(ABC):
             trigger_mode="always_last",
             **QUIET,
         )
-        drawn.then(
+        gr.on(
+            [self.result.change, bench.pins.shown.change, *(c.change for c in self.printed_with)],
             self._with_session(self.export),
-            kept,
+            [*kept, *self.printed_with],
             [*self.downloads.buttons.values(), self.status],
+            trigger_mode="always_last",
             **QUIET,
         )
         self.pin.click(
@@ -461,20 +465,22 @@ class Panel(ABC):
         named = [(self.name(result), result)] if result is not None else []
         return self.overlaid(named, self._pinned(session, key, all_pins, shown), *drawn_with)
 
-    def export(self, session: Session, key: str | None, all_pins: list[Any], shown: list[str]) -> Updates:
+    def export(
+        self, session: Session, key: str | None, all_pins: list[Any], shown: list[str], *printed_with: Any
+    ) -> Updates:
         """The files behind the download buttons, pinned results included."""
         result = self.kept(session, key)
         if result is None or key is None:
             return self.downloads.asleep()
         pinned = self._pinned(session, key, all_pins, shown)
         named = [(self.name(result), result), *pinned]
-        ids = [key, *pins.ids(self.study, all_pins, shown, but=key)]
+        ids = [key, *pins.ids(self.study, all_pins, shown, but=key), *map(str, printed_with)]
         try:
             with session.writing():
                 return self.downloads.ready(
                     session.sub("exports"),
                     ids,
-                    lambda: self.paper(named),
+                    lambda: self.paper(named, *printed_with),
                     lambda: self._all(named),
                 )
         except Cancelled:

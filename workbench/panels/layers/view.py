@@ -104,6 +104,7 @@ class LayersView(Panel):
             self.col,
         ]
         self.drawn_with = [self.group, bench.dark]
+        self.printed_with = [self.group, self.row, self.col]
         self.wire()
         gr.on(
             [self.result.change, self.stage.change, self.row.change, self.col.change],
@@ -231,11 +232,25 @@ class LayersView(Panel):
         plot = figure.screen(many if len(many) > 1 else many[0][1], group, theme=theme)
         return {self.plot: gr.Plot(value=plot, visible=True), self.note: markup.remark(GROUPS[group].note)}
 
-    def paper(self, named: Sequence[Named]) -> Figure:
-        """Curves, and for one picture its similarity maps."""
+    def paper(self, named: Sequence[Named], *printed_with: Any) -> Figure:
+        """The chosen group's curves; for one picture more groups after it, and maps of the chosen patch."""
         from workbench.panels.layers import figure
+        from workbench.panels.layers.axis import groups_in
+        from workbench.panels.layers.maps import default_token, drawable_stages
 
-        return figure.paper(named if len(named) > 1 else named[0][1])
+        group, row, col = printed_with
+        result = named[0][1]
+        held = groups_in([named[0]])
+        chosen = group if group in held else held[0]
+        if len(named) > 1:
+            return figure.paper([pair for pair in named if chosen in groups_in([pair])], [chosen])
+        if not drawable_stages(result):
+            return figure.paper(result, [chosen])
+        rows, cols = (int(value) for value in result.arrays["grid"])
+        on_grid = row and col and 1 <= row <= rows and 1 <= col <= cols
+        token = (int(row) - 1) * cols + int(col) - 1 if on_grid else default_token(result)
+        groups = [chosen, *(name for name in held if name != chosen)][: figure.MOST_PANELS]
+        return figure.paper(result, groups, token=token)
 
     def table(self, result: Result) -> DataFrame:
         """The curves."""

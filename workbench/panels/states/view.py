@@ -232,7 +232,7 @@ class StatesView(Panel):
         """The pinned looks, a row each."""
         return {self.pinned_rows: "".join(_pinned_row(name, other) for name, other in pinned)}
 
-    def paper(self, named: Sequence[Named]) -> Figure:
+    def paper(self, named: Sequence[Named], *printed_with: Any) -> Figure:
         """A filmstrip for each result."""
         return figure.paper([result for _, result in named])
 
