@@ -207,7 +207,7 @@ class LayersView(Panel):
 
         groups, stages = groups_in([("", result)]), drawable_stages(result)
         parts = (self.group, self.stage, self.row, self.col)
-        chosen = {part: session.chosen.get(str(part.elem_id)) for part in parts}
+        chosen: dict[Any, Any] = {part: session.chosen.get(str(part.elem_id)) for part in parts}
         updates: Updates = {}
         if chosen[self.group] in groups:
             updates[self.group] = gr.Radio(choices=groups, value=chosen[self.group], visible=True)

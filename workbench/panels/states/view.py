@@ -10,7 +10,7 @@ import gradio as gr
 import numpy as np
 
 from workbench.models.protocol import RENORMS, RESTORES, ROUTES, Answer, Decision, Thought, VisualState
-from workbench.page import cards, markup
+from workbench.page import cards, expected, markup
 from workbench.page.bench import Bench, OnBench
 from workbench.page.panel import Done, Named, Pace, Panel, Updates, condition
 from workbench.page.session import Session
@@ -122,6 +122,7 @@ class StatesView(Panel):
             elem_id="states-step",
         )
         self.trace = gr.HTML("", elem_id="states-trace")
+        self.expected = gr.HTML("", elem_id="states-expected")
         with gr.Row(visible=False, elem_id="states-compare") as self.comparison:
             self.slider = gr.ImageSlider(
                 format="png",
@@ -140,6 +141,7 @@ class StatesView(Panel):
             self.pictures,
             self.step,
             self.trace,
+            self.expected,
             self.comparison,
             self.slider,
             self.pinned_rows,
@@ -224,9 +226,13 @@ class StatesView(Panel):
         }
 
     def remarks(self, done: Done) -> Updates:
-        """What to know where the picture is none of those that the model was trained on."""
-        sentence = cards.outside(done.on.specimen, done.model.card)
-        return {self.outside: markup.notice(sentence, plain=True)}
+        """What drawing does on average; where the picture is none that the model was trained on, that."""
+        card, specimen = done.model.card, done.on.specimen
+        average = expected.gain(card, done.result.config) if specimen.is_scene else ""
+        return {
+            self.outside: markup.notice(cards.outside(specimen, card), plain=True),
+            self.expected: markup.remark(average),
+        }
 
     def overlaid(self, named: Sequence[Named], pinned: Sequence[Named], *drawn_with: Any) -> Updates:
         """The pinned looks, a row each."""
