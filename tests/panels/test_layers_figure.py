@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from tests.capture.fake import FakeModel
 from workbench.errors import Refusal
@@ -136,7 +137,9 @@ def test_a_logarithmic_axis_has_plain_numbers(probed: Result) -> None:
 def test_paper_of_a_picture_ends_with_maps(picture: Result) -> None:
     figure = paper(picture)
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
-    assert titles[0] == "as the model gets it" and "llm 0" in titles and titles[-1] == "llm 4"
+    texts = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text()]
+    assert texts and {text.get_fontsize() for text in texts} == {8.0}
+    assert titles[0] == "the input" and "llm 0" in titles and titles[-1] == "llm 4"
 
 
 def test_similarity_image_is_sharp_and_its_patch_is_outlined(picture: Result) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from tests.page.fake import FakeModel, said
 from workbench.errors import Cancelled, Refusal
@@ -118,6 +119,18 @@ class Halving(FakeModel):
 def test_psnr_compares_what_the_model_took(picture: Picture) -> None:
     trace = run(DARK, Halving(), picture=picture).tables["trace"].set_index("event")
     assert trace.loc["restored", "psnr"] == pytest.approx(trace.loc["degraded", "psnr"])
+
+
+def test_paper_says_at_which_size_it_compares(picture: Picture) -> None:
+    halved, whole = (figure.paper(run(DARK, model, picture=picture)) for model in (Halving(), FakeModel()))
+    assert "PSNR at 32 × 24 pixels" in " ".join(text.get_text() for text in halved.texts)
+    assert "PSNR at" not in " ".join(text.get_text() for text in whole.texts)
+
+
+def test_paper_has_text_of_8_points(picture: Picture) -> None:
+    drawn = figure.paper(run(DARK, FakeModel(), picture=picture))
+    texts = [text for text in drawn.findobj(Text) if isinstance(text, Text) and text.get_text()]
+    assert texts and {text.get_fontsize() for text in texts} == {8.0}
 
 
 def test_no_answer_is_longer_than_allowed(picture: Picture) -> None:

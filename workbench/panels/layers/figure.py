@@ -275,9 +275,9 @@ def _screen_bands(figure: Screen, drawn: Chart, theme: Theme) -> None:
 
 
 MOST_PANELS = 4
-LABELS, LEFT, TOP, BOTTOM, PANEL = 0.98, 0.50, 0.20, 0.34, 1.55
+LABELS, LEFT, TOP, BOTTOM, PANEL = 1.14, 0.54, 0.22, 0.36, 1.75
 """Inches: room for names at the right, the axis at the left, bands above, stages below; a panel's height."""
-MAPS = 1.22
+MAPS = 1.30
 """Inches: height of the row of similarity maps."""
 
 
@@ -337,7 +337,7 @@ def _paper_panel(axes: Axes, drawn: Chart) -> None:
             stretch.name,
             transform=axes.get_xaxis_transform(),
             ha="center",
-            fontsize=6,
+            fontsize=8,
         )
     if drawn.entry is not None:
         axes.axvline(drawn.entry, color="0.6", lw=0.6, ls=(0, (4, 3)), zorder=1)
@@ -363,7 +363,7 @@ def _paper_panel(axes: Axes, drawn: Chart) -> None:
     axes.tick_params(length=2, pad=1.5)
     axes.set_ylabel(_axis_title(drawn), labelpad=2)
     labels = _labels(drawn)
-    lines = 0.125 * (high - low) * (1.55 / PANEL)
+    lines = 0.26 * (high - low) / PANEL
     places = apart([_scaled(drawn, y) for _, y, _ in labels], lines, low, high)
     for (text, _, owner), y in zip(labels, places, strict=True):
         axes.annotate(
@@ -373,7 +373,7 @@ def _paper_panel(axes: Axes, drawn: Chart) -> None:
             xytext=(3, 0),
             textcoords="offset points",
             color="0.5" if owner is None else _colour(owner, drawn, "paper"),
-            fontsize=6,
+            fontsize=8,
             va="center",
             linespacing=0.95,
             annotation_clip=False,
@@ -410,7 +410,7 @@ def _paper_maps(
     side = 0.92
     gap = (width - 0.3 - 0.75 - (len(picked) + 1) * side) / max(len(picked), 1)
     bottom = 0.06
-    pictures = [("as the model gets it", shown)]
+    pictures = [("the input", shown)]
     pictures += [(name, similarity_image(result, name, chosen)) for name in picked]
     for k, (name, pixels) in enumerate(pictures):
         left = 0.22 + k * (side + gap)
@@ -419,7 +419,7 @@ def _paper_maps(
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set_visible(False)
-        axes.set_title(name, fontsize=6, pad=2)
+        axes.set_title(name, fontsize=8, pad=2)
     figure.text(0.04 / width, (MAPS - 0.06) / height, letter, weight="bold", fontsize=8, va="top")
     bar = figure.add_axes(((width - 0.62) / width, bottom / height, 0.07 / width, side / height))
     low, high = scale_of(result)
@@ -429,7 +429,7 @@ def _paper_maps(
         [low, (low + high) / 2, high], [f"{v:g}".replace("-", MINUS) for v in (low, (low + high) / 2, high)]
     )
     bar.yaxis.tick_right()
-    bar.tick_params(length=2, pad=1.5, labelsize=6)
+    bar.tick_params(length=2, pad=1.5, labelsize=8)
     bar.spines[:].set_visible(False)
-    bar.set_ylabel("cosine", fontsize=6, labelpad=2)
+    bar.set_ylabel("cosine", fontsize=8, labelpad=2)
     bar.yaxis.set_label_position("right")

@@ -86,7 +86,7 @@ def paper(results: Result | Sequence[Result], steps: int = 4) -> Figure:
     cell = WIDTH / columns
     tallest = max(r.images["original"].shape[0] / r.images["original"].shape[1] for r in many)
     lines = max(len(_lines(result)) for result in many)
-    row = cell * tallest + 0.30 + 0.15 * lines
+    row = cell * tallest + 0.40 + 0.15 * lines
     with paper_style():
         figure = Figure(figsize=(WIDTH, row * len(many)))
         for index, result in enumerate(many):
@@ -118,7 +118,7 @@ def _strip(
         )
         axes = figure.add_axes(box)
         _picture(axes, shot)
-    baseline = top - cell * tallest - 0.36
+    baseline = top - cell * tallest - 0.46
     if letter:
         figure.text(gap / WIDTH, baseline / height, letter, fontsize=8, weight="bold")
     for line, text in enumerate(_lines(result)):
@@ -138,7 +138,11 @@ def _lines(result: Result) -> list[str]:
         alone = "vision tokens alone, " if row["on"] in ALONE else ""
         said = f"{row['answer']} ({_probability(row['probability'])})"
         answers.append(f"{alone}{ON.get(row['on'], row['on'])}: {said}")
-    return textwrap.wrap(question, LINE) + textwrap.wrap("; ".join(answers), LINE)
+    lines = textwrap.wrap(question, LINE) + textwrap.wrap("; ".join(answers), LINE)
+    height, width = result.images.get("restored", result.images["original"]).shape[:2]
+    if (height, width) != result.images["original"].shape[:2]:
+        lines.append(f"PSNR at {width} × {height} pixels, the size that the model takes.")
+    return lines
 
 
 def _probability(p: float) -> str:
@@ -153,7 +157,7 @@ def _picture(axes: Axes, shot: Shot) -> None:
     for spine in axes.spines.values():
         spine.set_visible(False)
     note = shot.note.replace("PSNR ", "").replace("equal to the original", "")
-    axes.set_xlabel(f"{shot.name}\n{note}" if note else shot.name, fontsize=6, labelpad=2)
+    axes.set_xlabel(f"{shot.name}\n{note}" if note else shot.name, fontsize=8, labelpad=2)
 
 
 def _chosen(shots: Sequence[Shot], steps: int) -> list[Shot | None]:
