@@ -306,7 +306,7 @@ class Panel(ABC):
             **QUIET,
         )
         kept = [self.result, bench.pins.all, bench.pins.shown]
-        gr.on(
+        drawn = gr.on(
             [self.result.change, bench.pins.shown.change, *(c.change for c in self.drawn_with)],
             self._with_session(self.overlay),
             [*kept, *self.drawn_with],
@@ -314,14 +314,7 @@ class Panel(ABC):
             trigger_mode="always_last",
             **QUIET,
         )
-        gr.on(
-            [self.result.change, bench.pins.shown.change, *(c.change for c in self.printed_with)],
-            self._with_session(self.export),
-            [*kept, *self.printed_with],
-            [*self.downloads.buttons.values(), self.status],
-            trigger_mode="always_last",
-            **QUIET,
-        )
+        self.exporting(drawn)
         self.pin.click(
             self.pinned,
             [self.result, self.pin_name, bench.pins.all, bench.pins.shown],
@@ -337,6 +330,15 @@ class Panel(ABC):
             api_visibility="private",
         )
         self.api()
+
+    def exporting(self, drawn: Any) -> None:
+        """Write the files anew after a drawing; one at a time, so that the last one asked for stays."""
+        drawn.then(
+            self._with_session(self.export),
+            [self.result, self.bench.pins.all, self.bench.pins.shown, *self.printed_with],
+            [*self.downloads.buttons.values(), self.status],
+            **(QUIET | {"concurrency_id": "paper", "concurrency_limit": 1}),
+        )
 
     def beginning(self, session: Session) -> Updates:
         """What the buttons and the status say before the lane is free."""
