@@ -22,8 +22,8 @@ from workbench.app import Page
 from workbench.page import shelf
 from workbench.page.panel import STALE
 from workbench.page.session import Session
-from workbench.panels.states.study import StatesConfig
-from workbench.panels.states.view import SAME, StatesView
+from workbench.panels.states.study import SAME, StatesConfig
+from workbench.panels.states.view import StatesView
 
 
 def values(page: Page, **changed: Any) -> list[Any]:

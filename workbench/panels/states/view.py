@@ -17,6 +17,7 @@ from workbench.page.session import Session
 from workbench.page.wiring import QUIET
 from workbench.panels.states import figure
 from workbench.panels.states.study import (
+    SAME,
     STUDY,
     Direct,
     Laid,
@@ -59,8 +60,6 @@ FIRST_PAIR = "degraded, restored"
 COMPARE_BOX = 384
 ALONE = ("original", "degraded")
 """Images that the model also answers on from their vision tokens alone."""
-SAME = "same context, no drawing"
-"""The answer on the degraded image in the context that the drawing was made in, but for the drawing."""
 DIFFERS = "differs from the answer without drawing"
 ROW = "the image on its way through the model"
 # Scrubbing happens in the browser: every step is on the page already.
