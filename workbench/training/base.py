@@ -23,7 +23,7 @@ SCHEDULES = {
     "teacher": Schedule(steps=900, batch=64, other_lr=3e-3, warmup=30, decay=0.5),
     "tower": Schedule(steps=1100, batch=24, warmup=50, decay=0.5),
     "understanding": Schedule(steps=900, batch=24, warmup=50),
-    "interleaving": Schedule(steps=800, batch=16, matrix_lr=0.01, other_lr=1e-3),
+    "interleaving": Schedule(steps=400, batch=16, matrix_lr=0.01, other_lr=1e-3),
 }
 """What the embedded weights were trained with, in order."""
 

@@ -12,11 +12,14 @@ import torch
 from torch import Tensor
 
 from workbench.images.corruptions import corrupt
+from workbench.images.scene_language import questions
 from workbench.images.scenes import Objects, Scenes
 from workbench.models.bagel.network import SpecialTokens
 
 TRAINED_CORRUPTIONS = ("lens_blur", "motion_blur", "gaussian_noise", "jpeg_compression", "dark_illumination")
 """The kinds of damage that training shows; every other kind is new to the model."""
+
+COMPARING = ("side", "front", "exists")
 
 Pair = tuple[str, str]
 """What is asked and what is answered."""
@@ -100,6 +103,13 @@ def glimpses(scenes: Scenes, window: int, patch: int) -> Glimpses:
         ]
     )
     return Glimpses(some, images)
+
+
+def asked_of(scenes: Scenes, i: int, rng: np.random.Generator) -> list[Pair]:
+    """One question of each kind about scene i, and more of those that compare two things, learned last."""
+    once = questions(scenes, i, rng)
+    again = [q for q in questions(scenes, i, rng, per_kind=3) if q.kind in COMPARING]
+    return [(text, answer) for text, answer in {q.text: q.answer for q in (*once, *again)}.items()]
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ from torch.nn import functional as F
 from workbench.images.corruptions import corrupt
 from workbench.images.scene_language import Question, caption, questions
 from workbench.images.scenes import Scenes, generate
-from workbench.models.bagel.flow import shift_time
 from workbench.models.bagel.network import Bagel
 from workbench.training.data import (
     TRAINED_CORRUPTIONS,
     Pair,
     TextRows,
+    asked_of,
     batch_seeds,
     images_to_unit,
     mildly_corrupted,
@@ -103,7 +103,7 @@ def copy_experts(network: Bagel) -> None:
 
 def flow_times(shape: tuple[int, ...], rng: np.random.Generator) -> Tensor:
     """Flow times in (0, 1): the sigmoid of a normal, as BAGEL trains; unshifted, for our latents are few."""
-    return shift_time(torch.sigmoid(tensor(rng.standard_normal(shape)).float()), 1.0)
+    return torch.sigmoid(tensor(rng.standard_normal(shape)).float())
 
 
 class InterleavingStage:
@@ -219,8 +219,7 @@ class InterleavingStage:
         images = mildly_corrupted(scenes.images[:few], rng, MILD_SHARE, MILD_STRONGEST)
         asked: list[list[Pair]] = []
         for i in range(few):
-            row: list[Pair] = [(q.text, q.answer) for q in questions(scenes, i, rng)]
-            asked.append([*row, (DESCRIBE, caption(scenes, i))])
+            asked.append([*asked_of(scenes, i, rng), (DESCRIBE, caption(scenes, i))])
         rows = self.kit.packer.rows(asked, start=1)
         return answer_loss(self.kit.network, read_packed(self.kit, seen_of(self.kit, images), rows), rows)[0]
 

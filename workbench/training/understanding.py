@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from workbench.images.scene_language import caption, questions
 from workbench.images.scenes import Scenes, generate
 from workbench.models.bagel.network import Bagel
-from workbench.training.data import Pair, TextRows, batch_seeds, mildly_corrupted
+from workbench.training.data import Pair, TextRows, asked_of, batch_seeds, mildly_corrupted
 from workbench.training.dialogue import Dialogue, seen_of
 from workbench.training.kit import Kit
 from workbench.training.loop import Metrics, Schedule
@@ -101,8 +101,7 @@ class UnderstandingStage:
         images = mildly_corrupted(scenes.images, rng, MILD_SHARE, MILD_STRONGEST)
         asked: list[list[Pair]] = []
         for i in range(len(scenes)):
-            row: list[Pair] = [(q.text, q.answer) for q in questions(scenes, i, rng)]
-            asked.append([*row, (DESCRIBE, caption(scenes, i))])
+            asked.append([*asked_of(scenes, i, rng), (DESCRIBE, caption(scenes, i))])
         rows = self.kit.packer.rows(asked, start=1)
         words, right = answer_loss(network, read_packed(self.kit, seen_of(self.kit, images), rows), rows)
         return words, {"right": right}
