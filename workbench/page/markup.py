@@ -101,7 +101,7 @@ def table(rows: Sequence[tuple[str, str, str]], now: int | None = None, remark: 
     lines = []
     for index, (name, words, number) in enumerate(rows):
         kind = ' class="now"' if index == now else ""
-        behind = f'<span class="quiet">{escape(remark)}</span>' if index == now and remark else ""
+        behind = f' <span class="quiet">{escape(remark)}</span>' if index == now and remark else ""
         lines.append(
             f'<div role="row"{kind}><span role="rowheader">{escape(name)}</span>'
             f'<span role="cell">{escape(words)}{behind}</span>'
