@@ -240,8 +240,11 @@ class Panel(ABC):
         tables = {name: json.loads(table.to_json(orient="records")) for name, table in done[0].tables.items()}
         return {"config": done[0].config, "manifest": done[0].manifest, **tables}
 
-    def wire(self) -> None:
-        """Connect the parts. Only ``look`` runs the model, in its lane; all the others draw what is kept."""
+    def wire(self) -> Any:
+        """Connect the parts; returns the event that draws the curves or pictures of a new result.
+
+        Only ``look`` runs the model, in its lane; all the others draw what is kept.
+        """
         bench = self.bench
         inputs = [*bench.inputs, *self.settings.values()]
         every = [self.status, self.result, self.numbers, self.pin_name, *self.outputs]
@@ -330,6 +333,7 @@ class Panel(ABC):
             api_visibility="private",
         )
         self.api()
+        return drawn
 
     def exporting(self, drawn: Any) -> None:
         """Write the files anew after a drawing; one at a time, so that the last one asked for stays."""

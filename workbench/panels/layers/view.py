@@ -105,21 +105,20 @@ class LayersView(Panel):
         ]
         self.drawn_with = [self.group, bench.dark]
         self.printed_with = [self.group, self.row, self.col]
-        self.wire()
+        drawn = self.wire()
+        mapping = (
+            self._with_session(self.draw_map),
+            [self.result, self.stage, self.row, self.col],
+            [self.map, self.caption, self.stage],
+        )
+        # After the curves: only then do stage and patch hold what the new result brought with it.
+        self.exporting(drawn.then(*mapping, **QUIET))
         # Row and column change together: "always_last" may keep the call between the two.
         for triggers, mode in (
-            ([self.result.change, self.stage.change], "always_last"),
+            ([self.stage.change], "always_last"),
             ([self.row.change, self.col.change], "multiple"),
         ):
-            mapped = gr.on(
-                triggers,
-                self._with_session(self.draw_map),
-                [self.result, self.stage, self.row, self.col],
-                [self.map, self.caption, self.stage],
-                trigger_mode=mode,
-                **QUIET,
-            )
-            self.exporting(mapped)
+            self.exporting(gr.on(triggers, *mapping, trigger_mode=mode, **QUIET))
         self.map.select(self.pick, [self.result], [self.row, self.col], **QUIET)
         # Only what a person does is a choice; a value that a result brought with it is none.
         for component in (self.group, self.stage, self.row, self.col):
