@@ -25,7 +25,7 @@ SCHEDULES = {
     "understanding": Schedule(steps=900, batch=24, warmup=50),
     "interleaving": Schedule(steps=400, batch=16, matrix_lr=0.01, other_lr=1e-3),
 }
-"""In order. The embedded weights had these steps in all, but were resumed while the schedules still changed."""
+"""In order. The embedded weights had these steps, but were resumed while the schedules still changed."""
 
 
 def stages(kit: Kit, seed: int, scale: float, *, started: bool = False) -> Iterator[Stage]:
