@@ -11,7 +11,7 @@ import torch
 
 from workbench.errors import Refusal
 from workbench.training.autoencoder import AutoencoderStage
-from workbench.training.interleaving import InterleavingStage, copy_experts
+from workbench.training.interleaving import InterleavingStage, start_experts
 from workbench.training.kit import Kit, build, further
 from workbench.training.loop import Schedule, Stage, train
 from workbench.training.publish import publish
@@ -22,7 +22,7 @@ SCHEDULES = {
     "autoencoder": Schedule(steps=1300, batch=32, decay=0.5),
     "teacher": Schedule(steps=900, batch=64, other_lr=3e-3, warmup=30, decay=0.5),
     "tower": Schedule(steps=1100, batch=24, warmup=50, decay=0.5),
-    "understanding": Schedule(steps=900, batch=24, warmup=50),
+    "understanding": Schedule(steps=2000, batch=24, matrix_lr=0.01, other_lr=1e-3, warmup=50, decay=0.1),
     "interleaving": Schedule(steps=400, batch=16, matrix_lr=0.01, other_lr=1e-3),
 }
 """In order. The embedded weights had these steps, but were resumed while the schedules still changed."""
@@ -41,7 +41,7 @@ def stages(kit: Kit, seed: int, scale: float, *, started: bool = False) -> Itera
         yield TowerStage(kit, teacher, plan["tower"], seed)
     yield UnderstandingStage(kit, plan["understanding"], seed)
     if not started:
-        copy_experts(kit.network)
+        start_experts(kit.network)
     yield InterleavingStage(kit, plan["interleaving"], seed)
 
 

@@ -16,7 +16,17 @@ from workbench.images.scene_language import questions
 from workbench.images.scenes import Objects, Scenes
 from workbench.models.bagel.network import SpecialTokens
 
-TRAINED_CORRUPTIONS = ("lens_blur", "motion_blur", "gaussian_noise", "jpeg_compression", "dark_illumination")
+RESTORE_FROM = {
+    "lens_blur": 0.6,
+    "motion_blur": 0.75,
+    "gaussian_noise": 0.35,
+    "jpeg_compression": 0.85,
+    "dark_illumination": 0.5,
+    "scan_lines": 0.15,
+}
+"""From which intensity a thought ends in the decision to restore: about where direct answers begin to suffer.
+Ours: the published decision is learned from which answers were wrong."""
+TRAINED_CORRUPTIONS = tuple(RESTORE_FROM)
 """The kinds of damage that training shows; every other kind is new to the model."""
 
 COMPARING = ("side", "front", "exists")

@@ -80,21 +80,33 @@ class Dialogue:
 
 @dataclass(frozen=True)
 class Opening:
-    """The shared context of a batch: indices of its blocks and the next position of each row, (B, 1)."""
+    """The shared context of a batch.
 
+    images: indices of the blocks of system prompt and image, and `asking` (B, 1), the position after them;
+    blocks: the same with the question, and `after` (B, 1), the position after that.
+    """
+
+    images: tuple[int, ...]
+    asking: Tensor
     blocks: tuple[int, ...]
     after: Tensor
 
 
-def open_dialogue(dialogue: Dialogue, images: np.ndarray, questions: Sequence[str]) -> Opening:
-    """System prompt, image (latent, then vision) and question: uint8 (B, S, S, 3) and one text for each."""
+def open_dialogue(dialogue: Dialogue, images: np.ndarray, questions: Sequence[str] | None) -> Opening:
+    """System prompt, image (latent, then vision) and question: uint8 (B, S, S, 3) and one text for each.
+
+    Without questions the opening ends with the image.
+    """
     kit, batch = dialogue.kit, len(images)
     system = kit.packer.rows([[("", kit.network.config.system_prompt)]] * batch, start=0)
     first = dialogue.text(system)
     place = torch.tensor(system.ends)[:, None]
     frame, inside = dialogue.latent(latents_of(kit, images), torch.zeros(batch), place, (first,))
     vision = dialogue.vision(seen_of(kit, images), place + 1, (first, frame, inside))
-    asked = kit.packer.rows([[("", q)] for q in questions], start=(place[:, 0] + 2).tolist())
-    before = (first, frame, inside, vision)
-    question = dialogue.text(asked, before)
-    return Opening((*before, question), torch.tensor(asked.ends)[:, None])
+    before, asking = (first, frame, inside, vision), place + 2
+    if questions is None:
+        return Opening(before, asking, before, asking)
+    asked = kit.packer.rows([[("", q)] for q in questions], start=asking[:, 0].tolist())
+    return Opening(
+        before, asking, (*before, dialogue.text(asked, before)), torch.tensor(asked.ends)[:, None]
+    )

@@ -1,15 +1,17 @@
-"""Stage *interleaving*: think, decide, restore, answer again; and draw from a caption.
+"""Stage *interleaving*: think, decide, restore, and answer again.
 
-All language-model weights train, tower and autoencoder stay. The generation experts start as copies of the
-understanding experts, as BAGEL's do. One packed pass over a degraded scene holds the thought with its
-decision, several noise draws of the clean latent (rectified flow), and the answer after the clean picture
-came back over either route; a second one keeps direct answers as they are.
+Autoencoder apart, everything trains. The generation experts start as copies of the understanding experts, as
+BAGEL's do, but for heads that know where to look (`start_aligned`). A step has two packed passes. One over
+damaged scenes holds the thought, several noise draws of the clean latent (rectified flow), and answers after
+the clean picture came back over either route. The other keeps the reading of what needs no restoration, in
+turn within a dialogue and by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,42 +19,36 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workbench.images.corruptions import corrupt
-from workbench.images.scene_language import Question, caption, questions
+from workbench.images.scene_language import Question, questions
 from workbench.images.scenes import Scenes, generate
+from workbench.models.bagel.language import Layer
 from workbench.models.bagel.network import Bagel
+from workbench.models.bagel.patches import unpatchify
 from workbench.training.data import (
+    RESTORE_FROM,
     TRAINED_CORRUPTIONS,
-    Pair,
     TextRows,
-    asked_of,
     batch_seeds,
-    images_to_unit,
-    mildly_corrupted,
     tensor,
 )
 from workbench.training.dialogue import Dialogue, latents_of, open_dialogue, seen_of
 from workbench.training.kit import Kit
 from workbench.training.loop import Metrics, Schedule
 from workbench.training.packing import pack
-from workbench.training.phrases import DESCRIBE, damage_thought, restored_thought
-from workbench.training.seeing import MILD_SHARE, MILD_STRONGEST
-from workbench.training.understanding import (
-    accuracy_by_kind,
-    answer_loss,
-    read_packed,
-)
+from workbench.training.phrases import damage_thought, restored_thought, said
+from workbench.training.understanding import UnderstandingStage, accuracy_by_kind, answer_loss
 
 CLEAN_SHARE = 0.15
 """Share of the scenes that stay undamaged."""
-RESTORE_FROM = 0.4
-"""Above this intensity the thought ends in the decision to restore. Ours: the published decision is learned
-from which answers were wrong, and follows severity."""
-DRAWS = 4
-"""Noise draws of the clean latent in one pass; one more hangs on a caption alone."""
-WITHOUT_THOUGHT = 0.15
-"""Share of the draws that see the image and the question but no thought."""
-FLOW_WEIGHT = 1.0
-"""Weight of the flow losses beside half the sum of the word losses."""
+DRAWS = 8
+"""Noise draws of the clean latent in one pass; the first sees the image and the question but no thought."""
+QUESTIONS = 6
+"""Questions a scene that are answered in one pass."""
+RETURNED_NOISE = 0.35
+"""Most noise on a returned latent, in its own standard deviations: what comes back at inference is a sample,
+not the truth."""
+READ_EVERY = 2
+"""Steps between two passes of direct reading; the steps between them read within a dialogue."""
 
 
 @dataclass(frozen=True)
@@ -60,45 +56,95 @@ class Damaged:
     """A batch of scenes, damaged, with what was done to each.
 
     images: uint8 (B, S, S, 3), damaged; names: corruptions, "" where there is none; intensities: float32
-    (B,), 0 … 1; asked: one question a scene.
+    (B,), 0 … 1; asked: QUESTIONS questions a scene, some of them twice where it allows fewer.
     """
 
     scenes: Scenes
     images: np.ndarray
     names: list[str]
     intensities: np.ndarray
-    asked: list[Question]
+    asked: list[list[Question]]
 
     @property
     def restore(self) -> np.ndarray:
         """Bool (B,): whether the thought should decide to restore."""
-        return (self.intensities >= RESTORE_FROM) & np.array([name != "" for name in self.names])
+        return np.array(
+            [
+                name != "" and intensity >= RESTORE_FROM[name]
+                for name, intensity in zip(self.names, self.intensities, strict=True)
+            ]
+        )
 
 
-def damage(scenes: Scenes, rng: np.random.Generator) -> Damaged:
-    """One random corruption of any intensity and one question for each scene; a share stays clean."""
+def damage(scenes: Scenes, rng: np.random.Generator, *, mild: bool = False) -> Damaged:
+    """One random corruption of any intensity and a few questions for each scene; a share stays clean.
+
+    mild: only intensities at which nothing is to be restored.
+    """
     images, names = scenes.images.copy(), []
     intensities = rng.random(len(scenes)).astype(np.float32)
+    asked = []
     for i in range(len(scenes)):
         clean = rng.random() < CLEAN_SHARE
         names.append("" if clean else TRAINED_CORRUPTIONS[rng.integers(len(TRAINED_CORRUPTIONS))])
         if names[i]:
+            if mild:
+                intensities[i] *= RESTORE_FROM[names[i]]
             images[i] = corrupt(images[i], names[i], float(intensities[i]), seed=int(rng.integers(2**31)))
-    asked = []
-    for i in range(len(scenes)):
         options = questions(scenes, i, rng)
-        asked.append(options[rng.integers(len(options))])
+        asked.append([options[k] for k in np.resize(rng.permutation(len(options)), QUESTIONS)])
     return Damaged(scenes, images, names, intensities, asked)
 
 
-def copy_experts(network: Bagel) -> None:
-    """Start the generation experts from the understanding experts."""
+ALIGNED_LAYERS = 3
+"""Layers whose first key head starts as one that looks at the same place of the image."""
+ALIGNED_WAVES = 3
+"""Sine–cosine pairs of each axis that say where a latent token is: the shortest waves of its table."""
+ALIGNED_SHARPNESS = 2.5
+"""Factor on the norms of queries and of keys in the dimensions that compare places."""
+
+
+@torch.no_grad()
+def start_experts(network: Bagel) -> None:
+    """Start the generation experts from the understanding experts, with heads that look at their own place.
+
+    Restoring needs what the damaged latent holds at the same place. The fixed position table says where a
+    latent token is; these heads compare it, in the slowest dimensions of the rotary embedding, and what is
+    written to the stream leaves it alone at first. Learnable like everything else.
+    """
     own = network.state_dict()
-    with torch.no_grad():
-        for name, value in own.items():
-            if "_moe_gen" in name:
-                value.copy_(own[name.replace("_moe_gen", "")])
+    for name, value in own.items():
+        if "_moe_gen" in name:
+            value.copy_(own[name.replace("_moe_gen", "")])
     nn.init.zeros_(network.llm2vae.weight)
+    nn.init.zeros_(network.llm2vae.bias)
+    quarter = network.config.language.hidden_size // 4
+    sines = [axis * 2 * quarter + k for axis in (0, 1) for k in range(ALIGNED_WAVES)]
+    cosines = [k + quarter for k in sines]
+    places = sines + cosines
+    for written in (network.vae2llm, network.time_embedder.mlp[2]):
+        linear = cast(nn.Linear, written)
+        linear.weight[places] = 0.0
+        linear.bias[places] = 0.0
+    for module in list(network.language_model.model.layers)[:ALIGNED_LAYERS]:
+        layer = cast(Layer, module)
+        attention, mlp = layer.self_attn, layer.mlp_moe_gen
+        half, width = attention.head_dim // 2, attention.head_dim
+        slow = [half - len(sines) + k for k in range(len(sines))]
+        compared = slow + [k + half for k in slow]
+        for kind, heads in (("q", attention.heads // attention.kv_heads), ("k", 1)):
+            projection = cast(nn.Linear, getattr(attention, f"{kind}_proj_moe_gen"))
+            projection.weight[: heads * width] = 0.0
+            projection.bias[: heads * width] = 0.0
+            for head in range(heads):
+                for row, column in zip(compared, places, strict=True):
+                    projection.weight[head * width + row, column] = 1.0
+            norm = getattr(attention, f"{kind}_norm_moe_gen").weight
+            norm.fill_(1.0)
+            norm[compared] = ALIGNED_SHARPNESS
+        cast(nn.Linear, getattr(attention, "v_proj_moe_gen")).weight[:, places] = 0.0
+        attention.o_proj_moe_gen.weight[places] = 0.0
+        mlp.down_proj.weight[places] = 0.0
 
 
 def flow_times(shape: tuple[int, ...], rng: np.random.Generator) -> Tensor:
@@ -113,117 +159,102 @@ class InterleavingStage:
 
     def __init__(self, kit: Kit, schedule: Schedule, seed: int) -> None:
         self.kit, self.schedule, self.seed = kit, schedule, seed
+        self.reading = UnderstandingStage(kit, schedule, seed)
 
     def modules(self) -> dict[str, nn.Module]:
         """The whole network."""
         return {"network": self.kit.network}
 
     def trainable(self) -> Iterator[tuple[str, Tensor]]:
-        """Everything but the vision tower and the two fixed position tables."""
+        """Everything but the two fixed position tables."""
         for name, p in self.kit.network.named_parameters():
-            if not name.startswith("vit_model.") and not name.endswith("pos_embed.pos_embed"):
+            if not name.endswith("pos_embed.pos_embed"):
                 yield name, p
 
     def loss(self, step: int) -> tuple[Tensor, Metrics]:
-        """Words and flow of the interleaved pass, and the words of direct answers."""
+        """Words and flow of the damaged scenes, and words of scenes that need no restoration."""
         rng = np.random.default_rng((self.seed, 4, step))
-        scenes = generate(batch_seeds(step, self.schedule.batch, 3), "train")
-        interleaved, metrics = self._interleaved(damage(scenes, rng), rng)
-        direct = self._direct(scenes, rng)
-        return interleaved + direct, metrics | {"direct": direct.item()}
+        seeds = batch_seeds(step, self.schedule.batch, 3)
+        drawn, metrics = self._restored(damage(generate(seeds, "train"), rng), rng)
+        if step % READ_EVERY:
+            read, key = self.reading.loss(step)[0], "direct"
+        else:
+            others = generate(batch_seeds(step, self.schedule.batch, 5), "train")
+            read, key = self._answered(damage(others, rng, mild=True)), "read"
+        return drawn + read, metrics | {key: READ_EVERY * read.item()}
 
-    def _interleaved(self, damaged: Damaged, rng: np.random.Generator) -> tuple[Tensor, Metrics]:
+    def _answered(self, damaged: Damaged) -> Tensor:
+        """Cross-entropy of thoughts that decide against restoring, and of the answers after them."""
+        kit, dialogue = self.kit, Dialogue(self.kit)
+        opening = open_dialogue(dialogue, damaged.images, None)
+        rows = kit.packer.rows(
+            [
+                [(q.text, damage_thought(name, q.text, False) + said(q.answer)) for q in asked]
+                for name, asked in zip(damaged.names, damaged.asked, strict=True)
+            ],
+            start=opening.asking[:, 0].tolist(),
+        )
+        index = dialogue.text(rows, opening.images)
+        states = pack(dialogue.blocks).run(kit.network.language_model.model)
+        return answer_loss(kit.network, states[index], rows)[0]
+
+    def _restored(self, damaged: Damaged, rng: np.random.Generator) -> tuple[Tensor, Metrics]:
         """Loss of one packed pass over damaged scenes: thoughts, draws, and answers after one route back."""
         kit, batch = self.kit, len(damaged.images)
         dialogue = Dialogue(kit)
-        opening = open_dialogue(dialogue, damaged.images, [q.text for q in damaged.asked])
-        starts = opening.after[:, 0].tolist()
+        first = [asked[0].text for asked in damaged.asked]
+        opening = open_dialogue(dialogue, damaged.images, first)
         texts: dict[int, TextRows] = {}
 
-        def say(
-            said: list[str], at: list[int], sees: tuple[int, ...], silent: np.ndarray | None = None
-        ) -> int:
-            """Add texts to be learned, but for the rows in `silent`; returns their block."""
-            rows = kit.packer.rows([[("", text)] for text in said], start=at)
-            index = dialogue.text(rows, sees)
-            texts[index] = rows if silent is None else rows.silenced(silent)
-            return index
-
-        answers = [f"<answer>{q.answer}</answer>" for q in damaged.asked]
-        say(
-            [damage_thought(n, False) + a for n, a in zip(damaged.names, answers, strict=True)],
-            starts, opening.blocks, damaged.restore,
-        )  # fmt: skip
-        thought = say(
-            [damage_thought(n, True) for n in damaged.names], starts, opening.blocks, ~damaged.restore
+        rows = kit.packer.rows(
+            [[("", damage_thought(name, q, True))] for name, q in zip(damaged.names, first, strict=True)],
+            start=opening.after[:, 0].tolist(),
         )
-        context = (*opening.blocks, thought)
-        place = torch.tensor(texts[thought].ends)[:, None]
+        thought = dialogue.text(rows, opening.blocks)
+        texts[thought] = rows.silenced(~damaged.restore)
+        context, place = (*opening.blocks, thought), torch.tensor(rows.ends)[:, None]
 
         clean = latents_of(kit, damaged.scenes.images)
         draws: list[tuple[int, Tensor]] = []
-        times, noise = (
-            flow_times((DRAWS + 1, batch), rng),
-            tensor(rng.standard_normal((DRAWS + 1, *clean.shape)).astype(np.float32)),
-        )
-        described = kit.packer.rows([[("", caption(damaged.scenes, i))] for i in range(batch)], start=0)
-        caption_block = dialogue.text(described)
-        sees: tuple[int, ...]
-        for k in range(DRAWS + 1):
+        times = flow_times((DRAWS, batch), rng)
+        noise = tensor(rng.standard_normal((DRAWS + 1, *clean.shape)).astype(np.float32))
+        for k in range(DRAWS):
             t = times[k][:, None, None]
+            sees, at = (opening.blocks, opening.after) if k == 0 else (context, place)
             x = (1 - t) * clean + t * noise[k]
-            if k == DRAWS:
-                sees, at = (caption_block,), torch.tensor(described.ends)[:, None]
-            elif rng.random() < WITHOUT_THOUGHT:
-                sees, at = opening.blocks, opening.after
-            else:
-                sees, at = context, place
             draws.append((dialogue.latent(x, times[k], at, sees)[1], noise[k] - clean))
 
-        # What comes back at inference is a sample, not the truth: show truth and slightly damaged truth.
-        returned = mildly_corrupted(damaged.scenes.images, rng, 0.5, 0.4)
-        after = [restored_thought() + a for a in answers]
-        route = "bridge" if rng.random() < 0.5 else "re-encode"
-        if route == "bridge":
-            back: tuple[int, ...] = dialogue.latent(
-                latents_of(kit, returned), torch.zeros(batch), place, context
-            )
+        off = tensor(rng.random((batch, 1, 1), np.float32)) * RETURNED_NOISE
+        returned = clean + off * noise[DRAWS]
+        if rng.random() < 0.5:
+            back: tuple[int, ...] = dialogue.latent(returned, torch.zeros(batch), place, context)
         else:
-            back = (dialogue.vision(seen_of(kit, self._through_latents(returned)), place, context),)
-        answered = say(after, (place[:, 0] + 1).tolist(), (*context, *back))
+            back = (dialogue.vision(seen_of(kit, self._decoded(returned)), place, context),)
+        rows = kit.packer.rows(
+            [[("", restored_thought(q.text) + said(q.answer)) for q in asked] for asked in damaged.asked],
+            start=(place[:, 0] + 1).tolist(),
+        )
+        answered = dialogue.text(rows, (*context, *back))
+        texts[answered] = rows
 
         states = pack(dialogue.blocks).run(kit.network.language_model.model)
-        words = {
-            i: answer_loss(kit.network, states[i], rows)[0] for i, rows in texts.items() if rows.has_targets
-        }
-        errors = [F.mse_loss(kit.network.llm2vae(states[i]), v) for i, v in draws]
-        flow = torch.stack(errors[:DRAWS]).mean()
-        loss = torch.stack(list(words.values())).sum() / 2 + FLOW_WEIGHT * (flow + errors[DRAWS] / DRAWS)
-        return loss, {
+        words = {i: answer_loss(kit.network, states[i], r)[0] for i, r in texts.items() if r.has_targets}
+        flow = torch.stack([F.mse_loss(kit.network.llm2vae(states[i]), v) for i, v in draws]).mean()
+        return torch.stack(list(words.values())).sum() + flow, {
             "flow": flow.item(),
-            "caption": errors[DRAWS].item(),
             "thought": words[thought].item() if thought in words else 0.0,
             "answer": words[answered].item(),
         }
 
     @torch.no_grad()
-    def _through_latents(self, images: np.ndarray) -> np.ndarray:
-        """uint8 scenes as the autoencoder gives them back."""
-        autoencoder = self.kit.autoencoder
-        decoded = autoencoder.decode(autoencoder.encode(images_to_unit(images))).clamp(-1, 1)
+    def _decoded(self, latents: Tensor) -> np.ndarray:
+        """uint8 pictures (B, S, S, 3) of latent tokens (B, n, D)."""
+        side = int(latents.shape[1] ** 0.5)
+        grid = unpatchify(latents, side, side, self.kit.network.config.latent_patch)
+        decoded = self.kit.autoencoder.decode(grid).clamp(-1, 1)
         return ((decoded + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-
-    def _direct(self, scenes: Scenes, rng: np.random.Generator) -> Tensor:
-        """Cross-entropy of answers and captions on a third of the scenes, from vision tokens alone."""
-        few = len(scenes) // 2
-        images = mildly_corrupted(scenes.images[:few], rng, MILD_SHARE, MILD_STRONGEST)
-        asked: list[list[Pair]] = []
-        for i in range(few):
-            asked.append([*asked_of(scenes, i, rng), (DESCRIBE, caption(scenes, i))])
-        rows = self.kit.packer.rows(asked, start=1)
-        return answer_loss(self.kit.network, read_packed(self.kit, seen_of(self.kit, images), rows), rows)[0]
 
     def check(self) -> Metrics:
         """Direct accuracy on clean validation scenes."""
         scenes = generate(np.arange(128), "validation")
-        return {"direct": accuracy_by_kind(self.kit, scenes.images, scenes, seed=0)["all"]}
+        return accuracy_by_kind(self.kit, scenes.images, scenes, seed=0)

@@ -157,10 +157,10 @@ def restore(kit: Kit, images: np.ndarray, asked: Sequence[Question], seeds: Sequ
     pixels = kit.autoencoder.decode(patches.unpatchify(x, side, side, network.config.latent_patch))
     drawn = np.stack([patches.to_image(p) for p in pixels])
     right = {}
-    heads = [damage_thought(word, False) + "<answer>" for word in words]
+    heads = [damage_thought(word, q.text, False) + "<answer>" for word, q in zip(words, asked, strict=True)]
     right["same context"] = _answered(kit, read, Dialogue(kit), (), heads, asked, read.place)
     after = thought.place + 1
-    heads = [restored_thought() + "<answer>"] * batch
+    heads = [restored_thought(q.text) + "<answer>" for q in asked]
     for route in ROUTES:
         dialogue = Dialogue(kit)
         if route == "bridge":
@@ -200,9 +200,14 @@ def _read(
     """
     dialogue, batch, names = Dialogue(kit), len(images), list(DAMAGE)
     opening = open_dialogue(dialogue, images, [q.text for q in asked])
-    tails = [damage_thought(name, True) for name in names]
-    tails += [damage_thought(name, False) + "<answer>" for name in names]
-    rows = kit.packer.rows([[("", tail) for tail in tails]] * batch, start=opening.after[:, 0].tolist())
+    tails = [
+        [damage_thought(name, q.text, True) for name in names]
+        + [damage_thought(name, q.text, False) + "<answer>" for name in names]
+        for q in asked
+    ]
+    rows = kit.packer.rows(
+        [[("", tail) for tail in row] for row in tails], start=opening.after[:, 0].tolist()
+    )
     index = dialogue.text(rows, opening.blocks)
     packed = pack(dialogue.blocks)
     states, past = kit.network.language_model.model(
@@ -210,7 +215,7 @@ def _read(
     )
     # The end of the unfinished answer is not the model's to say.
     targets = rows.targets.masked_fill(rows.targets == kit.special.eos, -100)
-    scores = _log_probabilities(kit, states[:, packed.places[index]], targets, rows.segments, len(tails))
+    scores = _log_probabilities(kit, states[:, packed.places[index]], targets, rows.segments, 2 * len(names))
     table = scores.view(batch, 2, len(names))
     best = table.logsumexp(1).argmax(1)
     p = table[torch.arange(batch), :, best].softmax(1)[:, 0]

@@ -15,24 +15,33 @@ DAMAGE = {
     "gaussian_noise": "noisy",
     "jpeg_compression": "blocky",
     "dark_illumination": "dark",
+    "scan_lines": "striped",
 }
 """One word for each kind of damage that training shows."""
 
 
-def damage_thought(corruption: str, restore: bool) -> str:
-    """The first thought about an image, with the decision to restore it or not; "" is no corruption."""
-    word = DAMAGE[corruption]
-    return f"<think>{word}</think>{RESTORE}" if restore else f"<think>{word}</think>"
+def damage_thought(corruption: str, question: str, restore: bool) -> str:
+    """The first thought about an image, with the decision to restore it or not; "" is no corruption.
+
+    The question is said again, so that the answer follows it as closely as it does without a thought.
+    """
+    thought = f"<think>{DAMAGE[corruption]}. {question}</think>"
+    return thought + RESTORE if restore else thought
 
 
-def restored_thought() -> str:
+def restored_thought(question: str) -> str:
     """The thought after a restored image came in."""
-    return "<think>restored</think>"
+    return f"<think>restored. {question}</think>"
+
+
+def said(answer: str) -> str:
+    """An answer in its tags."""
+    return f"<answer>{answer}</answer>"
 
 
 def all_phrases() -> Iterator[str]:
     """Every fixed sentence, for fitting the tokenizer."""
-    yield from (SYSTEM, DESCRIBE, restored_thought())
+    yield from (SYSTEM, DESCRIBE, restored_thought(DESCRIBE))
     for name in DAMAGE:
         for restore in (True, False):
-            yield damage_thought(name, restore) + "<answer>seven</answer>"
+            yield damage_thought(name, DESCRIBE, restore) + said("seven")

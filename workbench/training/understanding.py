@@ -30,9 +30,9 @@ GENERATION = ("_moe_gen", "vae2llm", "llm2vae", "time_embedder", "pos_embed.pos_
 
 
 def understanding_parameters(network: Bagel) -> Iterator[tuple[str, Tensor]]:
-    """The parameters that reading and answering use, without the vision tower."""
+    """The parameters that seeing, reading and answering use."""
     for name, p in network.named_parameters():
-        if not any(part in name for part in GENERATION) and not name.startswith("vit_model."):
+        if not any(part in name for part in GENERATION):
             yield name, p
 
 
