@@ -83,6 +83,7 @@ class FakeModel:
                 module,
                 prompt.visual if stage.band == "llm" else None,
                 "input" if stage.name == "llm 0" else "output",
+                prompt.grid,
             )
             for stage, module in zip(stages, modules, strict=True)
         ]

@@ -163,9 +163,9 @@ def test_stages_off_the_grid_are_left_out_of_maps(model: FakeModel) -> None:
         """Its tower shows every other patch only."""
 
         def taps(self, prompt: Prompt) -> list[Tap]:
-            positions = torch.arange(len(prompt.images) * self.side**2)[::2]
+            positions = torch.arange(self.side**2)[::2]
             return [
-                replace(tap, positions=positions) if tap.stage.band == "vision" else tap
+                replace(tap, positions=positions, grid=None) if tap.stage.band == "vision" else tap
                 for tap in super().taps(prompt)
             ]
 

@@ -23,13 +23,15 @@ Keep = Callable[[Stage, "Tensor"], "Tensor"]
 class Captured:
     """What one pass showed.
 
-    states: one float32 array for each stage, (B, tokens, width), tokens in the row-major order of `grid`, or
-        what a `keep` function made of it. Widths may differ between bands.
+    states: one float32 array for each stage, (B, tokens, width), tokens in the row-major order of the stage's
+        grid, or what a `keep` function made of it. Widths may differ between bands.
+    grid: of the prompt. grids: of each stage, None where its tokens stand on no known grid.
     """
 
     stages: list[Stage]
     states: list[NDArray[np.float32]]
     grid: Grid
+    grids: list[Grid | None]
 
 
 def capture(model: Model, prompt: Prompt, *, keep: Keep | None = None) -> Captured:
@@ -52,7 +54,7 @@ def capture(model: Model, prompt: Prompt, *, keep: Keep | None = None) -> Captur
     import torch
 
     taps = model.taps(prompt)
-    gathering = _Gathering(taps, len(prompt.images), keep)
+    gathering = _Gathering(taps, prompt.batch, keep)
     handles: list[Any] = []
     with torch.inference_mode():
         try:
@@ -63,14 +65,14 @@ def capture(model: Model, prompt: Prompt, *, keep: Keep | None = None) -> Captur
             for handle in handles:
                 handle.remove()
         states = gathering.on_host()
-    cells = prompt.grid.rows * prompt.grid.cols
     for tap, shape in zip(taps, gathering.shapes, strict=True):
-        if tap.stage.band != "vision" and shape[1] != cells:
+        grid = tap.grid
+        if grid is not None and shape[1] != grid.rows * grid.cols:
             raise RuntimeError(
-                f"stage {tap.stage.name} shows {shape[1]} visual tokens, but the grid is "
-                f"{prompt.grid.rows} x {prompt.grid.cols}"
+                f"stage {tap.stage.name} shows {shape[1]} visual tokens, but its grid is "
+                f"{grid.rows} x {grid.cols}"
             )
-    return Captured([tap.stage for tap in taps], states, prompt.grid)
+    return Captured([tap.stage for tap in taps], states, prompt.grid, [tap.grid for tap in taps])
 
 
 def _attach(tap: Tap, gathering: _Gathering, slot: int) -> Any:
@@ -116,12 +118,12 @@ class _Gathering:
         if self.shapes[slot]:
             raise RuntimeError(f"stage {stage.name} was shown twice in one pass")
         x = _tensor(value, stage)
+        x = x.reshape(self.batch, -1, x.shape[-1])
         select = self._select[slot]
         if isinstance(select, slice):
-            x = x[..., select, :]
+            x = x[:, select]
         elif select is not None:
-            x = x.index_select(-2, select)
-        x = x.reshape(self.batch, -1, x.shape[-1])
+            x = x.index_select(1, select.to(x.device))
         self.shapes[slot] = tuple(x.shape)
         if self.keep is not None:
             small = self.keep(stage, x)

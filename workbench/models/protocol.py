@@ -77,22 +77,36 @@ class Stage:
 
 @dataclass(frozen=True)
 class Grid:
-    """Where the visual tokens stand on the image.
+    """Where visual tokens stand on an image.
 
     ``boxes`` is float32 (rows*cols, 4): x0, y0, x1, y1 in pixels of the image as it was given, row by row.
+    ``image`` numbers the prompt's images; ``part`` says what of the image the grid shows: all of it, its
+    tiles put together, or the thumbnail that goes with them.
     """
 
     rows: int
     cols: int
     boxes: np.ndarray
+    image: int = 0
+    part: Literal["image", "tiles", "thumbnail"] = "image"
+
+
+@dataclass(frozen=True)
+class View:
+    """One grid and where its tokens stand in a sequence: int64 (rows*cols,), row by row."""
+
+    grid: Grid
+    positions: Tensor
 
 
 @dataclass
 class Prompt:
-    """A batch of images with one text, ready for one model.
+    """A batch of images with one text, ready for one model; or, ``together``, several images in one prompt.
 
-    ``images`` are uint8 (H, W, 3), all one size; ``visual``, int64 (rows*cols,), holds where an image's
-    visual tokens stand in the LLM sequence; ``inputs`` belongs to the adapter and is read by nobody else.
+    ``images`` are uint8 (H, W, 3), those of a batch all one size; ``visual``, int64 (rows*cols,), holds where
+    the visual tokens of ``grid`` stand in the LLM sequence, which is the same for the whole batch. ``others``
+    are the views besides: thumbnails, and the images after the first that are shown together. ``inputs``
+    belongs to the adapter and is read by nobody else.
     """
 
     images: list[np.ndarray]
@@ -100,16 +114,29 @@ class Prompt:
     grid: Grid
     inputs: dict[str, Any]
     visual: Tensor
+    others: tuple[View, ...] = ()
+    together: bool = False
+
+    @property
+    def batch(self) -> int:
+        """How many sequences run at once."""
+        return 1 if self.together else len(self.images)
 
 
 @dataclass(frozen=True)
 class Tap:
-    """Where a stage can be read: a module, the token positions on axis -2 (None: all), output or input."""
+    """Where a stage can be read: a module, its output or input, and the positions of the tokens.
+
+    What the module shows is (..., tokens, width); with everything before the width made one axis for each
+    sequence of the batch, ``positions`` picks the visual tokens (None: all) in the order of ``grid``, which
+    may be finer than the prompt's; None where they stand on no known grid.
+    """
 
     stage: Stage
     module: nn.Module
     positions: Tensor | None
     when: Literal["output", "input"] = "output"
+    grid: Grid | None = None
 
 
 @dataclass(frozen=True)

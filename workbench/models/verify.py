@@ -50,10 +50,11 @@ def verify(model: Model, tolerance: float = 1e-3) -> None:
         states = seen.states.get(tap.stage.name, [])
         if len(states) != 1:
             raise Refusal(f"{name} shows its stage {tap.stage.name} {len(states)} times in a pass, not once.")
-        chosen = states[0] if tap.positions is None else states[0].index_select(-2, tap.positions)
-        if tap.stage.band != "vision" and chosen.shape[-2] != cells:
+        tokens = states[0].flatten(0, -2).shape[0] if tap.positions is None else len(tap.positions)
+        if tap.grid is not None and tokens != tap.grid.rows * tap.grid.cols:
             raise Refusal(
-                f"{name} shows {chosen.shape[-2]} tokens at {tap.stage.name}; the grid has {cells}."
+                f"{name} shows {tokens} tokens at {tap.stage.name}; its grid is {tap.grid.rows} by "
+                f"{tap.grid.cols}."
             )
     if not torch.isfinite(logits).all():
         raise Refusal(f"{name} computes numbers that are not finite in {model.card.dtype}: try float32.")

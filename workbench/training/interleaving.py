@@ -142,7 +142,7 @@ def start_experts(network: Bagel) -> None:
             norm = getattr(attention, f"{kind}_norm_moe_gen").weight
             norm.fill_(1.0)
             norm[compared] = ALIGNED_SHARPNESS
-        cast(nn.Linear, getattr(attention, "v_proj_moe_gen")).weight[:, places] = 0.0
+        cast(nn.Linear, attention.v_proj_moe_gen).weight[:, places] = 0.0
         attention.o_proj_moe_gen.weight[places] = 0.0
         mlp.down_proj.weight[places] = 0.0
 

@@ -32,7 +32,10 @@ def sparse(mask: Tensor, starts: Sequence[int]) -> Attend:
     cuts = sorted({*cuts, *(c for a, b in zip(cuts, cuts[1:], strict=False) for c in range(a, b, RUN))})
     runs = list(zip(cuts, cuts[1:], strict=False))
     seen = mask[:, 0].any(0)
-    wanted = [torch.nn.functional.pad(seen[a:b].any(0).int(), (1, 1)).diff().nonzero()[:, 0].tolist() for a, b in runs]
+    wanted = [
+        torch.nn.functional.pad(seen[a:b].any(0).int(), (1, 1)).diff().nonzero()[:, 0].tolist()
+        for a, b in runs
+    ]
     edges = sorted({0, n, *(e for found in wanted for e in found)})
     sizes = [b - a for a, b in zip(edges, edges[1:], strict=False)]
     plan: list[tuple[list[int], Tensor | None]] = []
@@ -40,7 +43,11 @@ def sparse(mask: Tensor, starts: Sequence[int]) -> Attend:
         keys = [(found[i], found[i + 1]) for i in range(0, len(found), 2)]
         pieces = [i for i, edge in enumerate(edges[:-1]) if any(x <= edge < y for x, y in keys)]
         allowed = torch.cat([mask[:, :, a:b, x:y] for x, y in keys], -1)
-        bias = None if allowed.all() else torch.zeros(allowed.shape, device=mask.device).masked_fill_(~allowed, -torch.inf)
+        bias = (
+            None
+            if allowed.all()
+            else torch.zeros(allowed.shape, device=mask.device).masked_fill_(~allowed, -torch.inf)
+        )
         plan.append((pieces, bias))
     lengths = [b - a for a, b in runs]
 

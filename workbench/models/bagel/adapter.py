@@ -13,11 +13,11 @@ from workbench.errors import Refusal
 from workbench.models.bagel import interleave
 from workbench.models.bagel.network import Context
 from workbench.models.bagel.reader import BagelReader, Pictures
+from workbench.models.grids import grid_over
 from workbench.models.protocol import (
     Answer,
     Band,
     Event,
-    Grid,
     Prompt,
     Sampling,
     Stage,
@@ -46,24 +46,24 @@ class BagelModel(BagelReader):
         """A batch of images of one size, and one text after them (none if it is empty)."""
         pictures = self.pictures(images)
         height, width = images[0].shape[:2]
-        x = np.linspace(0, width, pictures.cols + 1, dtype=np.float32)
-        y = np.linspace(0, height, pictures.rows + 1, dtype=np.float32)
-        row, col = np.mgrid[: pictures.rows, : pictures.cols].reshape(2, -1)
-        boxes = np.stack([x[col], y[row], x[col + 1], y[row + 1]], axis=1)
         visual = torch.arange(1, 1 + pictures.rows * pictures.cols, device=self.network.device)
         ids = self.segment(self.typed(text)) if text.strip() else None
         inputs = {"pictures": pictures, "patches": self.vision_patches(pictures), "ids": ids}
-        return Prompt(list(images), text, Grid(pictures.rows, pictures.cols, boxes), inputs, visual)
+        return Prompt(
+            list(images), text, grid_over(pictures.rows, pictures.cols, (0, 0, width, height)), inputs, visual
+        )
 
     def taps(self, prompt: Prompt) -> list[Tap]:
         """Where each stage is read while `forward` runs."""
         tower, layers = self.network.vit_model.vision_model, self.network.language_model.model.layers
         stages = iter(self.stages())
-        taps = [Tap(next(stages), tower.embeddings, None)]
-        taps += [Tap(next(stages), block, None) for block in tower.encoder.layers]
-        taps += [Tap(next(stages), self.network.connector, None)]
-        taps += [Tap(next(stages), layers[0], prompt.visual, "input")]
-        taps += [Tap(next(stages), layer, prompt.visual) for layer in layers]
+        grid, visual = prompt.grid, prompt.visual
+        taps = [
+            Tap(next(stages), module, None, grid=grid)
+            for module in (tower.embeddings, *tower.encoder.layers, self.network.connector)
+        ]
+        taps += [Tap(next(stages), layers[0], visual, "input", grid)]
+        taps += [Tap(next(stages), layer, visual, grid=grid) for layer in layers]
         return taps
 
     @torch.inference_mode()

@@ -106,8 +106,8 @@ def on_grid(captured: Captured) -> list[bool]:
 
     A tower may cut finer patches than the language model reads: such stages are pooled, never drawn.
     """
-    cells = captured.grid.rows * captured.grid.cols
-    return [states.shape[1] == cells for states in captured.states]
+    own = (captured.grid.rows, captured.grid.cols)
+    return [grid is not None and (grid.rows, grid.cols) == own for grid in captured.grids]
 
 
 def go_on(stop: Callable[[], bool]) -> None:

@@ -1,0 +1,134 @@
+"""Tiny random checkpoints of every family, made with transformers' own classes and written to disk.
+
+A builder returns (network, processor); `saved` writes them as their authors would publish them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.models.hf.words import tokenizer
+
+Builder = Callable[[], tuple[Any, Any]]
+BUILDERS: dict[str, Builder] = {}
+
+TEXT = {
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 400,
+    "max_position_embeddings": 4096,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "pad_token_id": 0,
+}
+"""A language model that any family can have."""
+VISION = {
+    "hidden_size": 48,
+    "intermediate_size": 64,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+}
+
+
+def builder(function: Builder) -> Builder:
+    """Register a builder under its name, the model type."""
+    BUILDERS[function.__name__] = function
+    return function
+
+
+def saved(model_type: str, folder: Path) -> Path:
+    """Write a tiny checkpoint of this type with seeded random weights; returns its folder."""
+    import torch
+
+    torch.manual_seed(0)
+    network, processor = BUILDERS[model_type]()
+    with torch.no_grad():
+        for p in network.parameters():
+            if p.ndim > 1:
+                torch.nn.init.normal_(p, std=0.08)
+    path = folder / model_type
+    network.save_pretrained(path)
+    processor.save_pretrained(path)
+    return path
+
+
+@builder
+def llava() -> tuple[Any, Any]:
+    from transformers import (
+        CLIPImageProcessorPil,
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+    )
+
+    words = tokenizer(image_token="<image>")
+    config = LlavaConfig(
+        vision_config=CLIPVisionConfig(**VISION, image_size=48, patch_size=8),
+        text_config=LlamaConfig(**TEXT),
+        image_token_id=words.image_token_id,
+        vision_feature_layer=-2,
+        vision_feature_select_strategy="default",
+    )
+    pictures = CLIPImageProcessorPil(size={"shortest_edge": 48}, crop_size={"height": 48, "width": 48})
+    processor = LlavaProcessor(
+        pictures,
+        words,
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+    )
+    return LlavaForConditionalGeneration(config), processor
+
+
+@builder
+def qwen2_5_vl() -> tuple[Any, Any]:
+    from transformers import (
+        Qwen2_5_VLConfig,
+        Qwen2_5_VLForConditionalGeneration,
+        Qwen2_5_VLProcessor,
+        Qwen2VLImageProcessorPil,
+    )
+
+    words = tokenizer(
+        "<|vision_start|>", "<|vision_end|>", image_token="<|image_pad|>", video_token="<|video_pad|>"
+    )
+    ids = words.convert_tokens_to_ids
+    config = Qwen2_5_VLConfig(
+        vision_config={
+            "depth": 3,
+            "hidden_size": 48,
+            "intermediate_size": 64,
+            "num_heads": 4,
+            "out_hidden_size": 64,
+            "patch_size": 8,
+            "window_size": 32,
+            "fullatt_block_indexes": [1],
+            "spatial_merge_size": 2,
+            "temporal_patch_size": 2,
+        },
+        text_config=TEXT
+        | {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 3, 3]}},
+        image_token_id=words.image_token_id,
+        video_token_id=words.video_token_id,
+        vision_start_token_id=ids("<|vision_start|>"),
+        vision_end_token_id=ids("<|vision_end|>"),
+    )
+    pictures = Qwen2VLImageProcessorPil(
+        patch_size=8, merge_size=2, temporal_patch_size=2, min_pixels=32 * 32, max_pixels=160 * 160
+    )
+    template = (
+        "{% for m in messages %}{{ m.role }}: {% for c in m.content %}{% if c.type == 'image' %}"
+        "<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ c.text }}{% endif %}{% endfor %}\n"
+        "{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}"
+    )
+    from workbench.models.hf.processor import image_only
+
+    processor = image_only(Qwen2_5_VLProcessor)(pictures, words, chat_template=template)
+    return Qwen2_5_VLForConditionalGeneration(config), processor

@@ -1,0 +1,1 @@
+"""Image-text-to-text models of transformers, opened by convention; `families/` holds what departs from it."""

@@ -1,0 +1,159 @@
+"""A transformers model behind the workbench's protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from workbench.errors import Refusal
+from workbench.models.hf.family import Family
+from workbench.models.hf.speech import speak
+from workbench.models.protocol import (
+    Answer,
+    Band,
+    Event,
+    Final,
+    ModelCard,
+    Prompt,
+    Sampling,
+    Stage,
+    Tap,
+    never,
+)
+
+MOST_CHARACTERS = 4000
+"""Longest question, and longest candidate answer, that is read."""
+
+
+class HFModel:
+    """An open image-text-to-text model; implements `workbench.models.protocol.Model`."""
+
+    def __init__(self, family: Family, card: ModelCard) -> None:
+        self.family, self.card = family, card
+        self.network, self.processor = family.network, family.processor
+
+    # Looking
+
+    def stages(self) -> list[Stage]:
+        """The tower's input and blocks, its projector, the language model's input and layers."""
+        parts = self.family.parts
+        names: list[tuple[Band, str]] = []
+        if parts.blocks:
+            names += [("vision", f"vision {i}") for i in range(self.family.used_blocks + 1)]
+        if parts.projector is not None:
+            names += [("projector", "projector")]
+        names += [("llm", f"llm {i}") for i in range(len(parts.layers) + 1)]
+        return [Stage(name, band, index) for index, (band, name) in enumerate(names)]
+
+    def resized(self, image: np.ndarray) -> np.ndarray:
+        """The image itself: what the processor makes of it is part of the model."""
+        return image
+
+    def prepare(self, images: Sequence[np.ndarray], text: str = "", *, together: bool = False) -> Prompt:
+        """A batch of images of one size with one text; or, `together`, all in one prompt, of any sizes."""
+        if not images:
+            raise Refusal("There is no image: give at least one.")
+        sizes = [(image.shape[0], image.shape[1]) for image in images]
+        if not together and len(set(sizes)) > 1:
+            found = ", ".join(f"{width}×{height}" for height, width in sorted(set(sizes)))
+            raise Refusal(f"The images of one batch must have one size; these are {found}. Resize them.")
+        if len(text) > MOST_CHARACTERS:
+            raise Refusal(
+                f"The text has {len(text):,} characters; at most {MOST_CHARACTERS:,} are read. Shorten it."
+            )
+        pictures = [Image.fromarray(image) for image in images]
+        rows = [pictures] if together else [[picture] for picture in pictures]
+        written = self.family.written(text.strip(), len(rows[0]))
+        inputs = self._processed(rows, [written] * len(rows))
+        views = self.family.views(inputs, sizes if together else sizes[:1])
+        first, *others = views
+        device = self.network.device
+        return Prompt(
+            list(images), text, first.grid, inputs, first.positions.to(device), tuple(others), together
+        )
+
+    def _processed(self, images: list[list[Image.Image]], texts: list[str]) -> dict[str, Any]:
+        made = self.processor(images=images, text=texts, return_tensors="pt")
+        return {
+            name: value.to(self.network.device, self.network.dtype if value.is_floating_point() else None)
+            if isinstance(value, Tensor)
+            else value
+            for name, value in made.items()
+        }
+
+    def taps(self, prompt: Prompt) -> list[Tap]:
+        """Where each stage is read while `forward` runs.
+
+        "llm k" is what layer k reads, so that what a model adds between layers is seen; the last one is what
+        leaves the last layer.
+        """
+        parts, stages = self.family.parts, iter(self.stages())
+        shown = prompt.images if prompt.together else prompt.images[:1]
+        view = self.family.tower_view(prompt.inputs, [image.shape[:2] for image in shown])
+        places, grid = (view.positions, view.grid) if view else (None, None)
+        taps: list[Tap] = []
+        if parts.blocks:
+            used = parts.blocks[: self.family.used_blocks]
+            taps += [Tap(next(stages), parts.blocks[0], places, "input", grid)]
+            taps += [Tap(next(stages), block, places, grid=grid) for block in used]
+        if parts.projector is not None:
+            taps += [self.family.projected(next(stages), prompt)]
+        taps += [Tap(next(stages), layer, prompt.visual, "input", prompt.grid) for layer in parts.layers]
+        taps += [Tap(next(stages), parts.layers[-1], prompt.visual, grid=prompt.grid)]
+        return taps
+
+    @torch.inference_mode()
+    def forward(self, prompt: Prompt) -> Tensor:
+        """One pass; returns the logits (B, vocabulary) after the last token."""
+        logits: Tensor = self.network(**prompt.inputs, use_cache=False, logits_to_keep=1).logits
+        return logits[:, -1]
+
+    @torch.inference_mode()
+    def readout(self, states: Tensor) -> Tensor:
+        """Logits that the final norm and the head make of states (..., width) of the last stage."""
+        return self.family.readout(states)
+
+    # Saying
+
+    def answer(self, prompt: Prompt, *, max_new_tokens: int = 16) -> list[Answer]:
+        """One greedy answer for each image."""
+        last: list[Answer] = []
+        for said in speak(self.family, prompt.inputs, max_new_tokens, never):
+            last = said
+        return last
+
+    @torch.inference_mode()
+    def score(self, prompt: Prompt, candidates: Sequence[str]) -> np.ndarray:
+        """Log-probability in nats, float64 (B, C), of each candidate's tokens and the end of the answer."""
+        if not candidates:
+            raise Refusal("There are no candidates to score: give at least one answer.")
+        if not all(candidate.strip() for candidate in candidates):
+            raise Refusal("One of the candidates is empty: leave it out.")
+        batch = prompt.batch
+        out = np.zeros((batch, len(candidates)))
+        for column, candidate in enumerate(candidates):
+            ids = self.family.candidate(candidate).to(self.network.device).expand(batch, -1)
+            n = ids.shape[1]
+            inputs = self.family.extended(prompt.inputs, ids)
+            logits = self.network(**inputs, use_cache=False, logits_to_keep=n + 1).logits[:, :-1].float()
+            losses = F.cross_entropy(logits.flatten(0, 1), ids.flatten(), reduction="none")
+            out[:, column] = -losses.view(batch, n).double().sum(-1).cpu().numpy()
+        return out
+
+    def respond(
+        self, image: np.ndarray, question: str, settings: Sampling, *, stop: Callable[[], bool] = never
+    ) -> Iterator[Event]:
+        """The answer, as this model draws nothing on the way to it."""
+        if not question.strip():
+            raise Refusal("There is no question. Write one: the model has nothing to answer.")
+        prompt = self.prepare([image], question)
+        last: list[Answer] = []
+        for said in speak(self.family, prompt.inputs, settings.max_new_tokens, stop):
+            last = said
+        yield Final(last[0])

@@ -1,0 +1,225 @@
+"""The convention most transformers models follow; a family overrides what it does its own way.
+
+What has to be known of a model is how its prompt is written, which rectangle of the image each visual token
+stands for, in the language model and in the tower, and how its head is applied. Everything else
+(`adapter.py`) is the same for all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from workbench.errors import Refusal
+from workbench.models.grids import Rectangle, centre_crop, grid_over
+from workbench.models.hf.parts import Parts, parts_of
+from workbench.models.protocol import Grid, Prompt, Stage, Tap, View
+
+Inputs = Mapping[str, Any]
+"""What the processor made of a prompt: input_ids (B, n), pixel_values and what else the model takes."""
+Size = tuple[int, int]
+"""Height and width of an image in pixels."""
+
+
+class Family:
+    """One open model's ways. Subclasses name the `model_types` of the configurations they are for."""
+
+    model_types: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, network: Any, processor: Any) -> None:
+        self.network, self.processor = network, processor
+        self.config = network.config
+        self.parts: Parts = parts_of(network)
+
+    # Words
+
+    @property
+    def image_token_id(self) -> int:
+        """The token that stands for a visual token in input_ids."""
+        for owner in (self.config, self.processor):
+            for name in ("image_token_id", "image_token_index"):
+                found = getattr(owner, name, None)
+                if isinstance(found, int):
+                    return found
+        raise Refusal(f"{self.config.model_type} does not say which token stands for an image.")
+
+    def written(self, text: str, images: int) -> str:
+        """The prompt with its images, as the processor takes it, up to where the answer begins."""
+        if getattr(self.processor, "chat_template", None):
+            content = [{"type": "image"}] * images + ([{"type": "text", "text": text}] if text else [])
+            turns = [{"role": "user", "content": content}]
+            return str(self.processor.apply_chat_template(turns, add_generation_prompt=True))
+        mark = getattr(self.processor, "boi_token", None) or self.processor.image_token
+        return f"{mark * images}\n{text}" if text else str(mark * images)
+
+    # Places
+
+    def views(self, inputs: Inputs, sizes: Sequence[Size]) -> list[View]:
+        """Every grid of visual tokens in the first sequence, with the positions of its tokens.
+
+        sizes: of the images in it, in order. Raises Refusal where the tokens make no grid that is known.
+        """
+        places = self.visual_positions(inputs)
+        shapes = self.grids(inputs, sizes)
+        if sum(grid.rows * grid.cols for grid in shapes) != len(places):
+            raise Refusal(
+                f"{self.config.model_type} has {len(places)} visual tokens here, which is not what its grids "
+                f"({', '.join(f'{g.rows}×{g.cols}' for g in shapes)}) need: where they stand is not known."
+            )
+        out, first = [], 0
+        for grid in shapes:
+            count = grid.rows * grid.cols
+            out.append(View(grid, places[first : first + count]))
+            first += count
+        return out
+
+    def visual_positions(self, inputs: Inputs) -> Tensor:
+        """Where the visual tokens stand in the first sequence, int64."""
+        return (inputs["input_ids"][0] == self.image_token_id).nonzero()[:, 0]
+
+    def grids(self, inputs: Inputs, sizes: Sequence[Size]) -> list[Grid]:
+        """The grids of visual tokens, in the order of their tokens, each row by row.
+
+        By convention either the processor tells patches (image_grid_thw), or all images are scaled to one
+        size and make equal square-celled grids.
+        """
+        thw = inputs.get("image_grid_thw")
+        if thw is not None:
+            merge = self.merged
+            return [
+                grid_over(int(h) // merge, int(w) // merge, (0, 0, width, height), image=k)
+                for k, ((_, h, w), (height, width)) in enumerate(
+                    zip(thw[: len(sizes)].tolist(), sizes, strict=True)
+                )
+            ]
+        each = len(self.visual_positions(inputs)) // len(sizes)
+        rows, cols = self.patches(inputs)
+        side = math.sqrt(rows * cols / each) if each else 0
+        if not each or rows % side or cols % side:
+            raise Refusal(
+                f"{self.config.model_type} makes {each} visual tokens of {rows}×{cols} patches: they are on "
+                "no grid that is known."
+            )
+        step = int(side)
+        return [
+            grid_over(rows // step, cols // step, self.framed(size), image=k) for k, size in enumerate(sizes)
+        ]
+
+    @property
+    def merged(self) -> int:
+        """Patches on a side of what becomes one visual token."""
+        for owner in (getattr(self.config, "vision_config", None), self.config, self._image_processor):
+            for name in ("spatial_merge_size", "merge_size"):
+                if isinstance(found := getattr(owner, name, None), int):
+                    return found
+        return 1
+
+    @property
+    def _image_processor(self) -> Any:
+        return getattr(self.processor, "image_processor", None)
+
+    def patches(self, inputs: Inputs) -> Size:
+        """Rows and columns of patches that the tower cuts each image into."""
+        height, width = inputs["pixel_values"].shape[-2:]
+        patch = self.config.vision_config.patch_size
+        down, across = patch if isinstance(patch, (tuple, list)) else (patch, patch)
+        return int(height) // down, int(width) // across
+
+    def framed(self, size: Size) -> Rectangle:
+        """The rectangle of an image of this size that the tower sees."""
+        processor = self._image_processor
+        shortest = (getattr(processor, "size", None) or {}).get("shortest_edge")
+        if getattr(processor, "do_center_crop", None) and getattr(processor, "do_resize", None) and shortest:
+            crop = processor.crop_size
+            return centre_crop(*size, shortest, crop["height"], crop["width"])
+        return (0, 0, size[1], size[0])
+
+    def tower_view(self, inputs: Inputs, sizes: Sequence[Size]) -> View | None:
+        """Where the tower's tokens of the first image stand on it; None where that is not known.
+
+        Positions count the tokens of one sequence's images one after the other, class tokens included.
+        """
+        thw = inputs.get("image_grid_thw")
+        if thw is not None:
+            _, h, w = thw[0].tolist()
+            grid = grid_over(h, w, (0, 0, sizes[0][1], sizes[0][0]))
+            return View(grid, self.merged_order(h, w))
+        if self.parts.tower is None or len(sizes) > 1:
+            return None
+        rows, cols = self.patches(inputs)
+        first = int(self.has_class_token)
+        return View(grid_over(rows, cols, self.framed(sizes[0])), torch.arange(first, first + rows * cols))
+
+    @property
+    def has_class_token(self) -> bool:
+        """Whether the tower's first token is no patch."""
+        tower = self.parts.tower
+        assert tower is not None
+        return any(
+            name.rpartition(".")[2] in ("class_embedding", "cls_token")
+            for name, _ in tower.named_parameters()
+        )
+
+    def merged_order(self, rows: int, cols: int) -> Tensor:
+        """Where each patch, row by row, stands in a tower that keeps those to be merged side by side."""
+        m = self.merged
+        order = torch.arange(rows * cols).view(rows // m, cols // m, m, m).permute(0, 2, 1, 3)
+        return order.reshape(-1)
+
+    @property
+    def used_blocks(self) -> int:
+        """How many blocks of the tower lie on the way to the language model."""
+        count, layer = len(self.parts.blocks), getattr(self.config, "vision_feature_layer", None)
+        chosen = [layer] if isinstance(layer, int) else list(layer or [])
+        return max((c if c >= 0 else count + 1 + c for c in chosen), default=count)
+
+    # Numbers
+
+    def readout(self, states: Tensor) -> Tensor:
+        """Logits that the final norm and the head make of states (..., width) of the last layer."""
+        logits: Tensor = self.parts.head(self.parts.norm(states))
+        text = self.config.get_text_config()
+        if scale := getattr(text, "logit_scale", None):
+            logits = logits * scale
+        if scale := getattr(text, "logits_scaling", None):
+            logits = logits / scale
+        if cap := getattr(text, "final_logit_softcapping", None):
+            logits = cap * torch.tanh(logits / cap)
+        return logits
+
+    # What is said
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """The tokens that end an answer."""
+        found = self.network.generation_config.eos_token_id
+        if found is None:
+            found = self.processor.tokenizer.eos_token_id
+        return frozenset([found] if isinstance(found, int) else found or [])
+
+    def words(self, ids: Sequence[int]) -> str:
+        """The text of token ids, white space and all."""
+        return str(self.processor.tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    def candidate(self, text: str) -> Tensor:
+        """Token ids (1, n) of an answer as the model would say it, its end included."""
+        ids = self.processor.tokenizer(text.strip(), add_special_tokens=False)["input_ids"]
+        return torch.tensor([[*ids, *sorted(self.ends)[:1]]])
+
+    def extended(self, inputs: Inputs, ids: Tensor) -> dict[str, Any]:
+        """The inputs of a prompt with words (B, n) after it."""
+        more = dict(inputs) | {"input_ids": torch.cat([inputs["input_ids"], ids], dim=1)}
+        for name, value in (("attention_mask", 1), ("token_type_ids", 0), ("mm_token_type_ids", 0)):
+            if name in more:
+                more[name] = torch.cat([inputs[name], torch.full_like(ids, value)], dim=1)
+        return more
+
+    def projected(self, stage: Stage, prompt: Prompt) -> Tap:
+        """Where the projector's output is read: its tokens in the order of the language model's."""
+        assert self.parts.projector is not None
+        alone = not prompt.others
+        return Tap(stage, self.parts.projector, None, grid=prompt.grid if alone else None)

@@ -1,0 +1,64 @@
+"""The processor of a transformers folder: images only, on PIL, so that it needs no torchvision."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import Refusal
+
+
+def read_processor(folder: Path) -> Any:
+    """The folder's processor. Raises Refusal where it cannot be read.
+
+    Where it would also handle videos, that part is left out: it has no version without torchvision.
+    """
+    from transformers import AutoProcessor
+
+    try:
+        kind = _processor_class(folder)
+        reader = AutoProcessor if kind is None else image_only(kind)
+        return reader.from_pretrained(folder, backend="pil", local_files_only=True, trust_remote_code=False)
+    except Exception as error:
+        # Missing files, unknown names and half-read JSON all end here, in as many kinds.
+        raise Refusal(
+            f"The processor in {folder} cannot be read: {str(error).strip().partition(chr(10))[0]}"
+        ) from None
+
+
+def _processor_class(folder: Path) -> Any:
+    """The class that the folder names, where it takes a video processor; None where it takes none."""
+    import inspect
+
+    import transformers
+
+    for name in ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json"):
+        path = folder / name
+        if not path.is_file():
+            continue
+        named = json.loads(path.read_text(encoding="utf-8")).get("processor_class")
+        kind = getattr(transformers, named, None) if named else None
+        if kind is not None:
+            takes = inspect.signature(kind.__init__).parameters
+            return kind if "video_processor" in takes else None
+    return None
+
+
+def image_only(kind: Any) -> Any:
+    """The class without a video processor: transformers reads from the signature which parts to look for."""
+
+    class ImageOnly(kind):
+        def __init__(
+            self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None, **more: Any
+        ) -> None:
+            super().__init__(
+                image_processor=image_processor,
+                tokenizer=tokenizer,
+                video_processor=None,
+                chat_template=chat_template,
+                **more,
+            )
+
+    ImageOnly.__name__ = kind.__name__
+    return ImageOnly
