@@ -34,6 +34,7 @@ class Capability(StrEnum):
     ANSWERS = "answers"
     SCORES = "scores"
     HIDDEN_STATES = "hidden states"
+    ATTENTION = "attention"
     GENERATES = "generates"
     INTERLEAVES = "interleaves"
 
@@ -296,6 +297,10 @@ class Model(Protocol):
 
     def taps(self, prompt: Prompt) -> list[Tap]:
         """Where each stage of this prompt can be read, in the order of ``stages()``."""
+        ...
+
+    def attending(self, prompt: Prompt) -> list[tuple[Stage, nn.Module]]:
+        """The layers whose attention `workbench.models.watch` sees, each with the stage that it writes."""
         ...
 
     def forward(self, prompt: Prompt) -> Tensor:

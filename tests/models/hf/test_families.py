@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.models.hf.builders import BUILDERS, saved
+from workbench.capture.attention import attention_rows
 from workbench.capture.hidden import capture
 from workbench.models.hf.adapter import HFModel
 from workbench.models.hf.load import load
@@ -181,3 +182,46 @@ def test_scores_are_the_sums_of_each_tokens_log_probability(model: HFModel) -> N
             total += float(logits.float().log_softmax(-1)[token])
             said.append(token)
         assert value == pytest.approx(total, abs=1e-3)
+
+
+def eager(model: HFModel, prompt: Prompt) -> dict[int, torch.Tensor]:
+    """All weights of every attention module, by its id, from a plain softmax over everything."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import eager_mask
+
+    found: dict[int, list[torch.Tensor]] = {}
+
+    def attend(module: Any, query: Any, key: Any, value: Any, attention_mask: Any, **more: Any) -> Any:
+        groups = query.shape[1] // key.shape[1]
+        key, value = (x.repeat_interleave(groups, dim=1) for x in (key, value))
+        scores = query @ key.transpose(-1, -2) * (more.get("scaling") or query.shape[-1] ** -0.5)
+        if attention_mask is not None:
+            scores = scores + attention_mask[..., : key.shape[2]]
+        weights = scores.softmax(-1)
+        found.setdefault(id(module), []).append(weights)
+        return (weights @ value).transpose(1, 2).contiguous(), weights
+
+    AttentionInterface.register("plain", attend)
+    AttentionMaskInterface.register("plain", eager_mask)
+    model.network.set_attn_implementation("plain")
+    try:
+        model.forward(prompt)
+    finally:
+        model.network.set_attn_implementation("sdpa")
+    return {name: torch.block_diag(*[w[0, 0] for w in parts]) for name, parts in found.items()}
+
+
+@pytest.mark.parametrize("band", ["llm", "vision"])
+def test_rows_of_attention_are_those_of_a_plain_softmax(model: HFModel, band: str) -> None:
+    prompt = model.prepare([noise(SIZES[0])], "what is this?")
+    layers = [layer for stage, layer in model.attending(prompt) if stage.band == band]
+    length = prompt.inputs["input_ids"].shape[1]
+    rows = torch.tensor([0, 5, 11]) if band == "vision" else torch.tensor([0, length // 2, length - 1])
+    before = model.forward(prompt)
+    seen = attention_rows(model, prompt, rows, band=band)
+    torch.testing.assert_close(model.forward(prompt), before, atol=0, rtol=0)
+    everything = eager(model, prompt)
+    for layer, weights in zip(layers, seen.weights, strict=True):
+        truth = next(everything[id(part)] for part in layer.modules() if id(part) in everything)
+        np.testing.assert_allclose(weights[0, 0], truth[rows], atol=1e-5)
+        np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workbench.errors import Refusal
@@ -65,6 +65,14 @@ class BagelModel(BagelReader):
         taps += [Tap(next(stages), layers[0], visual, "input", grid)]
         taps += [Tap(next(stages), layer, visual, grid=grid) for layer in layers]
         return taps
+
+    def attending(self, prompt: Prompt) -> list[tuple[Stage, nn.Module]]:
+        """The blocks of the tower and the layers of the language model."""
+        stages = {stage.name: stage for stage in self.stages()}
+        blocks = self.network.vit_model.vision_model.encoder.layers
+        found = [(stages[f"vision {i + 1}"], block) for i, block in enumerate(blocks)]
+        layers = self.network.language_model.model.layers
+        return found + [(stages[f"llm {i + 1}"], layer) for i, layer in enumerate(layers)]
 
     @torch.inference_mode()
     def forward(self, prompt: Prompt) -> Tensor:

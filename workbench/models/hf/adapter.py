@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workbench.errors import Refusal
@@ -107,6 +107,13 @@ class HFModel:
         taps += [Tap(next(stages), layer, prompt.visual, "input", prompt.grid) for layer in parts.layers]
         taps += [Tap(next(stages), parts.layers[-1], prompt.visual, grid=prompt.grid)]
         return taps
+
+    def attending(self, prompt: Prompt) -> list[tuple[Stage, nn.Module]]:
+        """The blocks of the tower and the layers of the language model."""
+        parts, stages = self.family.parts, {stage.name: stage for stage in self.stages()}
+        blocks = parts.blocks[: self.family.used_blocks]
+        found = [(stages[f"vision {i + 1}"], block) for i, block in enumerate(blocks)]
+        return found + [(stages[f"llm {i + 1}"], layer) for i, layer in enumerate(parts.layers)]
 
     @torch.inference_mode()
     def forward(self, prompt: Prompt) -> Tensor:

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from workbench.errors import Refusal
+from workbench.models import Opening, Say
 from workbench.models.checkpoint import find_weights, fingerprint
 from workbench.models.hf.adapter import HFModel
 from workbench.models.hf.families import family_of
+from workbench.models.hf.kernels import WATCHED, watch_kernels
 from workbench.models.hf.processor import read_processor
+from workbench.models.hf.progress import heard
+from workbench.models.memory import demand, free_on, in_words, size_of
 from workbench.models.protocol import Capability, ModelCard
 
 WEIGHTS = ("model.safetensors",)
 CAPABILITIES = frozenset({Capability.ANSWERS, Capability.SCORES, Capability.HIDDEN_STATES})
+"""Of every model; attention besides, under a kernel that is watched."""
 
 
-def load(folder: Path, *, name: str, device: torch.device, dtype: torch.dtype) -> HFModel:
-    """A transformers folder as a model.
+def load(
+    folder: Path,
+    *,
+    name: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    opening: Opening | None = None,
+    say: Say | None = None,
+) -> HFModel:
+    """A transformers folder as a model; `say` hears how much of the weights is loaded.
 
     Raises Refusal where it is of no image-text-to-text kind, needs code of its own, lacks a file, or where
     weights and configuration do not fit: nothing is left at random values in silence.
@@ -29,7 +43,17 @@ def load(folder: Path, *, name: str, device: torch.device, dtype: torch.dtype) -
     cls = _class_for(config, folder)
     files = find_weights(folder, WEIGHTS)
     processor = read_processor(folder)
-    network = _network(cls, config, folder, dtype, device)
+    watch_kernels()
+    how = opening or Opening()
+    kind = str(dtype).removeprefix("torch.")
+    per_number = {"": dtype.itemsize, "8bit": 1.05, "4bit": 0.56}[how.quantised]
+    needed = size_of(files).bytes(per_number)
+    options = _options(how, dtype, device, needed)
+    if "device_map" not in options:
+        demand(needed, free_on(device), name, str(device), how.quantised or kind)
+    network = _network(cls, config, folder, options, say)
+    if "device_map" not in options:
+        network = network.to(device)
     family = family_of(config.model_type)(network, processor)
     text = config.get_text_config()
     card = ModelCard(
@@ -38,12 +62,12 @@ def load(folder: Path, *, name: str, device: torch.device, dtype: torch.dtype) -
         folder=folder,
         revision=fingerprint([*files, *sorted(folder.glob("*.json"))]),
         parameters=sum(p.numel() for p in network.parameters()),
-        dtype=str(dtype).removeprefix("torch."),
+        dtype=how.quantised or kind,
         device=str(device),
         vision_layers=family.used_blocks,
         llm_layers=len(family.parts.layers),
         width=text.hidden_size,
-        capabilities=CAPABILITIES,
+        capabilities=CAPABILITIES | ({Capability.ATTENTION} if _watched(network) else set()),
         licence=_licence(folder),
         knows="",
     )
@@ -76,17 +100,44 @@ def _class_for(config: Any, folder: Path) -> Any:
     return getattr(transformers, found if isinstance(found, str) else found[0])
 
 
-def _network(cls: Any, config: Any, folder: Path, dtype: torch.dtype, device: torch.device) -> Any:
+def _options(how: Opening, dtype: torch.dtype, device: torch.device, needed: int) -> dict[str, Any]:
+    """What from_pretrained is to be told. Raises Refusal where a package for it is not installed."""
+    options: dict[str, Any] = {"dtype": dtype, "attn_implementation": how.attention}
+    if how.attention.startswith("flash") and device.type != "cuda":
+        raise Refusal(f"{how.attention} runs on a CUDA device only; this is {device}. Take sdpa.")
+    if how.quantised:
+        if device.type != "cuda" or not find_spec("bitsandbytes"):
+            lacking = "a CUDA device" if device.type != "cuda" else "the package bitsandbytes"
+            raise Refusal(f"{how.quantised} needs {lacking}. Open it without quantisation, or provide it.")
+        from transformers import BitsAndBytesConfig
+
+        bits = {"load_in_8bit": True} if how.quantised == "8bit" else {"load_in_4bit": True}
+        options["quantization_config"] = BitsAndBytesConfig(**bits, bnb_4bit_compute_dtype=dtype)
+        options["device_map"] = {"": str(device)}
+    elif how.device == "auto" and torch.cuda.device_count() > 1:
+        free = free_on(device)
+        if free is not None and needed > free:
+            if not find_spec("accelerate"):
+                raise Refusal(
+                    f"The weights need {in_words(needed)}, more than one device has free; spreading them over "
+                    "several needs the package accelerate. Install it, or take a smaller dtype."
+                )
+            options["device_map"] = "auto"
+    return options
+
+
+def _network(cls: Any, config: Any, folder: Path, options: dict[str, Any], say: Say | None) -> Any:
     try:
-        network, info = cls.from_pretrained(
-            folder,
-            config=config,
-            dtype=dtype,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    except (RuntimeError, OSError, ValueError, MemoryError) as error:
+        with heard(say):
+            network, info = cls.from_pretrained(
+                folder,
+                config=config,
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+                **options,
+            )
+    except (RuntimeError, OSError, ValueError, ImportError, MemoryError) as error:
         raise Refusal(f"The weights in {folder} cannot be opened: {_first_line(error)}") from None
     wrong = {
         "missing": info["missing_keys"],
@@ -98,7 +149,7 @@ def _network(cls: Any, config: Any, folder: Path, dtype: torch.dtype, device: to
             f"The weights in {folder} do not fit the configuration beside them. {'; '.join(problems)}. "
             "Take weights and configuration from the same place."
         )
-    return network.to(device).eval().requires_grad_(False)
+    return network.eval().requires_grad_(False)
 
 
 def _listing(names: Any) -> str:
@@ -108,6 +159,12 @@ def _listing(names: Any) -> str:
 
 def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0]
+
+
+def _watched(network: Any) -> bool:
+    """Whether all attention runs under a kernel that is watched."""
+    configs = [network.config, *(getattr(network.config, name) for name in network.config.sub_configs)]
+    return all(config is None or config._attn_implementation in WATCHED for config in configs)
 
 
 def _licence(folder: Path) -> str:

@@ -1,0 +1,60 @@
+"""How far transformers is with loading weights, told to whoever asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from workbench.models import Say
+
+_ONE_AT_A_TIME = threading.Lock()
+"""The hook is one for the whole process."""
+
+
+@contextmanager
+def heard(say: Say | None) -> Iterator[None]:
+    """Pass the progress bars of transformers on to `say` while the body runs; show none."""
+    from transformers.utils import logging
+
+    def made(factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return _Bar(say, *args, **kwargs)
+
+    with _ONE_AT_A_TIME:
+        before = logging.set_tqdm_hook(made)
+        try:
+            yield
+        finally:
+            logging.set_tqdm_hook(before)
+
+
+class _Bar:
+    """As much of tqdm as loading uses."""
+
+    def __init__(
+        self, say: Say | None, iterable: Any = None, *, total: int | None = None, desc: str = "", **_: Any
+    ) -> None:
+        self.iterable, self.words, self.done = iterable, desc, 0
+        self.total = total if total is not None else len(iterable) if hasattr(iterable, "__len__") else 0
+        self.say = say or (lambda words, share: None)
+
+    def __iter__(self) -> Iterator[Any]:
+        for item in self.iterable:
+            yield item
+            self.update()
+
+    def update(self, by: int = 1) -> None:
+        """So much more is done."""
+        self.done += by
+        if self.total:
+            self.say(self.words, min(1.0, self.done / self.total))
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *args, **kwargs: None

@@ -1,0 +1,99 @@
+"""What a checkpoint's weights will take, told from the headers of its files, and what a device has free."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.errors import Refusal
+
+if TYPE_CHECKING:
+    import torch
+
+FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
+LONGEST_HEADER = 100_000_000
+"""Bytes; the format's own limit."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Numbers in the weight files: of floating point, and the bytes of everything else."""
+
+    floats: int
+    other_bytes: int
+
+    def bytes(self, per_number: float) -> int:
+        """Bytes in memory with so many bytes a number."""
+        return int(self.floats * per_number) + self.other_bytes
+
+
+def size_of(files: Sequence[Path]) -> Size:
+    """Count the numbers in safetensors files from their headers; reads no weight.
+
+    Raises Refusal where a header is damaged.
+    """
+    floats = other = 0
+    for path in files:
+        for entry in _header(path).values():
+            count = 1
+            for length in entry["shape"]:
+                count *= length
+            if entry["dtype"] in FLOATS:
+                floats += count
+            else:
+                first, last = entry["data_offsets"]
+                other += last - first
+    return Size(floats, other)
+
+
+def _header(path: Path) -> dict[str, dict[str, list[int]]]:
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > LONGEST_HEADER:
+                raise ValueError("its header is too long")
+            found = json.loads(file.read(length))
+        found.pop("__metadata__", None)
+        return {
+            str(k): {"shape": v["shape"], "dtype": v["dtype"], "data_offsets": v["data_offsets"]}
+            for k, v in found.items()
+        }
+    except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError) as error:
+        raise Refusal(
+            f"{path} is not a whole safetensors file ({error}). It was cut off or is of another format: "
+            "fetch it again."
+        ) from None
+
+
+def free_on(device: torch.device) -> int | None:
+    """Bytes free on a device, None where it does not say."""
+    import torch
+
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    if device.type == "cpu":
+        try:
+            lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+            return 1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])
+        except (OSError, StopIteration):
+            return None
+    return None
+
+
+def in_words(size: int) -> str:
+    """Bytes for reading: "15.2 GiB", "310 MiB"."""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{max(1, round(size / 2**20))} MiB"
+
+
+def demand(needed: int, free: int | None, name: str, device: str, dtype: str) -> None:
+    """Raise Refusal where weights of `needed` bytes do not fit in what is free."""
+    if free is not None and needed > free:
+        smaller = "" if dtype in ("bfloat16", "float16") else " bfloat16 halves it;"
+        raise Refusal(
+            f"{name} needs {in_words(needed)} for its weights in {dtype}, and {device} has {in_words(free)} "
+            f"free.{smaller} Close other programs, quantise it, or open it on another device."
+        )
