@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,19 +39,24 @@ def size_of(files: Sequence[Path]) -> Size:
     """
     floats = other = 0
     for path in files:
-        for entry in _header(path).values():
-            count = 1
-            for length in entry["shape"]:
-                count *= length
-            if entry["dtype"] in FLOATS:
-                floats += count
+        for stored in _header(path):
+            if stored.kind in FLOATS:
+                floats += stored.count
             else:
-                first, last = entry["data_offsets"]
-                other += last - first
+                other += stored.bytes
     return Size(floats, other)
 
 
-def _header(path: Path) -> dict[str, dict[str, list[int]]]:
+@dataclass(frozen=True)
+class _Stored:
+    """One tensor as a header promises it."""
+
+    kind: str
+    count: int
+    bytes: int
+
+
+def _header(path: Path) -> list[_Stored]:
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
@@ -58,11 +64,15 @@ def _header(path: Path) -> dict[str, dict[str, list[int]]]:
                 raise ValueError("its header is too long")
             found = json.loads(file.read(length))
         found.pop("__metadata__", None)
-        return {
-            str(k): {"shape": v["shape"], "dtype": v["dtype"], "data_offsets": v["data_offsets"]}
-            for k, v in found.items()
-        }
-    except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError) as error:
+        return [
+            _Stored(
+                str(entry["dtype"]),
+                math.prod(entry["shape"]),
+                entry["data_offsets"][1] - entry["data_offsets"][0],
+            )
+            for entry in found.values()
+        ]
+    except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError, IndexError) as error:
         raise Refusal(
             f"{path} is not a whole safetensors file ({error}). It was cut off or is of another format: "
             "fetch it again."

@@ -119,8 +119,8 @@ def _options(how: Opening, dtype: torch.dtype, device: torch.device, needed: int
         if free is not None and needed > free:
             if not find_spec("accelerate"):
                 raise Refusal(
-                    f"The weights need {in_words(needed)}, more than one device has free; spreading them over "
-                    "several needs the package accelerate. Install it, or take a smaller dtype."
+                    f"The weights need {in_words(needed)}, more than one device has free; to share them out "
+                    "the package accelerate is needed. Install it, or take a smaller dtype."
                 )
             options["device_map"] = "auto"
     return options
