@@ -337,7 +337,7 @@ class TestNames:
         assert "is a file" in refusal(whole_folder / "ema.safetensors")
 
     def test_another_folder(self, tmp_path: Path) -> None:
-        assert "no llm_config.json" in refusal(tmp_path)
+        assert "nor llm_config.json" in refusal(tmp_path)
 
     @pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "~nobody-of-that-name/x"])
     def test_what_is_no_path(self, name: str) -> None:

@@ -24,11 +24,6 @@ BLUR = 0.4
 """Share of a cell that resizing may smear a change over."""
 
 
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("families")
-
-
 @pytest.fixture(scope="session", params=sorted(BUILDERS))
 def model(request: pytest.FixtureRequest, folder: Path) -> HFModel:
     path = saved(request.param, folder)

@@ -135,6 +135,7 @@ def _network(cls: Any, config: Any, folder: Path, options: dict[str, Any], say: 
                 use_safetensors=True,
                 local_files_only=True,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # so that all of them are named below, and refused
                 **options,
             )
     except (RuntimeError, OSError, ValueError, ImportError, MemoryError) as error:

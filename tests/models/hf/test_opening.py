@@ -1,0 +1,187 @@
+"""Folders that are damaged, foreign or too large, ids of the hub, and models that are let go again."""
+
+from __future__ import annotations
+
+import gc
+import json
+import shutil
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import torch
+from huggingface_hub import errors as hub_errors
+from safetensors.torch import load_file, save_file
+
+from workbench import models
+from workbench.errors import Refusal
+from workbench.models import hub, memory
+
+
+@pytest.fixture
+def copy(llava: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(llava, tmp_path / "copy"))
+
+
+def refused(folder: Path | str, **how: Any) -> str:
+    with pytest.raises(Refusal) as caught:
+        models.open(folder, device="cpu", **how)
+    return str(caught.value)
+
+
+def test_a_whole_folder_opens_and_says_how_far_it_is(llava: Path) -> None:
+    heard: list[tuple[str, float]] = []
+    model = models.open(llava, device="cpu", say=lambda words, share: heard.append((words, share)))
+    assert model.card.id == "llava" and model.card.family == "llava"
+    shares = [share for _, share in heard]
+    assert shares == sorted(shares) and shares[-1] == 1.0
+
+
+def change(path: Path, edit: Callable[[dict[str, Any]], None]) -> None:
+    weights = load_file(path)
+    edit(weights)
+    save_file(weights, path, metadata={"format": "pt"})
+
+
+def test_weights_that_do_not_fit_are_named(copy: Path) -> None:
+    name = "model.language_model.layers.0.mlp.up_proj.weight"
+    path = copy / "model.safetensors"
+    stored = next(key for key in load_file(path) if key.endswith("layers.0.mlp.up_proj.weight"))
+    change(path, lambda w: w.pop(stored))
+    said = refused(copy)
+    assert "missing" in said and name in said
+
+    change(path, lambda w: w.update({stored: torch.zeros(3, 3)}))
+    said = refused(copy)
+    assert "another shape" in said and name in said
+
+
+def test_a_tensor_too_many_is_named(copy: Path) -> None:
+    change(copy / "model.safetensors", lambda w: w.update({"adapter.weight": torch.zeros(2)}))
+    said = refused(copy)
+    assert "unexpected" in said and "adapter.weight" in said
+
+
+@pytest.mark.parametrize("missing", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_a_missing_file_is_a_sentence(copy: Path, missing: str) -> None:
+    (copy / missing).unlink()
+    said = refused(copy)
+    assert str(copy) in said or copy.name in said
+
+
+def test_pickled_weights_are_never_loaded(copy: Path) -> None:
+    (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
+    assert "never loaded" in refused(copy)
+
+
+def test_a_truncated_file_is_a_sentence(copy: Path) -> None:
+    path = copy / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:200])
+    assert "not a whole safetensors file" in refused(copy)
+
+
+def test_code_beside_the_weights_is_not_run(copy: Path) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    config["model_type"] = "something_new"
+    config["auto_map"] = {"AutoConfig": "evil.Config", "AutoModel": "evil.Model"}
+    (copy / "config.json").write_text(json.dumps(config))
+    (copy / "evil.py").write_text("raise SystemExit('this code ran')")
+    said = refused(copy)
+    assert "code" in said or "not a configuration" in said
+
+
+def test_a_model_that_sees_no_images_is_refused(tmp_path: Path) -> None:
+    from transformers import LlamaConfig
+
+    LlamaConfig(hidden_size=64).save_pretrained(tmp_path / "words")
+    assert "answers no questions about images" in refused(tmp_path / "words")
+
+
+def test_too_little_memory_is_said_before_anything_is_loaded(
+    llava: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.models.hf.load.free_on", lambda device: 1000)
+    said = refused(llava)
+    assert "needs 1 MiB" in said and "bfloat16 halves it" in said
+
+
+def test_headers_tell_what_the_weights_take(llava: Path) -> None:
+    files = [llava / "model.safetensors"]
+    tensors = load_file(files[0]).values()
+    size = memory.size_of(files)
+    assert size.floats == sum(t.numel() for t in tensors if t.is_floating_point())
+    assert size.bytes(4) == sum(t.numel() * t.element_size() for t in tensors)
+
+
+@pytest.mark.parametrize(
+    ("how", "word"),
+    [
+        ({"dtype": "int7"}, "int7"),
+        ({"attention": "fast"}, "fast"),
+        ({"quantised": "4bit"}, "CUDA"),
+        ({"attention": "flash_attention_2"}, "CUDA"),
+    ],
+)
+def test_what_cannot_be_done_is_said(llava: Path, how: dict[str, str], word: str) -> None:
+    assert word in refused(llava, **how)
+
+
+def test_a_model_that_is_let_go_is_freed(llava: Path) -> None:
+    model = models.open(llava, device="cpu")
+    inner = weakref.ref(model.network)  # type: ignore[attr-defined]
+    del model
+    gc.collect()
+    assert inner() is None
+
+
+def answering(error: Exception) -> Callable[..., Path]:
+    def fetch(*_: Any, **__: Any) -> Path:
+        raise error
+
+    return fetch
+
+
+RESPONSE = httpx.Response(403, request=httpx.Request("GET", "https://hub.invalid"))
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (hub_errors.GatedRepoError("gated", response=RESPONSE), ["licence", "HF_TOKEN"]),
+        (hub_errors.RepositoryNotFoundError("none", response=RESPONSE), ["spelling", "HF_TOKEN"]),
+        (hub_errors.RevisionNotFoundError("none", response=RESPONSE), ["revision", "v9"]),
+        (hub_errors.LocalEntryNotFoundError("offline"), ["cache", "hf download"]),
+        (OSError(28, "No space left on device"), ["No space left", "Free some space"]),
+    ],
+)
+def test_what_the_hub_refuses_is_said_with_what_to_do(
+    error: Exception, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.snapshot_download", answering(error))
+    said = refused("owner/model", revision="v9")
+    assert all(word in said for word in words)
+
+
+def test_a_hub_id_is_opened_from_where_it_was_fetched_to(
+    llava: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def fetch(name: str, **how: Any) -> str:
+        asked.append((name, how["revision"], how["allow_patterns"]))
+        return str(llava)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
+    assert models.open("owner/model", device="cpu", revision="v1").card.id == "owner/model"
+    name, revision, patterns = asked[0]
+    assert (name, revision) == ("owner/model", "v1")
+    assert not any(pattern.endswith((".bin", ".py", ".pt")) for pattern in patterns)
+
+
+@pytest.mark.parametrize("name", ["a/b", "Qwen/Qwen2.5-VL-7B-Instruct", "x/y.z-1"])
+def test_ids_of_the_hub_are_told_from_paths(name: str) -> None:
+    assert hub.is_hub_id(name)
+    assert not any(hub.is_hub_id(path) for path in ("./a/b", "/a/b", "a", "a/b/c", "../b", "~/a"))
