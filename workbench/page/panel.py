@@ -392,6 +392,7 @@ class Panel(ABC):
             key = self._key(session, on, config, model)
             result = store(session).get(key)
             if result is None:
+                session.sub("results")  # what could not be kept is refused before it is measured
                 result = self.measured(on, config, model, say, stop)
                 if stop():
                     raise Cancelled
@@ -588,7 +589,7 @@ def store(session: Session) -> Any:
     """The session's results."""
     from workbench.runs.store import Store
 
-    return Store(session.sub("results"))
+    return Store(session.place("results"))
 
 
 def _took(result: Result) -> str:
