@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from workbench.errors import Cancelled, Refusal
-from workbench.page import lane, markup, pins, shelf
+from workbench.page import lane, markup, pins, results, shelf
 from workbench.page.bench import Bench, OnBench
 from workbench.page.downloads import Downloads
 from workbench.page.session import Session
@@ -389,15 +389,14 @@ class Panel(ABC):
         def work(say: lane.Say, stop: lane.Stop) -> None:
             on, config = self._laid(session, bench_values)
             model = self.bench.model_of(on)
-            key = self._key(session, on, config, model)
-            result = store(session).get(key)
+            key = self._key(on, config, model)
+            result = results.kept(session, key)
             if result is None:
-                session.sub("results")  # what could not be kept is refused before it is measured
+                results.check_room(session)
                 result = self.measured(on, config, model, say, stop)
                 if stop():
                     raise Cancelled
-                with session.writing():
-                    store(session).put(key, result)
+                results.keep(session, key, result)
             say(Done(key, result, on, model))
 
         def failed(sentence: str) -> Updates:
@@ -512,12 +511,8 @@ class Panel(ABC):
         return gr.Code(as_command(self.study, config, model=on.model), visible=True)
 
     def kept(self, session: Session, key: str | None) -> Result | None:
-        """A result of this session by its id; none once the visit is over."""
-        try:
-            found: Result | None = store(session).get(key) if key else None
-        except Cancelled:
-            return None
-        return found
+        """A result of this session by its id, to be read only; none once the visit is over."""
+        return results.kept(session, key)
 
     def _screen(self, session: Session, result: Result | None) -> Updates:
         shown = self.shown(result)
@@ -533,7 +528,7 @@ class Panel(ABC):
         try:
             on, config = self._laid(session, values)
             model = self.bench.host.opened(on.model)
-            return None if model is None else (self._key(session, on, config, model), on, model)
+            return None if model is None else (self._key(on, config, model), on, model)
         except (Refusal, Cancelled):
             return None  # said when somebody looks; a question half typed is no mistake yet
 
@@ -547,10 +542,12 @@ class Panel(ABC):
         except ValidationError as error:
             raise Refusal(sentence(error)) from error
 
-    def _key(self, session: Session, on: OnBench, config: BaseModel, model: Model) -> str:
+    def _key(self, on: OnBench, config: BaseModel, model: Model) -> str:
         """The id of a look: what decides it, and nothing else (not the name of the file, say)."""
+        from workbench.runs.store import Store
+
         settings = config.model_dump(mode="json", exclude={"image"})
-        return str(store(session).key(self.study, settings, model.card, self.images(on, config)))
+        return Store.key(self.study, settings, model.card, self.images(on, config))
 
     def _pinned(
         self, session: Session, key: str | None, all_pins: list[Any], shown: list[str]
@@ -583,13 +580,6 @@ class Panel(ABC):
             return function(self.bench.session(request), *values)
 
         return handler
-
-
-def store(session: Session) -> Any:
-    """The session's results."""
-    from workbench.runs.store import Store
-
-    return Store(session.place("results"))
 
 
 def _took(result: Result) -> str:

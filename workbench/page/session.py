@@ -12,18 +12,25 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Cancelled, Refusal
+from workbench.page.recent import Recent
+
+if TYPE_CHECKING:
+    from workbench.runs.result import Result
 
 MAX_AGE = 6 * 3600.0
 """Seconds after its last use at which a session's folder is removed."""
 
 
 class Session:
-    """A folder with an unguessable name, made when first written to, and the stop flags of running work."""
+    """A folder with an unguessable name, made when first written to, and the stop flags of running work.
 
-    def __init__(self, folder: Path) -> None:
+    ``recent`` holds the results used last in memory; all visits share it.
+    """
+
+    def __init__(self, folder: Path, recent: Recent) -> None:
         self.folder = folder
         self.closed = False
         self.used = time.time()
@@ -34,6 +41,7 @@ class Session:
         """By panel, the bench's values with which its last look failed or was stopped."""
         self.chosen: dict[str, Any] = {}
         """What the visitor chose to be shown of results, kept from look to look while it holds."""
+        self._recent = recent
         self._running: dict[threading.Event, str] = {}
         self._lock = threading.Lock()
 
@@ -64,6 +72,20 @@ class Session:
                     "or start the workbench with TMPDIR naming another folder."
                 ) from error
         return path
+
+    def recall(self, key: str) -> Result | None:
+        """A result that ``remember`` was given, if it is still in memory."""
+        return self._recent.get(self.folder.name, key)
+
+    def remember(self, key: str, result: Result) -> None:
+        """Hold a result in memory until the session is closed, or others need the room.
+
+        Raises Cancelled once the session is closed.
+        """
+        with self._lock:
+            if self.closed:
+                raise Cancelled
+            self._recent.put(self.folder.name, key, result)
 
     def touch(self) -> None:
         """The visitor is there: the folder's age, which other processes go by as well, begins anew."""
@@ -113,10 +135,11 @@ class Session:
                     flag.set()
 
     def close(self) -> None:
-        """Stop the work and remove the folder."""
+        """Stop the work, remove the folder and forget the results."""
         with self._lock:
             self.closed = True
         self.stop()
+        self._recent.drop(self.folder.name)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -126,6 +149,7 @@ class Sessions:
     def __init__(self, root: Path | None = None, max_age: float = MAX_AGE) -> None:
         self.root = root or Path(tempfile.gettempdir()) / f"afterimage-{_user()}"
         self.max_age = max_age
+        self._recent = Recent()
         self._open: dict[str, Session] = {}
         self._lock = threading.Lock()
         atexit.register(self.close_all)
@@ -137,7 +161,7 @@ class Sessions:
             session = self._open.get(key)
             if session is None or session.closed:
                 self._sweep()
-                session = Session(self.root / secrets.token_urlsafe(24))
+                session = Session(self.root / secrets.token_urlsafe(24), self._recent)
                 self._open[key] = session
             session.touch()
             return session
