@@ -120,6 +120,10 @@ def test_a_look_says_so_at_once_and_the_last_result_stays_as_far_as_it_can_be_re
     assert "cannot be written to" in yielded[-1][panel.status]
     assert 'role="alert"' in yielded[-1][panel.status]
     assert panel.result not in yielded[-1]
+    printed = [part.value for part in panel.printed_with]
+    for form in panel.downloads.buttons:
+        (sentence,) = panel.download(form, session, key, [], [], *printed).values()
+        assert "cannot be written to" in sentence and 'role="alert"' in sentence
     if broken is read_only:
         assert (
             "nothing was computed again"

@@ -9,6 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -248,6 +249,7 @@ class Panel(ABC):
         bench = self.bench
         inputs = [*bench.inputs, *self.settings.values()]
         every = [self.status, self.result, self.numbers, self.pin_name, *self.outputs]
+        every += self.downloads.buttons.values()
         with bench.go:
             look = gr.Button(
                 "Look",
@@ -317,7 +319,11 @@ class Panel(ABC):
             trigger_mode="always_last",
             **QUIET,
         )
-        self.exporting(drawn)
+        self.downloads.wire(
+            lambda form: self._with_session(partial(self.download, form)),
+            [*kept, *self.printed_with],
+            self.status,
+        )
         self.pin.click(
             self.pinned,
             [self.result, self.pin_name, bench.pins.all, bench.pins.shown],
@@ -334,15 +340,6 @@ class Panel(ABC):
         )
         self.api()
         return drawn
-
-    def exporting(self, drawn: Any) -> None:
-        """Write the files anew after a drawing; one at a time, so that the last one asked for stays."""
-        drawn.then(
-            self._with_session(self.export),
-            [self.result, self.bench.pins.all, self.bench.pins.shown, *self.printed_with],
-            [*self.downloads.buttons.values(), self.status],
-            **(QUIET | {"concurrency_id": "paper", "concurrency_limit": 1}),
-        )
 
     def beginning(self, session: Session) -> Updates:
         """What the buttons and the status say before the lane is free."""
@@ -409,14 +406,7 @@ class Panel(ABC):
             for said in lane.follow(session, work, study=self.study):
                 session.waiting.discard(self.study)
                 if isinstance(said, Done):
-                    yield {
-                        **self._screen(session, said.result),
-                        **self.remarks(said),
-                        **self.resting(),
-                        self.result: said.key,
-                        self.pin_name: self.name(said.result),
-                        self.status: markup.status(_took(said.result)),
-                    }
+                    yield {**self._presented(session, said, _took(said.result)), **self.resting()}
                 elif said is not None:
                     yield progressing(said)
         except Cancelled:
@@ -431,11 +421,7 @@ class Panel(ABC):
             yield failed(sentence)
             raise told(Refusal(sentence)) from error
         except Exception as error:
-            logging.getLogger(__name__).exception("the look at %s failed", self.study)
-            sentence = (
-                f"The workbench failed here ({type(error).__name__}: {error}). Nothing else is affected; "
-                "the log of the process has the details."
-            )
+            sentence = self._fault(error, "the look at")
             yield failed(sentence)
             raise told(Refusal(sentence)) from error
         finally:
@@ -455,13 +441,8 @@ class Panel(ABC):
         key, on, model = fitting
         if key == last:
             return {self.status: markup.status(_took(result))}
-        return {
-            **self._screen(session, result),
-            **self.remarks(Done(key, result, on, model)),
-            self.result: key,
-            self.pin_name: self.name(result),
-            self.status: markup.status(f"{_took(result)} Kept from before; nothing was computed again."),
-        }
+        words = f"{_took(result)} Kept from before; nothing was computed again."
+        return self._presented(session, Done(key, result, on, model), words)
 
     def overlay(
         self, session: Session, key: str | None, all_pins: list[Any], shown: list[str], *drawn_with: Any
@@ -471,28 +452,37 @@ class Panel(ABC):
         named = [(self.name(result), result)] if result is not None else []
         return self.overlaid(named, self._pinned(session, key, all_pins, shown), *drawn_with)
 
-    def export(
-        self, session: Session, key: str | None, all_pins: list[Any], shown: list[str], *printed_with: Any
+    def download(
+        self,
+        form: str,
+        session: Session,
+        key: str | None,
+        all_pins: list[Any],
+        shown: list[str],
+        *printed_with: Any,
     ) -> Updates:
-        """The files behind the download buttons, pinned results included."""
+        """The file that a download button hands over, shown pinned results included; or why there is none."""
         result = self.kept(session, key)
         if result is None or key is None:
-            return self.downloads.asleep()
-        pinned = self._pinned(session, key, all_pins, shown)
-        named = [(self.name(result), result), *pinned]
+            return {self.status: markup.notice("There is nothing to download any more: look again.")}
+        named = [(self.name(result), result), *self._pinned(session, key, all_pins, shown)]
         ids = [key, *pins.ids(self.study, all_pins, shown, but=key), *map(str, printed_with)]
         try:
             with session.writing():
-                return self.downloads.ready(
+                path = self.downloads.written(
+                    form,
                     session.sub("exports"),
                     ids,
                     lambda: self.paper(named, *printed_with),
                     lambda: self._all(named),
                 )
         except Cancelled:
-            return self.downloads.asleep()
+            return {self.status: gr.skip()}
         except Refusal as refusal:
-            return {**self.downloads.asleep(), self.status: markup.notice(str(refusal))}
+            return {self.status: markup.notice(str(refusal))}
+        except Exception as error:
+            return {self.status: markup.notice(self._fault(error, f"the {form.upper()} of"))}
+        return {self.downloads.buttons[form]: str(path)}
 
     def pinned(self, key: str | None, name: str, all_pins: list[Any], shown: list[str]) -> Updates:
         """Pin the result under its name."""
@@ -513,6 +503,25 @@ class Panel(ABC):
     def kept(self, session: Session, key: str | None) -> Result | None:
         """A result of this session by its id, to be read only; none once the visit is over."""
         return results.kept(session, key)
+
+    def _presented(self, session: Session, done: Done, words: str) -> Updates:
+        """The screen with a finished look, and words on it for the status line."""
+        return {
+            **self._screen(session, done.result),
+            **self.remarks(done),
+            **self.downloads.awake(),
+            self.result: done.key,
+            self.pin_name: self.name(done.result),
+            self.status: markup.status(words),
+        }
+
+    def _fault(self, error: Exception, doing: str) -> str:
+        """Log a fault of ours, and say so in a sentence."""
+        logging.getLogger(__name__).exception("%s %s failed", doing, self.study)
+        return (
+            f"The workbench failed here ({type(error).__name__}: {error}). Nothing else is affected; "
+            "the log of the process has the details."
+        )
 
     def _screen(self, session: Session, result: Result | None) -> Updates:
         shown = self.shown(result)
