@@ -21,7 +21,7 @@ from tests.page.fake import FakeModel
 from workbench import cli
 from workbench.app import Page
 from workbench.page import shelf
-from workbench.page.panel import STALE
+from workbench.page.look import STALE
 from workbench.page.session import Session
 from workbench.panels.states.study import SAME, StatesConfig
 from workbench.panels.states.view import StatesView
