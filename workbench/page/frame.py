@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from pydantic import BaseModel
 
-    from workbench.models.protocol import Model
+    from workbench.models.protocol import Capability, Model
     from workbench.runs.result import Result
 
 Updates = dict[Any, Any]
@@ -43,6 +43,7 @@ class Done:
 class Frame(ABC):
     """The parts of a panel by name, its hooks, and what its handlers share.
 
+    ``needs`` is what a model must be able to do to be looked at here.
     Handlers get the visitor's session first; the values of the bench follow, then those of ``settings``,
     which are components by the name of what they set. ``outputs`` are the parts that a result fills;
     ``drawn_with`` are choices that only redraw what is kept, ``printed_with`` those that the figure for paper
@@ -50,6 +51,7 @@ class Frame(ABC):
     """
 
     study: str
+    needs: frozenset[Capability]
     question: str
     explanation: str
     invitation: str

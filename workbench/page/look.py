@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -16,6 +17,7 @@ from workbench.page.downloads import Downloads
 from workbench.page.frame import Done, Frame, Updates
 from workbench.page.session import Session
 from workbench.page.wiring import QUIET, told
+from workbench.panels.needs import missing
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -75,17 +77,7 @@ class Look(Frame):
     def _wire_look(self) -> None:
         """Connect the buttons and the bench. Only ``look`` runs the model, in its lane."""
         look, own, stop = self.buttons
-        values = [*self.bench.inputs, *self.settings.values()]
-        inputs = [*values, self.result]
-        every = [
-            self.status,
-            self.result,
-            self.numbers,
-            self.pin_name,
-            *self.outputs,
-            *self.downloads.buttons.values(),
-            *self.buttons,
-        ]
+        inputs, every = self._everything()
         begun = gr.on(
             [look.click, own.click],
             self._with_session(self.beginning),
@@ -103,17 +95,33 @@ class Look(Frame):
             show_progress="hidden",
             api_visibility="private",
         )
-        # What was changed while the model was at work is seen to now.
-        running.then(self._with_session(self.refresh), inputs, every, **QUIET)
+        self.settle(running.then)  # what was changed while the model was at work is seen to now
         stop.click(self._with_session(self.stopped), inputs, every, cancels=[running], queue=False, **QUIET)
         gr.on(
-            [component.change for component in values],
+            [component.change for component in inputs if component is not self.result],
             self._with_session(self.refresh),
             inputs,
             every,
             trigger_mode="always_last",
             **QUIET,
         )
+        self.bench.model.change(self._with_session(self.serving), [self.bench.model], [look, own], **QUIET)
+
+    def settle(self, after: Callable[..., Any]) -> None:
+        """Bring status and buttons in line with the bench after an event, given by its ``then``."""
+        inputs, every = self._everything()
+        look, own, _ = self.buttons
+        after(self._with_session(self.refresh), inputs, every, **QUIET)
+        after(self._with_session(self.serving), [self.bench.model], [look, own], **QUIET)
+
+    def _everything(self) -> tuple[list[Any], list[Any]]:
+        """What goes into a look, the result shown last, and all that a look may change."""
+        changed = [self.status, self.result, self.numbers, self.pin_name, *self.outputs]
+        return [*self.bench.inputs, *self.settings.values(), self.result], [
+            *changed,
+            *self.downloads.buttons.values(),
+            *self.buttons,
+        ]
 
     def beginning(self, session: Session) -> Updates:
         """What the buttons and the status say before the lane is free."""
@@ -126,14 +134,23 @@ class Look(Frame):
             stop: gr.Button(interactive=True),
         }
 
-    def resting(self) -> Updates:
-        """What the buttons say when nothing runs."""
+    def resting(self, model: str) -> Updates:
+        """What the buttons say when nothing runs, and this model is on the bench."""
         look, own, stop = self.buttons
+        able = not self._unable(model)
         return {
-            look: gr.Button(interactive=True),
-            own: gr.Button(interactive=True),
+            look: gr.Button(interactive=able),
+            own: gr.Button(interactive=able),
             stop: gr.Button(interactive=False),
         }
+
+    def serving(self, session: Session, model: str) -> Updates:
+        """Look sleeps while the model on the bench cannot serve this panel; ``refresh`` says why."""
+        look, own, _ = self.buttons
+        if session.measures(self.study):
+            return {look: gr.skip()}  # looked at again when that ends
+        resting = self.resting(model)
+        return {look: resting[look], own: resting[own]}
 
     def stopped(self, session: Session, *values: Any) -> Updates:
         """End the look; the last good result comes back, marked where the bench has changed since."""
@@ -141,11 +158,12 @@ class Look(Frame):
         session.stop(self.study)
         session.waiting.discard(self.study)
         session.failed[self.study] = tuple(bench_values)
-        fitting = self._fitting(session, bench_values)
+        fitting, model = self._fitting(session, bench_values), self._model(bench_values)
         late = STALE if last and (fitting is None or fitting[0] != last) else ""
+        late = self._unable(model) or late
         return {
             **self._screen(session, self.kept(session, last)),
-            **self.resting(),
+            **self.resting(model),
             self.status: markup.status(f"{STOPPED} {late}".strip()),
         }
 
@@ -155,6 +173,7 @@ class Look(Frame):
         Where it fails, the last good result comes back and a sentence stands in the status line.
         """
         *bench_values, last = values
+        resting = partial(self.resting, self._model(bench_values))
         progressing = self.progressing()
 
         def work(say: lane.Say, stop: lane.Stop) -> None:
@@ -173,14 +192,14 @@ class Look(Frame):
         def ended(status: str) -> Updates:
             session.failed[self.study] = tuple(bench_values)
             last_good = self._screen(session, self.kept(session, last))
-            return {**last_good, **self.resting(), self.status: status}
+            return {**last_good, **resting(), self.status: status}
 
         session.failed.pop(self.study, None)
         try:
             for said in lane.follow(session, work, study=self.study):
                 session.waiting.discard(self.study)
                 if isinstance(said, Done):
-                    yield {**self._presented(session, said, _took(said.result)), **self.resting()}
+                    yield {**self._presented(session, said, _took(said.result)), **resting()}
                 elif said is not None:
                     yield progressing(said)
         except Cancelled:
@@ -200,10 +219,15 @@ class Look(Frame):
             session.waiting.discard(self.study)
 
     def refresh(self, session: Session, *values: Any) -> Updates:
-        """After a change on the bench: the kept result that fits, or a mark that the one shown does not."""
+        """After a change on the bench: the kept result that fits, or a mark that the one shown does not.
+
+        Where the model cannot serve this panel, why; the last result stays.
+        """
         *bench_values, last = values
         if session.measures(self.study):
             return {self.status: gr.skip()}  # looked at again when that ends
+        if reason := self._unable(self._model(bench_values)):
+            return {self.status: markup.notice(reason, plain=True)}
         if session.failed.get(self.study) == tuple(bench_values):
             return {self.status: gr.skip()}  # how it ended still stands there
         fitting = self._fitting(session, bench_values)
@@ -239,6 +263,15 @@ class Look(Frame):
             return None if model is None else (self._key(on, config, model), on, model)
         except (Refusal, Cancelled):
             return None  # said when somebody looks; a question half typed is no mistake yet
+
+    def _model(self, values: Sequence[Any]) -> str:
+        """The model among the values of the bench."""
+        return str(values[self.bench.inputs.index(self.bench.model)])
+
+    def _unable(self, name: str) -> str:
+        """Why this model cannot serve this panel, once it is open; empty where it can."""
+        model = self.bench.host.opened(name)
+        return missing(model.card, self.needs) if model is not None else ""
 
     def _key(self, on: OnBench, config: BaseModel, model: Model) -> str:
         """The id of a look: what decides it, and nothing else (not the name of the file, say)."""

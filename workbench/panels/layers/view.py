@@ -15,7 +15,7 @@ from workbench.page.session import Session
 from workbench.page.wiring import QUIET
 from workbench.panels.layers.config import LayersConfig, Target
 from workbench.panels.layers.measures import GROUPS
-from workbench.panels.layers.study import STUDY, run
+from workbench.panels.layers.study import NEEDS, STUDY, run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,6 +55,7 @@ class LayersView(Panel):
     """Components and handlers of the panel. Built inside its tab."""
 
     study = STUDY
+    needs = NEEDS
     question = "What does each layer still show of the image?"
     explanation = (
         "Hidden states at the visual tokens, from the vision blocks over the projector to the language "
