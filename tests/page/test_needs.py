@@ -63,7 +63,7 @@ def test_the_tab_says_why_and_only_this_panels_look_sleeps(page: Page, session: 
         assert (CANNOT in said) is not able
         buttons = panel.serving(session, "no-drawing")
         assert [button.interactive for button in buttons.values()] == [able, able]
-        assert panel.own in buttons and page.bench.looks[study] in buttons
+        assert list(buttons) == panel.controls.looks and page.bench.looks[study] in buttons
         back = panel.refresh(session, *values(page, study, "pocket-fake"), None)[panel.status]
         assert panel.invitation in back
         assert all(button.interactive for button in panel.serving(session, "pocket-fake").values())
@@ -86,9 +86,9 @@ def test_a_look_that_gets_through_is_refused_and_leaves_the_button_asleep(
         for updates in panel.look(session, *values(page, "states", "no-drawing"), None):
             yielded.append(updates)
     assert CANNOT in yielded[-1][panel.status]
-    assert not yielded[-1][panel.own].interactive
+    assert not any(yielded[-1][button].interactive for button in panel.controls.all)
     stopped = panel.stopped(session, *values(page, "states", "no-drawing"), None)
-    assert CANNOT in stopped[panel.status] and not stopped[panel.own].interactive
+    assert CANNOT in stopped[panel.status] and not stopped[panel.controls.looks[0]].interactive
 
 
 def test_a_running_look_keeps_its_buttons_until_it_ends(page: Page, session: Session) -> None:

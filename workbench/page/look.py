@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -13,6 +12,7 @@ import gradio as gr
 from workbench.errors import Cancelled, Refusal
 from workbench.page import lane, markup, results
 from workbench.page.bench import OnBench
+from workbench.page.controls import Controls
 from workbench.page.downloads import Downloads
 from workbench.page.frame import Done, Frame, Updates
 from workbench.page.session import Session
@@ -44,45 +44,19 @@ class Pace:
 class Look(Frame):
     """The buttons that begin and end a look, and their handlers."""
 
-    own: gr.Button
-    """Look in the panel's own head."""
-    buttons: tuple[gr.Button, gr.Button, gr.Button]
-    """Look on the bench, ``own``, and Stop on the bench."""
+    controls: Controls
     numbers: gr.Dataframe
     pin_name: gr.Textbox
     downloads: Downloads
 
-    def _on_the_bench(self) -> None:
-        """Put this panel's Look and Stop on the bench; only those of the panel in front are seen."""
-        bench = self.bench
-        with bench.go:
-            look = gr.Button(
-                "Look",
-                variant="primary",
-                min_width=80,
-                visible=not bench.looks,
-                elem_id=f"bench-look-{self.study}",
-                elem_classes="bench-look",
-            )
-            stop = gr.Button(
-                "Stop",
-                interactive=False,
-                min_width=64,
-                visible=not bench.stops,
-                elem_id=f"bench-stop-{self.study}",
-            )
-        bench.looks[self.study], bench.stops[self.study] = look, stop
-        self.buttons = (look, self.own, stop)
-
     def _wire_look(self) -> None:
         """Connect the buttons and the bench. Only ``look`` runs the model, in its lane."""
-        look, own, stop = self.buttons
         inputs, every = self._everything()
         begun = gr.on(
-            [look.click, own.click],
+            [button.click for button in self.controls.looks],
             self._with_session(self.beginning),
             None,
-            [self.status, *self.buttons],
+            [self.status, *self.controls.all],
             queue=False,
             **QUIET,
         )
@@ -96,7 +70,15 @@ class Look(Frame):
             api_visibility="private",
         )
         self.settle(running.then)  # what was changed while the model was at work is seen to now
-        stop.click(self._with_session(self.stopped), inputs, every, cancels=[running], queue=False, **QUIET)
+        gr.on(
+            [button.click for button in self.controls.stops],
+            self._with_session(self.stopped),
+            inputs,
+            every,
+            cancels=[running],
+            queue=False,
+            **QUIET,
+        )
         gr.on(
             [component.change for component in inputs if component is not self.result],
             self._with_session(self.refresh),
@@ -105,52 +87,32 @@ class Look(Frame):
             trigger_mode="always_last",
             **QUIET,
         )
-        self.bench.model.change(self._with_session(self.serving), [self.bench.model], [look, own], **QUIET)
+        self.bench.model.change(
+            self._with_session(self.serving), [self.bench.model], self.controls.looks, **QUIET
+        )
 
     def settle(self, after: Callable[..., Any]) -> None:
         """Bring status and buttons in line with the bench after an event, given by its ``then``."""
         inputs, every = self._everything()
-        look, own, _ = self.buttons
         after(self._with_session(self.refresh), inputs, every, **QUIET)
-        after(self._with_session(self.serving), [self.bench.model], [look, own], **QUIET)
+        after(self._with_session(self.serving), [self.bench.model], self.controls.looks, **QUIET)
 
     def _everything(self) -> tuple[list[Any], list[Any]]:
-        """What goes into a look, the result shown last, and all that a look may change."""
-        changed = [self.status, self.result, self.numbers, self.pin_name, *self.outputs]
-        return [*self.bench.inputs, *self.settings.values(), self.result], [
-            *changed,
-            *self.downloads.buttons.values(),
-            *self.buttons,
-        ]
+        """What goes into a look, and the result shown last; all that a look may change."""
+        inputs = [*self.bench.inputs, *self.settings.values(), self.result]
+        shown = [self.status, self.result, self.numbers, self.pin_name, *self.outputs]
+        return inputs, [*shown, *self.downloads.buttons.values(), *self.controls.all]
 
     def beginning(self, session: Session) -> Updates:
         """What the buttons and the status say before the lane is free."""
         session.waiting.add(self.study)
-        look, own, stop = self.buttons
-        return {
-            self.status: markup.status("Waiting for the model"),
-            look: gr.Button(interactive=False),
-            own: gr.Button(interactive=False),
-            stop: gr.Button(interactive=True),
-        }
-
-    def resting(self, model: str) -> Updates:
-        """What the buttons say when nothing runs, and this model is on the bench."""
-        look, own, stop = self.buttons
-        able = not self._unable(model)
-        return {
-            look: gr.Button(interactive=able),
-            own: gr.Button(interactive=able),
-            stop: gr.Button(interactive=False),
-        }
+        return {self.status: markup.status("Waiting for the model"), **self.controls.busy()}
 
     def serving(self, session: Session, model: str) -> Updates:
         """Look sleeps while the model on the bench cannot serve this panel; ``refresh`` says why."""
-        look, own, _ = self.buttons
         if session.measures(self.study):
-            return {look: gr.skip()}  # looked at again when that ends
-        resting = self.resting(model)
-        return {look: resting[look], own: resting[own]}
+            return {self.controls.looks[0]: gr.skip()}  # looked at again when that ends
+        return self.controls.able(not self._unable(model))
 
     def stopped(self, session: Session, *values: Any) -> Updates:
         """End the look; the last good result comes back, marked where the bench has changed since."""
@@ -163,7 +125,7 @@ class Look(Frame):
         late = self._unable(model) or late
         return {
             **self._screen(session, self.kept(session, last)),
-            **self.resting(model),
+            **self.controls.resting(able=not self._unable(model)),
             self.status: markup.status(f"{STOPPED} {late}".strip()),
         }
 
@@ -173,21 +135,24 @@ class Look(Frame):
         Where it fails, the last good result comes back and a sentence stands in the status line.
         """
         *bench_values, last = values
-        resting = partial(self.resting, self._model(bench_values))
+        model = self._model(bench_values)
         progressing = self.progressing()
 
         def work(say: lane.Say, stop: lane.Stop) -> None:
             on, config = self._laid(session, bench_values)
-            model = self.bench.model_of(on)
-            key = self._key(on, config, model)
+            opened = self.bench.model_of(on)
+            key = self._key(on, config, opened)
             result = results.kept(session, key)
             if result is None:
                 results.check_room(session)
-                result = self.measured(on, config, model, say, stop)
+                result = self.measured(on, config, opened, say, stop)
                 if stop():
                     raise Cancelled
                 results.keep(session, key, result)
-            say(Done(key, result, on, model))
+            say(Done(key, result, on, opened))
+
+        def resting() -> Updates:
+            return self.controls.resting(able=not self._unable(model))
 
         def ended(status: str) -> Updates:
             session.failed[self.study] = tuple(bench_values)

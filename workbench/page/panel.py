@@ -1,8 +1,8 @@
 """A panel: one question that a person asks. This is what a view imports to add its own.
 
-Where to find a line: what a view must define, `frame.py`; the look itself, `look.py`; pins, downloads and the
-copied command, `foot.py`; what is drawn of kept results, `drawing.py`; the endpoint for programmes,
-`endpoint.py`.
+Where to find a line: what a view must define, `frame.py`; the look itself, `look.py`, and its buttons,
+`controls.py`; what is drawn of kept results, `drawing.py`; pins, downloads and the copied command, `foot.py`;
+the endpoint for programmes, `endpoint.py`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import gradio as gr
 
 from workbench.page import markup
 from workbench.page.bench import Bench
+from workbench.page.controls import Controls
 from workbench.page.drawing import Drawing
 from workbench.page.endpoint import Endpoint
 from workbench.page.foot import Foot
@@ -33,18 +34,10 @@ class Panel(Look, Drawing, Foot, Endpoint):
         gr.HTML(markup.heading(self.question, self.explanation))
         with gr.Row(elem_classes="state-row"):
             self.status = gr.HTML(markup.status(self.invitation), elem_id=f"{self.study}-status")
-            self.own = gr.Button(
-                "Look",
-                size="sm",
-                scale=0,
-                min_width=96,
-                elem_id=f"{self.study}-look",
-                elem_classes=["bench-look", "own-look"],
-            )
+            self.controls = Controls(self.study, bench)
 
     def wire(self) -> Any:
         """Connect all parts; returns the event that draws the curves or pictures of a new result."""
-        self._on_the_bench()
         self._wire_look()
         drawn = self._wire_drawing()
         self._wire_foot()
