@@ -29,7 +29,9 @@ Ours: the published decision is learned from which answers were wrong."""
 TRAINED_CORRUPTIONS = tuple(RESTORE_FROM)
 """The kinds of damage that training shows; every other kind is new to the model."""
 
-COMPARING = ("side", "front", "exists")
+COMPARING = ("side", "front")
+COMPARED = 6
+"""Draws of questions that compare two objects: they are learned last, and only when asked often."""
 
 Pair = tuple[str, str]
 """What is asked and what is answered."""
@@ -118,7 +120,7 @@ def glimpses(scenes: Scenes, window: int, patch: int) -> Glimpses:
 def asked_of(scenes: Scenes, i: int, rng: np.random.Generator) -> list[Pair]:
     """One question of each kind about scene i, and more of those that compare two things, learned last."""
     once = questions(scenes, i, rng)
-    again = [q for q in questions(scenes, i, rng, per_kind=3) if q.kind in COMPARING]
+    again = [q for q in questions(scenes, i, rng, per_kind=COMPARED) if q.kind in COMPARING]
     return [(text, answer) for text, answer in {q.text: q.answer for q in (*once, *again)}.items()]
 
 
