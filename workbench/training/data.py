@@ -158,6 +158,13 @@ class TextRows:
         """The same texts with no targets in the rows where the bool array (B,) is true."""
         return replace(self, targets=self.targets.masked_fill(tensor(rows)[:, None], -100))
 
+    def given(self, counts: Tensor) -> TextRows:
+        """The same texts with no targets in the first `counts` (B, segments) tokens of each segment."""
+        most = counts.gather(1, self.segments.clamp_min(0))
+        return replace(
+            self, targets=self.targets.masked_fill(self.positions - self.positions[:, :1] < most, -100)
+        )
+
 
 class TextPacker:
     """Turns (question, answer) pairs into rows as BAGEL reads them: each text framed by bos and eos.

@@ -243,7 +243,12 @@ class InterleavingStage:
             start=(place[:, 0] + 1).tolist(),
         )
         answered = dialogue.text(rows, (*context, *back))
-        texts[answered] = rows
+        # Only the first question was asked: the thoughts of the others are told, not to be guessed.
+        told = [
+            [len(kit.packer.encode(restored_thought(q.text))) * (k > 0) for k, q in enumerate(asked)]
+            for asked in damaged.asked
+        ]
+        texts[answered] = rows.given(torch.tensor(told))
 
         states = pack(dialogue.blocks).run(kit.network.language_model.model)
         words = {i: answer_loss(kit.network, states[i], r)[0] for i, r in texts.items() if r.has_targets}
