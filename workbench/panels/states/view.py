@@ -60,7 +60,8 @@ PAIRS = {
     "original, restored": ("original", "restored"),
     "original, degraded": ("original", "degraded"),
 }
-FIRST_PAIR = "degraded, restored"
+CHOSEN = "states-pair"
+"""What the session remembers the chosen pair by."""
 COMPARE_BOX = 384
 DIFFERS = "differs from the same context without drawing"
 ROW = "the image on its way through the model"
@@ -143,7 +144,7 @@ class StatesView(Panel):
                 interactive=False,
                 elem_classes="compare-slider",
             )
-            self.pair = gr.Radio(list(PAIRS), value=FIRST_PAIR, label="Compare", elem_id="states-pair")
+            self.pair = gr.Radio(list(PAIRS), value=next(iter(PAIRS)), label="Compare", elem_id="states-pair")
         self.pinned_rows = gr.HTML("", elem_id="states-pinned")
         self.settings = _settings()
         self.foot(READING)
@@ -242,9 +243,12 @@ class StatesView(Panel):
             self.trace: _trace(trace, answers, result.config["restore"]),
             self.step: gr.Slider(maximum=max(last, 1), value=last, visible=last > 0),
             self.comparison: gr.Row(visible="restored" in result.images),
-            self.slider: _pair(result, FIRST_PAIR),
             self.numbers: _numbers(result),
         }
+
+    def standing(self, session: Session, result: Result) -> Updates:
+        """The pair that was last chosen."""
+        return {self.slider: _pair(result, session.chosen.get(CHOSEN, next(iter(PAIRS))))}
 
     def remarks(self, done: Done) -> Updates:
         """What drawing does on average; where the picture is none that the model was trained on, that."""
@@ -272,7 +276,8 @@ class StatesView(Panel):
         return f"{condition(result)}, {result.manifest['model']['id']}"
 
     def compare(self, session: Session, chosen: str, key: str | None) -> Any:
-        """Another pair under the comparison slider."""
+        """Another pair under the comparison slider; it stays chosen for the looks that follow."""
+        session.chosen[CHOSEN] = chosen
         result = self.kept(session, key)
         return _pair(result, chosen) if result is not None else gr.skip()
 
@@ -292,7 +297,7 @@ def _settings() -> dict[str, Any]:
                 list(RESTORES),
                 value=defaults.restore,
                 label="Draw",
-                info="auto: the model decides",
+                info="auto: the model decides; always: once",
                 min_width=240,
             )
             steps = slider(1, 50, 1, defaults.steps, "Denoising steps", "more are slower")
@@ -301,7 +306,14 @@ def _settings() -> dict[str, Any]:
             )
         with gr.Row():
             text_scale = slider(0, 8, 0.1, defaults.text_scale, "Guidance on the text", "1: none")
-            image_scale = slider(0, 8, 0.1, defaults.image_scale, "Guidance on the image", "1: none")
+            image_scale = slider(
+                0,
+                8,
+                0.1,
+                defaults.image_scale,
+                "Guidance on the image",
+                "1: none; acts only with that on the text",
+            )
         with gr.Row():
             low = slider(0, 1, 0.05, defaults.interval[0], "Guide while t is above")
             high = slider(0, 1, 0.05, defaults.interval[1], "and at most")
@@ -310,16 +322,16 @@ def _settings() -> dict[str, Any]:
                 list(RENORMS),
                 value=defaults.renorm,
                 label="Renormalise guidance",
-                info="over what its norm is held",
+                info="global: over all tokens; channel: token by token",
                 min_width=180,
             )
-            least = slider(0, 1, 0.05, defaults.renorm_min, "by no less than", "1: not at all")
+            least = slider(0, 1, 0.05, defaults.renorm_min, "Least factor of that", "1: not at all")
         with gr.Row():
             route = gr.Dropdown(
                 list(ROUTES),
                 value=defaults.route,
                 label="The drawing comes back",
-                info="re-encode: through the vision tower; bridge: its latent",
+                info="re-encode: through the vision tower; bridge: as its latent",
                 min_width=180,
             )
             tokens = gr.Number(
