@@ -395,6 +395,24 @@ class TestStopping:
             list(fresh.respond(tiny.picture(), QUESTION, Sampling(), stop=lambda: len(calls) >= 9))
         assert len(calls) == 9
 
+    def test_an_answer_without_drawing_within_one_token(
+        self, fresh: BagelModel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tiny.Script(fresh, lambda said: " ".join(["red"] * 60))
+        prompt = fresh.prepare([tiny.picture()], QUESTION)
+        calls = count(monkeypatch, fresh, "add_text")
+        with pytest.raises(Cancelled):
+            fresh.answer(prompt, max_new_tokens=40, stop=lambda: len(calls) >= 5)
+        assert len(calls) == 5
+
+    def test_between_the_image_and_the_first_word(
+        self, model: BagelModel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        latents, visions = count(monkeypatch, model, "add_latent"), count(monkeypatch, model, "add_vision")
+        with pytest.raises(Cancelled):
+            next(model.respond(tiny.picture(), QUESTION, Sampling(), stop=lambda: bool(latents)))
+        assert (len(latents), len(visions)) == (1, 0)
+
 
 class TestQuestions:
     @pytest.mark.parametrize("question", ["", "   ", "\n\t"])

@@ -117,11 +117,13 @@ def test_the_answers_words_show_as_they_are_said(page: Page, session: Session) -
     assert list(dict.fromkeys(answers)) == ["a", "a red", "a red star"]
 
 
+ROWS = 1 + 2 * 4 + 1
+"""Times that pictures are sent: the image, four states of each of two drawings, the finished row."""
+
+
 def test_pictures_are_not_sent_again_with_every_word(page: Page, session: Session) -> None:
     panel, seen = looked(page, session)
-    sent = [panel.pictures in updates for updates in seen]
-    # The image, four states of each of two drawings, the finished row.
-    assert sum(sent) == 1 + 2 * 4 + 1
+    assert sum(panel.pictures in updates for updates in seen) == ROWS < len(seen) / 2
 
 
 def test_words_that_come_faster_than_one_can_read_are_shown_together(
@@ -131,7 +133,7 @@ def test_words_that_come_faster_than_one_can_read_are_shown_together(
     panel, seen = looked(page, session)
     shown = [of("thought", updates[panel.trace]) for updates in seen]
     assert {thoughts[0].strip("“”") for thoughts in shown if thoughts} == {THOUGHT}
-    assert sum(panel.pictures in updates for updates in seen) == 1 + 2 * 4 + 1
+    assert sum(panel.pictures in updates for updates in seen) == ROWS
 
 
 def test_one_psnr_while_it_runs_on_the_finished_page_in_the_table_and_on_paper(
@@ -186,11 +188,21 @@ def test_who_decided_is_said(page: Page, session: Session, restore: str, decisio
     assert of("decision", seen[-1][panel.trace])[0].startswith(decision)
 
 
+@pytest.mark.parametrize("restore", ["auto", "never"])
+def test_where_nothing_will_be_drawn_the_empty_frames_say_so(
+    page: Page, session: Session, restore: str
+) -> None:
+    panel, seen = looked(page, session, restore=restore, model="silent")
+    live = [updates[panel.pictures] for updates in seen[:-1] if panel.pictures in updates]
+    assert ("so nothing is restored" in live[0]) == (restore == "never")
+    assert "so nothing is restored" in live[-1] and "so nothing is restored" in seen[-1][panel.pictures]
+
+
 def test_an_empty_answer_is_said_to_be_empty(page: Page, session: Session) -> None:
     panel, seen = looked(page, session, model="silent")
     last = rows(seen[-1][panel.trace])[-1]
     assert last == ["answer, having decided not to draw", "no words", ""]
-    assert "so nothing was restored" in seen[-1][panel.pictures]
+    assert "so nothing is restored" in seen[-1][panel.pictures]
     result = panel.kept(session, seen[-1][panel.result])
     assert result is not None
     assert "having decided not to draw: no words" in " ".join(

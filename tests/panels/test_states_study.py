@@ -209,7 +209,7 @@ def test_two_drawings_in_one_answer_are_both_kept(picture: Picture) -> None:
     assert trace.loc[trace["event"] == "step", "drawing"].tolist() == [1, 1, 1, 2, 2, 2]
     assert study.image_name(2, 2) in result.images
     assert trace.loc[trace["event"] == "thought", "text"].tolist() == ["it is dark", "it is dark"]
-    names = [shot.name for shot in figure.screen(result)]
+    names = [shot.label for shot in figure.screen(result)]
     assert "step 0 of 2, drawing 1" in names and "step 2 of 2, drawing 2" in names
 
 

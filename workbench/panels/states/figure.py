@@ -6,7 +6,7 @@ import math
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -37,16 +37,40 @@ ANSWERS = ("restored", "no drawing")
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture, ready to be shown: its name and number, pixels uint8 (H, W, 3).
+    """One picture, ready to be shown: its name, pixels uint8 (H, W, 3), PSNR in dB, its time t.
 
-    ``drawing`` counts from 1; 0 is what was not drawn, and the restored image, which ends the last drawing.
+    What has no PSNR or no time has NaN. ``drawing`` counts from 1; 0 is what was not drawn, and the restored
+    image, which ends the last drawing. ``several``: there are more drawings than one.
     """
 
     kind: Literal["original", "degraded", "step", "restored"]
     name: str
-    note: str
     pixels: np.ndarray
+    psnr: float = math.nan
+    t: float = math.nan
     drawing: int = 0
+    several: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name, with the drawing where there are several."""
+        return f"{self.name}, drawing {self.drawing}" if self.several and self.drawing else self.name
+
+    @property
+    def note(self) -> str:
+        """Time and PSNR in words, as far as there are any."""
+        return ", ".join(filter(None, (self._time, decibels(self.psnr))))
+
+    @property
+    def short_note(self) -> str:
+        """The same for a narrow column."""
+        if math.isinf(self.psnr):
+            return "unchanged"
+        return ", ".join(filter(None, (self._time, "" if math.isnan(self.psnr) else f"{self.psnr:.1f} dB")))
+
+    @property
+    def _time(self) -> str:
+        return "" if math.isnan(self.t) else f"t {self.t:.2f}"
 
 
 def decibels(value: float) -> str:
@@ -54,11 +78,6 @@ def decibels(value: float) -> str:
     if math.isnan(value):
         return ""
     return "equal to the original" if math.isinf(value) else f"PSNR {value:.1f} dB"
-
-
-def step_name(step: int, steps: int, drawing: int, *, several: bool) -> str:
-    """What a step is called; its drawing is named where there are several."""
-    return f"step {step} of {steps}, drawing {drawing}" if several else f"step {step} of {steps}"
 
 
 def given(on: str, restore: str) -> str:
@@ -108,16 +127,15 @@ def screen(result: Result) -> list[Shot]:
     last = int(steps["step"].max()) if len(steps) else 0
     several = len(steps) > 0 and int(steps["drawing"].max()) > 1
     shots = [
-        Shot("original", "original", "", result.images["original"]),
-        Shot("degraded", "degraded", decibels(_value(result, "degraded")), result.images["degraded"]),
+        Shot("original", "original", result.images["original"]),
+        Shot("degraded", "degraded", result.images["degraded"], _value(result, "degraded")),
     ]
     for row in steps.itertuples():
-        name = step_name(row.step, last, row.drawing, several=several)
         image = result.images[image_name(row.drawing, row.step)]
-        shots.append(Shot("step", name, f"t {row.t:.2f}, {decibels(row.psnr)}", image, row.drawing))
+        name = f"step {row.step} of {last}"
+        shots.append(Shot("step", name, image, row.psnr, row.t, row.drawing, several))
     if "restored" in result.images:
-        note = decibels(_value(result, "restored"))
-        shots.append(Shot("restored", "restored", note, result.images["restored"]))
+        shots.append(Shot("restored", "restored", result.images["restored"], _value(result, "restored")))
     return shots
 
 
@@ -188,20 +206,13 @@ def _rows(shots: Sequence[Shot], steps: int) -> list[list[Shot | None]]:
         between = walk[1:]
         places = sorted({round(i * (len(between) - 1) / max(steps - 1, 1)) for i in range(steps)})
         middle = [between[i] for i in places] if between else []
-        # A row is read with its label: the names of its pictures need not say the drawing.
-        bare = [Shot("step", shot.name.split(",")[0], shot.note, shot.pixels, drawing) for shot in middle]
-        rows.append([None, None, *bare, *[None] * (steps - len(bare))])
+        rows.append([None, None, *middle, *[None] * (steps - len(middle))])
         if drawing < last:
-            rows[-1].append(Shot("step", f"drawing {drawing}", _bare(end.note), end.pixels, drawing))
+            rows[-1].append(replace(end, name=f"drawing {drawing}", t=math.nan))
     rows = rows or [[None, None]]
     rows[0][:2] = [shot for shot in shots if shot.kind in ("original", "degraded")]
     rows[-1] += [shot for shot in shots if shot.kind == "restored"]
     return rows
-
-
-def _bare(note: str) -> str:
-    """A step's note without its time."""
-    return note.partition(", ")[2]
 
 
 def _draw(figure: Figure, strip: _Strip, top: float, letter: str) -> None:
@@ -221,8 +232,7 @@ def _draw(figure: Figure, strip: _Strip, top: float, letter: str) -> None:
             axes.imshow(shot.pixels, interpolation="nearest", aspect="equal")
             axes.set_anchor("S")
             axes.set_axis_off()
-            note = "unchanged" if shot.note.startswith("equal") else shot.note.replace("PSNR ", "")
-            for line, words in enumerate((shot.name, note), start=1):
+            for line, words in enumerate((shot.name, shot.short_note), start=1):
                 text(left + strip.cell / 2, bottom - LINE * line, words, ha="center")
         if number > 1:
             text(2 * strip.cell - 0.08, bottom + strip.picture / 2, f"drawing {number}", ha="right")

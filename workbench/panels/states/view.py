@@ -65,6 +65,8 @@ CHOSEN = "states-pair"
 COMPARE_BOX = 384
 DIFFERS = "differs from the same context without drawing"
 ROW = "the image on its way through the model"
+TO_COME = ("each step as it happens", "what it believes is there")
+UNDRAWN = ("the model answers without drawing", "so nothing is restored")
 AT_MOST_EVERY = 0.05
 """Seconds between two views of a thought that grows; all other events are shown."""
 Row = Mapping[str, Any]
@@ -90,6 +92,12 @@ class Seen:
     restore: str = "auto"
     trace: Sequence[Row] = ()
     answers: Sequence[Row] = ()
+
+    @property
+    def undrawn(self) -> bool:
+        """Whether nothing will be drawn."""
+        decided = isinstance(self.event, Decision) and not self.event.restore
+        return not self.drawings and (decided or self.restore == "never")
 
     def after(self, event: StudyEvent, record: Record) -> Seen:
         """The same look after an event that the record holds already."""
@@ -221,7 +229,7 @@ class StatesView(Panel):
             }
             if isinstance(event, Laid):
                 updates |= {self.step: gr.Slider(visible=False), self.comparison: gr.Row(visible=False)}
-            if isinstance(event, Laid | VisualState):
+            if isinstance(event, Laid | VisualState) or isinstance(event, Decision) and seen.undrawn:
                 updates[self.pictures] = _pictures(seen)
             return updates
 
@@ -360,24 +368,37 @@ def _settings() -> dict[str, Any]:
 
 def _pictures(seen: Seen) -> str:
     """The row while the look is going on: what is there, and dashed frames for what is to come."""
-    shown: dict[str, np.ndarray | None] = {"original": None, "degraded": None}
-    if seen.laid is not None:
-        shown = {"original": seen.laid.original, "degraded": seen.laid.degraded}
-    note = figure.decibels(_psnr(seen.trace, "degraded"))
-    cells = [
-        markup.figure("original", "", shown["original"], empty="the image on the bench"),
-        markup.figure("degraded", note, shown["degraded"], empty="what the model gets"),
-    ]
-    if seen.step is not None:
-        now, several = seen.step, seen.drawings > 1
-        name = figure.step_name(now.step, now.steps, seen.drawings, several=several)
-        about = f"t {now.t:.2f}, {figure.decibels(_psnr(seen.trace, 'step'))}"
-        cells.append(markup.figure(name, about, now.image))
+    if seen.laid is None:
+        cells = [
+            markup.figure("original", "", None, empty="the image on the bench"),
+            markup.figure("degraded", "", None, empty="what the model gets"),
+        ]
     else:
-        cells.append(markup.figure("denoising", "", None, empty="each step as it happens"))
-    cells.append(markup.figure("restored", "", None, empty="what it believes is there"))
+        psnr = _psnr(seen.trace, "degraded")
+        given = (
+            figure.Shot("original", "original", seen.laid.original),
+            figure.Shot("degraded", "degraded", seen.laid.degraded, psnr),
+        )
+        cells = [_figure(shot) for shot in given]
+    if (now := seen.step) is not None:
+        psnr, several = _psnr(seen.trace, "step"), seen.drawings > 1
+        name = f"step {now.step} of {now.steps}"
+        cells.append(_figure(figure.Shot("step", name, now.image, psnr, now.t, seen.drawings, several)))
+        cells.append(markup.figure("restored", "", None, empty=TO_COME[1]))
+    else:
+        cells += _undrawn(UNDRAWN if seen.undrawn else TO_COME)
     size = markup.remark(figure.size_note(seen.compared_at)) if seen.compared_at else ""
     return markup.row(cells, ROW) + size
+
+
+def _figure(shot: figure.Shot, mark: str = "") -> str:
+    return markup.figure(shot.label, shot.note, shot.pixels, mark=mark)
+
+
+def _undrawn(why: tuple[str, str]) -> list[str]:
+    """The frames of what is drawn, empty."""
+    names = ("denoising", "restored")
+    return [markup.figure(name, "", None, empty=words) for name, words in zip(names, why, strict=True)]
 
 
 def _psnr(trace: Sequence[Row], event: str) -> float:
@@ -389,15 +410,12 @@ def _finished(result: Result) -> str:
     """The row of a finished look: every step is there, the last one shown."""
     shots = figure.screen(result)
     steps = [shot for shot in shots if shot.kind == "step"]
-    cells = [markup.figure(shot.name, shot.note, shot.pixels) for shot in shots[:2]]
+    cells = [_figure(shot) for shot in shots[:2]]
     for index, shot in enumerate(steps):
         hidden = "" if index == len(steps) - 1 else " hidden"
-        cells.append(markup.figure(shot.name, shot.note, shot.pixels, mark=f'data-step="{index}"{hidden}'))
+        cells.append(_figure(shot, f'data-step="{index}"{hidden}'))
     restored = [shot for shot in shots if shot.kind == "restored"]
-    cells += [markup.figure(shot.name, shot.note, shot.pixels) for shot in restored]
-    if not restored:
-        cells.append(markup.figure("denoising", "", None, empty="the model answered without drawing"))
-        cells.append(markup.figure("restored", "", None, empty="so nothing was restored"))
+    cells += [_figure(shot) for shot in restored] or _undrawn(UNDRAWN)
     return markup.row(cells, ROW) + markup.remark(figure.size_note(result.arrays["compared_at"]))
 
 
