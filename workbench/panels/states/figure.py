@@ -250,7 +250,7 @@ def _texts(result: Result) -> list[str]:
     config = result.config
     question = config["question"]
     if config["corruption"] in CORRUPTIONS:
-        question += f" ({CORRUPTIONS[config['corruption']].label.lower()} {config['intensity']:.2f})"
+        question += f" ({CORRUPTIONS[config['corruption']].within} {config['intensity']:.2f})"
     answers = {row["on"]: row for row in result.tables["answers"].to_dict("records")}
 
     def told(ons: Iterable[str]) -> str:
