@@ -380,6 +380,18 @@ class TestStopping:
         assert seen[-1].step == 2  # type: ignore[union-attr]
         assert len(calls) == made
 
+    def test_between_the_last_pass_of_a_step_and_its_picture(
+        self, model: BagelModel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        passes, decoded = count(monkeypatch, model, "velocity"), []
+        real = model.decoded
+        monkeypatch.setattr(model, "decoded", lambda *a: (decoded.append(1), real(*a))[1])
+        settings = Sampling(steps=5, restore="always", text_scale=2.0, image_scale=2.0)
+        with pytest.raises(Cancelled):
+            list(model.respond(tiny.picture(), QUESTION, settings, stop=lambda: len(passes) >= 3))
+        # Three passes make the first guided step; only the noise before it was decoded.
+        assert (len(passes), len(decoded)) == (3, 1)
+
     def test_after_the_drawing(self, model: BagelModel, monkeypatch: pytest.MonkeyPatch) -> None:
         calls = count(monkeypatch, model, "add_text")
         with pytest.raises(Cancelled):

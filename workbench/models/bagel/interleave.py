@@ -254,6 +254,7 @@ def _draw(
     full, no_text, no_image = (velocity(context) for context in contexts)
     assert full is not None
     for step in flow.sample(noise, settings.steps + 1, settings.shift, guidance, full, no_text, no_image):
+        go_on(stop)
         image, estimate = model.decoded(torch.cat([step.x, step.estimate]), pictures)
         norm = float(step.velocity.norm())
         yield VisualState(step.index, settings.steps, step.t, image, latent(step.x), norm, estimate), step.x
