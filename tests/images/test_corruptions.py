@@ -185,3 +185,10 @@ def test_a_long_line_blurs_as_a_short_one_does(monkeypatch: pytest.MonkeyPatch, 
     transformed = corrupt(image, "motion_blur", 0.9, seed=1, pixels="native")
     assert abs(direct.astype(int) - transformed).max() <= 1
     assert (direct != transformed).mean() < 1e-3
+
+
+def test_a_label_inside_a_sentence_keeps_names_as_they_are_written() -> None:
+    found = {
+        name: CORRUPTIONS[name].within for name in ("dark_illumination", "jpeg_compression", "gaussian_noise")
+    }
+    assert list(found.values()) == ["darkness", "JPEG compression", "Gaussian noise"]

@@ -52,8 +52,11 @@ def test_it_answers_and_scores(pocket: Model, scene: np.ndarray) -> None:
 @pytest.mark.parametrize("restore", ["auto", "always", "never"])
 def test_it_responds(pocket: Model, scene: np.ndarray, restore: str) -> None:
     settings = Sampling(steps=2, restore=restore, max_new_tokens=24)
-    found = list(pocket.respond(scene, QUESTION, settings))
-    assert isinstance(found[0], Thought)
+    everything = list(pocket.respond(scene, QUESTION, settings))
+    growing = [e for e in everything if isinstance(e, Thought) and not e.done]
+    assert growing
+    found = [e for e in everything if e not in growing]
+    assert isinstance(found[0], Thought) and found[0].text.startswith(growing[0].text)
     assert isinstance(found[-1], Final)
     drawn = [e for e in found if isinstance(e, VisualState)]
     if restore == "always":

@@ -21,9 +21,18 @@ ANSWERS = "<think>noisy</think><answer>blue red</answer>"
 CERTAIN = 0.9
 
 
-def events(model: BagelModel, **settings: Any) -> list[Any]:
+def every_event(model: BagelModel, **settings: Any) -> list[Any]:
     given = {"steps": 2, "max_new_tokens": 40} | settings
     return list(model.respond(tiny.picture(), QUESTION, Sampling(**given)))
+
+
+def whole(found: Sequence[Event]) -> list[Any]:
+    """The events without the thoughts that are still being said."""
+    return [event for event in found if not isinstance(event, Thought) or event.done]
+
+
+def events(model: BagelModel, **settings: Any) -> list[Any]:
+    return whole(every_event(model, **settings))
 
 
 def of(kind: type, found: Sequence[Event]) -> list[Any]:
@@ -54,6 +63,7 @@ class TestWords:
         for event in fresh.respond(tiny.picture(), QUESTION, Sampling(steps=2)):
             found.append(event)
             wants["drawn"] |= isinstance(event, VisualState)
+        found = whole(found)
         kinds = [type(e) for e in found]
         assert kinds == [Thought, Decision, *[VisualState] * 3, Thought, Decision, Final]
         assert found[0].text == RESTORES
@@ -142,6 +152,7 @@ class TestWords:
             ("<answer> seven </answer>", "seven"),
             ("<think>dark</think><answer>green", "green"),
             ("<answer></answer>", ""),
+            ("<think>dark dark", ""),
         ],
     )
     def test_answers_without_every_tag(self, fresh: BagelModel, said: str, answer: str) -> None:
@@ -153,6 +164,81 @@ class TestWords:
         tiny.Script(fresh, lambda _: said)
         for limit in range(len(fresh.pieces("<answer>red")), len(fresh.pieces(said)) + 1):
             assert events(fresh, restore="never", max_new_tokens=limit)[-1].answer.text == "red"
+
+
+def segments(found: Sequence[Event]) -> list[list[Thought]]:
+    """The thoughts in the order in which they came, cut after each whole one."""
+    cut: list[list[Thought]] = [[]]
+    for thought in of(Thought, found):
+        cut[-1].append(thought)
+        if thought.done:
+            cut.append([])
+    assert cut.pop() == [], "the last thought was never whole"
+    return cut
+
+
+class TestGrowing:
+    """A thought comes word by word; nothing that was shown is taken back."""
+
+    @pytest.mark.parametrize("restore", ["auto", "always", "never"])
+    @pytest.mark.parametrize(
+        "wish",
+        [
+            ANSWERS,
+            RESTORES,
+            "<think>dark</think> red",
+            "<answer>red <image_restore>",
+            "red < blue",
+            "noisy é 星",
+        ],
+    )
+    @pytest.mark.parametrize("limit", [7, 60])
+    def test_each_begins_with_the_one_before(
+        self, fresh: BagelModel, wish: str, restore: str, limit: int
+    ) -> None:
+        def plan(said: str) -> str:
+            put_in = said.endswith("<answer>") and not wish.startswith(said)
+            return said + "seven</answer>" if put_in else wish
+
+        tiny.Script(fresh, plan)
+        for thoughts in segments(every_event(fresh, restore=restore, max_new_tokens=limit, steps=1)):
+            texts = [thought.text for thought in thoughts]
+            for before, after in zip(texts, texts[1:], strict=False):
+                assert after.startswith(before), texts
+            assert len(set(texts[:-1])) == len(texts[:-1]), "the same words are not told twice"
+            assert all(thought.tokens for thought in thoughts if thought.done and thought.text)
+            assert not any("\N{REPLACEMENT CHARACTER}" in text for text in texts if limit > 7)
+
+    def test_each_word_comes_when_it_is_said(self, fresh: BagelModel) -> None:
+        tiny.Script(fresh, lambda said: ANSWERS)
+        calls: list[int] = []
+        real = fresh.network.add_text
+
+        def counted(context: Any, ids: Any) -> Any:
+            calls.append(ids.shape[1])
+            return real(context, ids)
+
+        fresh.network.add_text = counted  # type: ignore[method-assign]
+        response = fresh.respond(tiny.picture(), QUESTION, Sampling())
+        first = next(response)
+        assert isinstance(first, Thought) and not first.done
+        passes = len(calls)
+        second = next(response)
+        assert isinstance(second, Thought) and second.text != first.text
+        # One pass for one token; half a tag is not shown, so some words take several.
+        assert passes < len(calls) <= passes + len(fresh.pieces("</think>"))
+
+    def test_the_answers_words_are_among_them(self, fresh: BagelModel) -> None:
+        tiny.Script(fresh, lambda said: ANSWERS)
+        texts = [thought.text for thought in of(Thought, every_event(fresh)) if not thought.done]
+        assert "<think>noisy" in texts
+        assert "<think>noisy</think><answer>blue" in texts
+
+    def test_half_a_tag_is_not_shown(self, fresh: BagelModel) -> None:
+        tiny.Script(fresh, lambda said: RESTORES if "restore" not in said else said)
+        for thought in of(Thought, every_event(fresh, restore="never")):
+            if not thought.done:
+                assert "<image" not in thought.text and not thought.text.endswith("<")
 
 
 def count(monkeypatch: pytest.MonkeyPatch, model: BagelModel, name: str) -> list[Any]:
@@ -294,6 +380,18 @@ class TestStopping:
         assert seen[-1].step == 2  # type: ignore[union-attr]
         assert len(calls) == made
 
+    def test_between_the_last_pass_of_a_step_and_its_picture(
+        self, model: BagelModel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        passes, decoded = count(monkeypatch, model, "velocity"), []
+        real = model.decoded
+        monkeypatch.setattr(model, "decoded", lambda *a: (decoded.append(1), real(*a))[1])
+        settings = Sampling(steps=5, restore="always", text_scale=2.0, image_scale=2.0)
+        with pytest.raises(Cancelled):
+            list(model.respond(tiny.picture(), QUESTION, settings, stop=lambda: len(passes) >= 3))
+        # Three passes make the first guided step; only the noise before it was decoded.
+        assert (len(passes), len(decoded)) == (3, 1)
+
     def test_after_the_drawing(self, model: BagelModel, monkeypatch: pytest.MonkeyPatch) -> None:
         calls = count(monkeypatch, model, "add_text")
         with pytest.raises(Cancelled):
@@ -308,6 +406,24 @@ class TestStopping:
         with pytest.raises(Cancelled):
             list(fresh.respond(tiny.picture(), QUESTION, Sampling(), stop=lambda: len(calls) >= 9))
         assert len(calls) == 9
+
+    def test_an_answer_without_drawing_within_one_token(
+        self, fresh: BagelModel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tiny.Script(fresh, lambda said: " ".join(["red"] * 60))
+        prompt = fresh.prepare([tiny.picture()], QUESTION)
+        calls = count(monkeypatch, fresh, "add_text")
+        with pytest.raises(Cancelled):
+            fresh.answer(prompt, max_new_tokens=40, stop=lambda: len(calls) >= 5)
+        assert len(calls) == 5
+
+    def test_between_the_image_and_the_first_word(
+        self, model: BagelModel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        latents, visions = count(monkeypatch, model, "add_latent"), count(monkeypatch, model, "add_vision")
+        with pytest.raises(Cancelled):
+            next(model.respond(tiny.picture(), QUESTION, Sampling(), stop=lambda: bool(latents)))
+        assert (len(latents), len(visions)) == (1, 0)
 
 
 class TestQuestions:

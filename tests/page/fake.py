@@ -54,6 +54,13 @@ def said(text: str, probability: float) -> Answer:
     return Answer(text, (Token(text, logprob, 0),), logprob)
 
 
+def spoken(text: str) -> Iterator[Thought]:
+    """A thought as it is said, word by word, then whole."""
+    for end in (at for at, letter in enumerate(text) if letter in " <" and at):
+        yield Thought(text[:end].strip(), done=False)
+    yield Thought(text)
+
+
 class FakeModel:
     """Answers "dark" or "bright" by the image's mean; each step of drawing takes ``delay`` seconds."""
 
@@ -82,7 +89,11 @@ class FakeModel:
     def readout(self, states: Tensor) -> Tensor:
         return states[..., :1]
 
-    def answer(self, prompt: Prompt, *, max_new_tokens: int = 16) -> list[Answer]:
+    def answer(
+        self, prompt: Prompt, *, max_new_tokens: int = 16, stop: Callable[[], bool] = never
+    ) -> list[Answer]:
+        if stop():
+            raise Cancelled
         return [said("dark" if image.mean() < 64 else "bright", 0.44) for image in prompt.images]
 
     def score(self, prompt: Prompt, candidates: Sequence[str]) -> np.ndarray:
@@ -92,8 +103,9 @@ class FakeModel:
         self, image: np.ndarray, question: str, settings: Sampling, *, stop: Callable[[], bool] = never
     ) -> Iterator[Event]:
         rng = np.random.default_rng(settings.seed)
-        yield Thought("the image is dark; restore it")
         draws = settings.restore != "never"
+        thought = "<think>the image is dark; restore it</think>"
+        yield from spoken(thought + ("<image_restore>" if draws else "<answer>dark</answer>"))
         yield Decision(draws, 0.93)
         if not draws:
             yield Final(said("dark", 0.44))
@@ -108,4 +120,5 @@ class FakeModel:
             self.steps_taken += 1
             yield VisualState(step, settings.steps, t, mixed, np.zeros((4, 2), np.float32), 3.0 - t)
             time.sleep(self.delay)
+        yield from spoken("<think>now it can be seen</think><answer>bright</answer>")
         yield Final(said("bright", 0.81), target.astype(np.uint8))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.text import Text
+from PIL import Image
 
 from tests.page.fake import FakeModel, said
 from workbench.errors import Cancelled, Refusal
@@ -26,7 +31,7 @@ from workbench.models.protocol import (
 )
 from workbench.panels.specimen import fitted
 from workbench.panels.states import figure, study
-from workbench.panels.states.study import Direct, Laid, StatesConfig, run, stream
+from workbench.panels.states.study import Direct, Laid, StatesConfig, StudyEvent, run, stream
 from workbench.runs.export import save_figure
 from workbench.runs.store import load, save
 
@@ -39,14 +44,19 @@ def picture() -> Picture:
 DARK = StatesConfig(question="bright or dark?", corruption="dark_illumination", intensity=0.9, steps=5)
 
 
+def whole(events: Iterable[StudyEvent]) -> Iterator[StudyEvent]:
+    """The events without the thoughts that are still being said."""
+    return (event for event in events if not isinstance(event, Thought) or event.done)
+
+
 def test_events_come_in_the_order_in_which_they_happen(picture: Picture) -> None:
-    kinds = [type(event) for event in stream(DARK, FakeModel(), picture)]
-    assert kinds == [Laid, Direct, Direct, Thought, Decision, *[VisualState] * 6, Direct, Final]
+    kinds = [type(event) for event in whole(stream(DARK, FakeModel(), picture))]
+    assert kinds == [Laid, Direct, Direct, Thought, Decision, *[VisualState] * 6, Thought, Direct, Final]
 
 
 def test_nothing_is_computed_before_it_is_asked_for(picture: Picture) -> None:
     model = FakeModel()
-    events = stream(DARK, model, picture)
+    events = whole(stream(DARK, model, picture))
     for _ in range(6):
         next(events)
     assert model.steps_taken == 1
@@ -67,19 +77,15 @@ def test_the_result_holds_all_of_it(picture: Picture) -> None:
     assert result.manifest["images"] == {"original": picture.sha256}
 
 
-def test_psnr_is_the_textbook_one() -> None:
+def test_psnr_is_the_textbook_one(picture: Picture) -> None:
     from skimage.metrics import peak_signal_noise_ratio
 
-    rng = np.random.default_rng(1)
-    one, two = rng.integers(0, 256, (2, 20, 30, 3), dtype=np.uint8)
-    assert study.psnr(one, two) == pytest.approx(peak_signal_noise_ratio(two, one))
-    assert math.isinf(study.psnr(one, one))
-
-
-def test_a_drawing_of_another_size_is_compared_at_the_originals(picture: Picture) -> None:
-    small = picture.pixels[::2, ::2]
-    assert study.psnr(small, picture.pixels) < 40
-    assert study.like(small, picture.pixels).shape == picture.pixels.shape
+    result = run(DARK, FakeModel(), picture=picture)
+    trace = result.tables["trace"].set_index("event")
+    expected = peak_signal_noise_ratio(picture.pixels, result.images["restored"])
+    assert trace.loc["restored", "psnr"] == pytest.approx(expected)
+    clean = run(DARK.model_copy(update={"corruption": "none"}), FakeModel(), picture=picture).tables["trace"]
+    assert math.isinf(clean.set_index("event").loc["degraded", "psnr"])
 
 
 def test_the_seed_draws_the_corruption_and_the_drawing(picture: Picture) -> None:
@@ -106,9 +112,9 @@ class Halving(FakeModel):
         self.lengths: list[int] = []
 
     def resized(self, image: np.ndarray) -> np.ndarray:
-        return study.like(image, np.zeros((24, 32, 3)))
+        return np.asarray(Image.fromarray(image).resize((32, 24)))
 
-    def answer(self, prompt: Prompt, *, max_new_tokens: int = 16) -> list[Answer]:
+    def answer(self, prompt: Prompt, *, max_new_tokens: int = 16, **how: Any) -> list[Answer]:
         self.lengths.append(max_new_tokens)
         return super().answer(prompt)
 
@@ -117,19 +123,22 @@ class Halving(FakeModel):
 
 
 def test_psnr_compares_what_the_model_took(picture: Picture) -> None:
-    trace = run(DARK, Halving(), picture=picture).tables["trace"].set_index("event")
+    result = run(DARK, Halving(), picture=picture)
+    trace = result.tables["trace"].set_index("event")
     assert trace.loc["restored", "psnr"] == pytest.approx(trace.loc["degraded", "psnr"])
+    assert result.arrays["compared_at"].tolist() == [24, 32]
 
 
 def test_paper_says_at_which_size_it_compares(picture: Picture) -> None:
     halved, whole = (figure.paper(run(DARK, model, picture=picture)) for model in (Halving(), FakeModel()))
-    assert "PSNR at 32 × 24 pixels" in " ".join(text.get_text() for text in halved.texts)
-    assert "PSNR at" not in " ".join(text.get_text() for text in whole.texts)
+    assert "PSNR is measured at 32 × 24 pixels" in " ".join(text.get_text() for text in halved.texts)
+    assert "PSNR is" not in " ".join(text.get_text() for text in whole.texts)
 
 
 def test_paper_has_text_of_8_points(picture: Picture) -> None:
     drawn = figure.paper(run(DARK, FakeModel(), picture=picture))
     texts = [text for text in drawn.findobj(Text) if isinstance(text, Text) and text.get_text()]
+    texts = [text for text in texts if text.get_visible()]
     assert texts and {text.get_fontsize() for text in texts} == {8.0}
 
 
@@ -137,6 +146,46 @@ def test_no_answer_is_longer_than_allowed(picture: Picture) -> None:
     model = Halving()
     run(DARK.model_copy(update={"max_new_tokens": 7}), model, picture=picture)
     assert model.lengths == [7, 7]
+
+
+def test_only_whole_thoughts_are_kept(picture: Picture) -> None:
+    trace = run(DARK, FakeModel(), picture=picture).tables["trace"]
+    thoughts = trace.loc[trace["event"] == "thought", "text"].tolist()
+    assert thoughts == ["the image is dark; restore it", "now it can be seen"]
+
+
+@pytest.mark.parametrize(
+    ("text", "thought", "answer"),
+    [
+        ("<think>dark. what", "dark. what", ""),
+        ("<think>dark</think><image_restore>", "dark", ""),
+        ("<think>dark</think><answer>", "dark", ""),
+        ("<think>dark</think><answer>dark  blue", "dark", "dark blue"),
+        ("<think>a < b</think><answer>red</answer> and more", "a < b", "red"),
+        ("<answer>red <image_restore>", "", "red"),
+    ],
+)
+def test_a_thought_and_the_answer_in_it_are_told_apart(text: str, thought: str, answer: str) -> None:
+    assert (study.spoken(text), study.answered(text)) == (thought, answer)
+
+
+def test_what_is_happening_is_said_in_words(picture: Picture) -> None:
+    told: list[str] = []
+    run(DARK, FakeModel(), picture=picture, progress=lambda done, text: told.append(text))
+    once = [text for text, before in zip(told, ["", *told], strict=False) if text != before]
+    assert once == [
+        "answering without drawing",
+        "thinking",
+        "deciding",
+        "denoising",
+        *(f"denoising, step {step} of 5" for step in range(1, 6)),
+        "reading the drawing",
+        "thinking",
+        "answering",
+        "answering in the same context, without drawing",
+        "answering",
+        "done",
+    ]
 
 
 class Twice(FakeModel):
@@ -160,7 +209,7 @@ def test_two_drawings_in_one_answer_are_both_kept(picture: Picture) -> None:
     assert trace.loc[trace["event"] == "step", "drawing"].tolist() == [1, 1, 1, 2, 2, 2]
     assert study.image_name(2, 2) in result.images
     assert trace.loc[trace["event"] == "thought", "text"].tolist() == ["it is dark", "it is dark"]
-    names = [shot.name for shot in figure.screen(result)]
+    names = [shot.label for shot in figure.screen(result)]
     assert "step 0 of 2, drawing 1" in names and "step 2 of 2, drawing 2" in names
 
 
@@ -194,6 +243,20 @@ def test_a_model_that_cannot_draw_is_refused_with_what_it_lacks(picture: Picture
         run(DARK, model, picture=picture)
 
 
+@pytest.mark.parametrize("asked", [1, 2])
+def test_a_stop_is_seen_by_the_answers_without_drawing(picture: Picture, asked: int) -> None:
+    answers = [0]
+
+    class Counting(FakeModel):
+        def answer(self, *args: Any, **how: Any) -> list[Answer]:
+            answers[0] += 1
+            return super().answer(*args, **how)
+
+    with pytest.raises(Cancelled):
+        run(DARK, Counting(), picture=picture, stop=lambda: answers[0] >= asked)
+    assert answers[0] == asked
+
+
 def test_a_stop_ends_the_run_between_two_steps(picture: Picture) -> None:
     model = FakeModel()
     with pytest.raises(Cancelled):
@@ -202,9 +265,10 @@ def test_a_stop_ends_the_run_between_two_steps(picture: Picture) -> None:
 
 
 def test_progress_rises_to_one(picture: Picture) -> None:
-    told: list[float] = []
-    run(DARK, FakeModel(), picture=picture, progress=lambda done, text: told.append(done))
-    assert told == sorted(told) and told[-1] == 1.0
+    for model in (FakeModel(), Twice()):
+        told: list[float] = []
+        run(DARK, model, picture=picture, progress=lambda done, text, told=told: told.append(done))
+        assert told == sorted(told) and told[-1] == 1.0
 
 
 def test_result_and_figures_survive_the_disk(picture: Picture, tmp_path: Path) -> None:
@@ -227,16 +291,70 @@ def test_the_filmstrip_is_as_wide_as_a_page_and_names_every_answer(picture: Pict
     assert len(drawn.axes) == (7 if restore == "auto" else 2)
     words = " ".join(text.get_text() for text in drawn.texts)
     assert "bright or dark?" in words and "darkness 0.90" in words
-    assert ("after drawing: bright" if restore == "auto" else "deciding not to draw: dark") in words
+    assert "“the image is dark; restore it”" in words
+    assert ("after drawing: bright" if restore == "auto" else "told not to draw: dark") in words
 
 
-def test_a_long_answer_is_wrapped_inside_the_page(picture: Picture) -> None:
-    result = run(DARK, FakeModel(), picture=picture)
-    result.tables["answers"]["answer"] = "word " * 60
-    drawn = figure.paper(result)
-    drawn.canvas.draw()
-    width = drawn.bbox.width
-    assert all(text.get_window_extent().x1 <= width for text in drawn.texts)
+def overlapping(drawn: Figure) -> list[tuple[str, str]]:
+    """Texts that lie over one another, over a picture or beyond the paper, at the dots of a saved figure."""
+    drawn.set_dpi(300)
+    canvas = FigureCanvasAgg(drawn)
+    canvas.draw()
+    ink = canvas.get_renderer()
+    texts = [text for text in drawn.findobj(Text) if text.get_visible() and text.get_text()]
+    boxes = [(repr(text.get_text()), text.get_window_extent(ink)) for text in texts]
+    pictures = [("a picture", axes.images[0].get_window_extent(ink)) for axes in drawn.axes]
+    paper = drawn.bbox.padded(0.5)
+    beyond = [
+        (name, "paper") for name, box in boxes if not (paper.contains(*box.min) and paper.contains(*box.max))
+    ]
+    pairs = itertools.combinations([*boxes, *pictures], 2)
+    return beyond + [(one, two) for (one, a), (two, b) in pairs if a.padded(-0.5).overlaps(b.padded(-0.5))]
+
+
+LONG = "what colour is the roof of the large building in the middle, and is anything in front of it? " * 4
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ((48, 64), LONG),
+        ((64, 640), "W" * 300),
+        ((900, 60), r"what does $\nosuch{x$ or $5 cost?"),
+        ((64, 64), "line\nafter line"),
+        ((64, 64), "星 ё é"),
+    ],
+)
+def test_nothing_on_paper_lies_over_anything_else(shape: tuple[int, int], words: str) -> None:
+    picture = read(np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8))
+    config = DARK.model_copy(update={"question": words[:400], "steps": 200})
+    results = [run(config, Twice(), picture=picture), run(DARK, FakeModel(), picture=picture)]
+    for result in results:
+        result.tables["answers"]["answer"] = words
+        trace = result.tables["trace"]
+        trace.loc[trace["event"] == "thought", "text"] = words
+        trace["psnr"] = 100.0
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")
+        drawn = figure.paper(results)
+        assert overlapping(drawn) == []
+    assert drawn.get_figheight() < 20
+
+
+def test_each_drawing_has_a_row_on_paper(picture: Picture) -> None:
+    drawn = figure.paper(run(DARK, Twice(), picture=picture))
+    words = [text.get_text() for text in drawn.texts]
+    assert {"drawing 1", "drawing 2", "restored"} <= set(words)
+    assert words.count("step 1 of 2") == 2
+    bottoms = sorted({round(axes.get_position().y0, 3) for axes in drawn.axes})
+    assert len(bottoms) == 2 and len(drawn.axes) == 2 + 2 * 2
+
+
+def test_wrapping_loses_no_letter() -> None:
+    for text in (LONG.strip(), "W" * 500, "short", ""):
+        lines = figure.wrapped(text, 3.0)
+        assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+        assert all(figure._inches(line) <= 3.0 for line in lines)
 
 
 def test_a_very_thin_picture_is_fitted_to_what_can_be_read() -> None:

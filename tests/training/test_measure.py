@@ -48,7 +48,7 @@ def test_batched_restoration_is_that_of_respond(model: BagelModel, scenes: Scene
         events = list(model.respond(images[i], question.text, settings))
         drawn = [event for event in events if isinstance(event, VisualState)][-1].image
         assert np.abs(drawn.astype(int) - batch.images[i].astype(int)).max() <= 2
-        thoughts = [event.text for event in events if isinstance(event, Thought)]
+        thoughts = [event.text for event in events if isinstance(event, Thought) and event.done]
         assert thoughts[0].startswith("<think>")
         final = events[-1]
         assert isinstance(final, Final)

@@ -67,6 +67,12 @@ class Corruption:
     function: Callable[[Bytes, float, np.random.Generator, float], Bytes]
     identity_at_zero: bool
 
+    @property
+    def within(self) -> str:
+        """The label inside a sentence: "darkness", but "JPEG compression"."""
+        named = self.label.startswith(("JPEG", "Gaussian"))
+        return self.label if named else self.label[0].lower() + self.label[1:]
+
 
 def corrupt(
     image: NDArray[np.uint8], name: str, intensity: float, *, seed: int = 0, pixels: Pixels = "relative"

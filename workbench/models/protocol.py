@@ -185,7 +185,7 @@ class Sampling:
     seed: int = 0
     route: str = "re-encode"
     restore: str = "auto"
-    max_new_tokens: int = 48
+    max_new_tokens: int = 256
 
     def __post_init__(self) -> None:
         _whole("steps", self.steps, 1, 200)
@@ -225,10 +225,16 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
 
 @dataclass(frozen=True)
 class Thought:
-    """What the model says to itself before it decides."""
+    """One stretch of what the model says, tags and all: to itself before it decides, or up to the answer.
+
+    It comes as it is said: any number of times with ``done`` false, each ``text`` beginning with the one
+    before and taking its place, then once whole, with its tokens. What the model may not mean to stand (half
+    a tag, half a character) is held back until it does, so no partial text is ever taken back.
+    """
 
     text: str
     tokens: tuple[Token, ...] = ()
+    done: bool = True
 
 
 @dataclass(frozen=True)
@@ -314,8 +320,13 @@ class Model(Protocol):
         """What the final norm and the head make of states of the last stage: (..., width) to logits."""
         ...
 
-    def answer(self, prompt: Prompt, *, max_new_tokens: int = 16) -> list[Answer]:
-        """One greedy answer for each image, without drawing anything."""
+    def answer(
+        self, prompt: Prompt, *, max_new_tokens: int = 16, stop: Callable[[], bool] = never
+    ) -> list[Answer]:
+        """One greedy answer for each image, without drawing anything; asks ``stop`` between passes.
+
+        Raises Cancelled once ``stop`` says so.
+        """
         ...
 
     def score(self, prompt: Prompt, candidates: Sequence[str]) -> np.ndarray:
@@ -325,7 +336,7 @@ class Model(Protocol):
     def respond(
         self, image: np.ndarray, question: str, settings: Sampling, *, stop: Callable[[], bool] = never
     ) -> Iterator[Event]:
-        """Thought, decision, drawing and answer as they happen; asks ``stop`` between tokens and steps.
+        """Thought, decision, drawing and answer as they happen; asks ``stop`` between passes.
 
         Raises Refusal where the question is empty or too long, and Cancelled once ``stop`` says so.
         """

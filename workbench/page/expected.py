@@ -42,7 +42,7 @@ def _nearest(corruption: str, intensity: float) -> tuple[str, str]:
     if corruption == CLEAN:
         return "clean", "without any corruption"
     level = min(LEVELS, key=lambda name: abs(LEVELS[name] - intensity))
-    label = CORRUPTIONS[corruption].label.lower()
+    label = CORRUPTIONS[corruption].within
     return f"{corruption} {level}", f"with {label} at {LEVELS[level]:.2f}"
 
 

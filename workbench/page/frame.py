@@ -171,4 +171,4 @@ def condition(result: Result) -> str:
     from workbench.images.corruptions import CORRUPTIONS
 
     corruption = CORRUPTIONS.get(result.config["corruption"])
-    return f"{corruption.label.lower()} {result.config['intensity']:.2f}" if corruption else "clean"
+    return f"{corruption.within} {result.config['intensity']:.2f}" if corruption else "clean"

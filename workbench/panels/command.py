@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from workbench.errors import Refusal
-from workbench.panels.specimen import CLEAN
+from workbench.panels.specimen import CLEAN, SCENE
 
+# No character in it means anything to a shell, also to one that reads comments as commands.
+OWN_PATH = "# After --image, put the path of your own file: the page knows its name only."
+"""What stands above the command for an uploaded picture."""
 SHOWN = 80
 """Characters of a value that are repeated to the person who gave it."""
 METAVARS: dict[Any, str] = {int: "N", float: "X", str: "TEXT"}
@@ -78,7 +82,10 @@ def _short(given: Any) -> str:
 
 
 def as_command(study: str, config: BaseModel, *, model: str = "", out: str = "") -> str:
-    """The command that does the same look; what is left at its default or acts on nothing is left out."""
+    """The command that does the same look; what is left at its default or acts on nothing is left out.
+
+    Of an uploaded picture only the name is known: a line above the command says where its path belongs.
+    """
     words = ["python", "-m", "workbench", study]
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)
@@ -89,15 +96,26 @@ def as_command(study: str, config: BaseModel, *, model: str = "", out: str = "")
         elif isinstance(value, list | tuple):
             words += [flag(name), *(_words(item) for item in value)]
         else:
-            words += [flag(name), _words(value)]
+            words += _flagged(flag(name), _words(value))
     if model and model != "pocket-bagel":
-        words += ["--model", model]
-    return shlex.join([*words, "--out", out or f"results/{study}"])
+        words += _flagged("--model", model)
+    command = shlex.join([*words, *_flagged("--out", out or f"results/{study}")])
+    return f"{OWN_PATH}\n{command}" if _is_bare_name(getattr(config, "image", "")) else command
+
+
+def _is_bare_name(image: str) -> bool:
+    """Whether an image is named by a file's name alone, as an uploaded one is."""
+    return bool(image) and not image.startswith(SCENE) and Path(image).name == image
+
+
+def _flagged(name: str, value: str) -> list[str]:
+    """A flag with its value, as one word where the value would be read as a flag itself."""
+    return [f"{name}={value}"] if value.startswith("-") else [name, value]
 
 
 def _words(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:g}"
+        return repr(value).removesuffix(".0")
     if isinstance(value, list | tuple):
         return " ".join(_words(item) for item in value)
     return str(value)

@@ -69,6 +69,8 @@ def _style() -> Any:
         "ytick.major.width": 0.6,
         "image.interpolation": "nearest",
         "image.cmap": "cividis",
+        # A question with two dollar signs in it is no formula.
+        "text.parse_math": False,
         "pdf.fonttype": 42,
         "svg.fonttype": "path",
         "svg.hashsalt": "afterimage",

@@ -29,9 +29,8 @@ Ours: the published decision is learned from which answers were wrong."""
 TRAINED_CORRUPTIONS = tuple(RESTORE_FROM)
 """The kinds of damage that training shows; every other kind is new to the model."""
 
-COMPARING = ("side", "front")
-COMPARED = 6
-"""Draws of questions that compare two objects: they are learned last, and only when asked often."""
+ASKED_AGAIN = {"side": 5, "front": 5, "digit": 3, "shape": 3, "count": 2}
+"""Further draws of the kinds of questions that are learned last."""
 
 Pair = tuple[str, str]
 """What is asked and what is answered."""
@@ -118,10 +117,14 @@ def glimpses(scenes: Scenes, window: int, patch: int) -> Glimpses:
 
 
 def asked_of(scenes: Scenes, i: int, rng: np.random.Generator) -> list[Pair]:
-    """One question of each kind about scene i, and more of those that compare two things, learned last."""
-    once = questions(scenes, i, rng)
-    again = [q for q in questions(scenes, i, rng, per_kind=COMPARED) if q.kind in COMPARING]
-    return [(text, answer) for text, answer in {q.text: q.answer for q in (*once, *again)}.items()]
+    """One question of each kind about scene i, and more of those that are learned last."""
+    asked = {q.text: q.answer for q in questions(scenes, i, rng)}
+    left = dict(ASKED_AGAIN)
+    for q in questions(scenes, i, rng, per_kind=max(left.values())):
+        if left.get(q.kind, 0):
+            left[q.kind] -= 1
+            asked[q.text] = q.answer
+    return list(asked.items())
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,13 @@ class TextRows:
     def silenced(self, rows: np.ndarray) -> TextRows:
         """The same texts with no targets in the rows where the bool array (B,) is true."""
         return replace(self, targets=self.targets.masked_fill(tensor(rows)[:, None], -100))
+
+    def given(self, counts: Tensor) -> TextRows:
+        """The same texts with no targets in the first `counts` (B, segments) tokens of each segment."""
+        most = counts.gather(1, self.segments.clamp_min(0))
+        return replace(
+            self, targets=self.targets.masked_fill(self.positions - self.positions[:, :1] < most, -100)
+        )
 
 
 class TextPacker:

@@ -13,52 +13,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from workbench.models.bagel.language import Attend, Decoder
-
-RUN = 96
-"""Most queries that attend together: fewer leave more keys out, more make larger products."""
-
-
-def sparse(mask: Tensor, starts: Sequence[int]) -> Attend:
-    """Attention under a bool mask (B, 1, n, n) that leaves out the keys which no query of a run sees.
-
-    starts: where blocks begin; a run never holds two of them. Equal to masked attention over all keys
-    (tested), in time that grows with what is seen.
-    """
-    n = mask.shape[-1]
-    cuts = sorted({0, n, *starts})
-    cuts = sorted({*cuts, *(c for a, b in zip(cuts, cuts[1:], strict=False) for c in range(a, b, RUN))})
-    runs = list(zip(cuts, cuts[1:], strict=False))
-    seen = mask[:, 0].any(0)
-    wanted = [
-        torch.nn.functional.pad(seen[a:b].any(0).int(), (1, 1)).diff().nonzero()[:, 0].tolist()
-        for a, b in runs
-    ]
-    edges = sorted({0, n, *(e for found in wanted for e in found)})
-    sizes = [b - a for a, b in zip(edges, edges[1:], strict=False)]
-    plan: list[tuple[list[int], Tensor | None]] = []
-    for (a, b), found in zip(runs, wanted, strict=True):
-        keys = [(found[i], found[i + 1]) for i in range(0, len(found), 2)]
-        pieces = [i for i, edge in enumerate(edges[:-1]) if any(x <= edge < y for x, y in keys)]
-        allowed = torch.cat([mask[:, :, a:b, x:y] for x, y in keys], -1)
-        bias = (
-            None
-            if allowed.all()
-            else torch.zeros(allowed.shape, device=mask.device).masked_fill_(~allowed, -torch.inf)
-        )
-        plan.append((pieces, bias))
-    lengths = [b - a for a, b in runs]
-
-    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        ks, vs, out = k.split(sizes, 2), v.split(sizes, 2), []
-        for some, (pieces, bias) in zip(q.split(lengths, 2), plan, strict=True):
-            keys, values = (torch.cat([x[i] for i in pieces], 2) for x in (ks, vs))
-            out.append(F.scaled_dot_product_attention(some, keys, values, attn_mask=bias, enable_gqa=True))
-        return torch.cat(out, 2)
-
-    return attend
+from workbench.models.bagel.language import Decoder
+from workbench.training.sparse import sparse
 
 
 @dataclass(frozen=True)
@@ -96,8 +53,8 @@ class Packed:
 
     def run(self, decoder: Decoder) -> list[Tensor]:
         """Normed states of each block, in the order the blocks were given."""
-        runs = [place.start for place in self.places]
-        states, _ = decoder(self.tokens, self.positions, gen=self.gen, mask=sparse(self.mask, runs))
+        starts = [place.start for place in self.places]
+        states, _ = decoder(self.tokens, self.positions, gen=self.gen, mask=sparse(self.mask, starts))
         return [states[:, place] for place in self.places]
 
 

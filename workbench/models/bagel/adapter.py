@@ -107,14 +107,18 @@ class BagelModel(BagelReader):
         return context if ids is None else self.network.add_text(context, ids.expand(len(seen), -1))[0]
 
     @torch.inference_mode()
-    def answer(self, prompt: Prompt, *, max_new_tokens: int = 16) -> list[Answer]:
-        """Greedy answers, one for each image, through vision tokens alone."""
+    def answer(
+        self, prompt: Prompt, *, max_new_tokens: int = 16, stop: Callable[[], bool] = never
+    ) -> list[Answer]:
+        """Greedy answers, one for each image, through vision tokens alone; asks `stop` between passes."""
+        interleave.go_on(stop)
         context = self._read(prompt)
         count = len(prompt.images)
         token = torch.full((count, 1), self.special.bos, device=self.network.device)
         said: list[list[Token]] = [[] for _ in range(count)]
         unfinished = set(range(count))
         for _ in range(max_new_tokens):
+            interleave.go_on(stop)
             context, states = self.network.add_text(context, token)
             best = self.network.logits(states[:, -1]).float().log_softmax(-1).max(-1)
             token = best.indices[:, None]

@@ -8,8 +8,7 @@ tokens (*bridge*), as vision tokens of the decoded picture (*re-encode*), or as 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -25,12 +24,15 @@ from workbench.models.protocol import Answer, Decision, Event, Final, Sampling, 
 
 THOUGHT, THOUGHT_ENDS, RESTORE = "<think>", "</think>", "<image_restore>"
 ANSWER, ANSWER_ENDS = "<answer>", "</answer>"
+TAGS = (THOUGHT, THOUGHT_ENDS, RESTORE, ANSWER, ANSWER_ENDS)
 MOST_DRAWINGS = 3
 """CLEAR's limit on rounds in one response."""
-_CUT_TAG = re.compile(r"<[^<>]*$")
+HALF_A_CHARACTER = "\N{REPLACEMENT CHARACTER}"
+"""What bytes decode to while those that complete them are still to be said."""
 
 
-def _go_on(stop: Callable[[], bool]) -> None:
+def go_on(stop: Callable[[], bool]) -> None:
+    """Raise Cancelled where ``stop`` says so."""
     if stop():
         raise Cancelled
 
@@ -39,7 +41,7 @@ def _go_on(stop: Callable[[], bool]) -> None:
 def respond(
     model: BagelReader, image: np.ndarray, question: str, settings: Sampling, stop: Callable[[], bool]
 ) -> Iterator[Event]:
-    """Yield Thought, Decision, VisualState and Final as they happen.
+    """Yield Thought (word by word, then whole), Decision, VisualState and Final as they happen.
 
     Raises Refusal where the question is empty or too long, and Cancelled once `stop` says so.
     """
@@ -47,12 +49,12 @@ def respond(
         raise Refusal("There is no question. Write one: the model has nothing to answer.")
     asked = model.segment(model.typed(question))
     pictures = model.pictures([image])
-    _go_on(stop)
+    go_on(stop)
     guidance = flow.Guidance(
         settings.text_scale, settings.image_scale, settings.interval, settings.renorm, settings.renorm_min
     )
     system = _system(model)
-    context = _opening(model, system, pictures, asked)
+    context = _opening(model, system, pictures, asked, stop)
     # Guidance costs contexts and passes of its own: only what will be compared with is kept.
     blind: Context | None = None
     if guidance.on_image and settings.restore != "never":
@@ -62,7 +64,7 @@ def respond(
     for drawings in range(MOST_DRAWINGS + 1):
         undecided = drawings < (MOST_DRAWINGS if settings.restore == "auto" else 1)
         speaker = Speaker(model, context)
-        decision = _speak(speaker, settings, settings.restore if undecided else "never", stop)
+        decision = yield from _speak(speaker, settings, settings.restore if undecided else "never", stop)
         yield Thought(speaker.text.strip(), tuple(speaker.tokens))
         if undecided:
             yield decision
@@ -77,8 +79,7 @@ def respond(
             yield state
         drawn = state.image
         del thoughtless, drawing  # Their caches are as large as the context's.
-        _go_on(stop)
-        context = _taken_in(model, context, latent, drawn, pictures, settings.route)
+        context = _taken_in(model, context, latent, drawn, pictures, settings.route, stop)
         if blind is not None and settings.route != "re-encode":
             # As published: after a bridge, image guidance compares with the full context.
             blind = context
@@ -93,9 +94,12 @@ def _system(model: BagelReader) -> Context:
     return model.network.add_text(Context(), model.segment(model.pieces(prompt)))[0]
 
 
-def _opening(model: BagelReader, system: Context, pictures: Pictures, asked: Tensor) -> Context:
+def _opening(
+    model: BagelReader, system: Context, pictures: Pictures, asked: Tensor, stop: Callable[[], bool]
+) -> Context:
     """The context before the first word of the response, for a batch of one."""
     context = _with_latent(model, system, model.latents(pictures), pictures)
+    go_on(stop)
     context = model.network.add_vision(context, model.embedded_vision(pictures), model.special)
     return model.network.add_text(context, asked)[0]
 
@@ -107,51 +111,76 @@ def _with_latent(model: BagelReader, context: Context, latent: Tensor, pictures:
 
 
 def _taken_in(
-    model: BagelReader, context: Context, latent: Tensor, image: np.ndarray, pictures: Pictures, route: str
+    model: BagelReader,
+    context: Context,
+    latent: Tensor,
+    image: np.ndarray,
+    pictures: Pictures,
+    route: str,
+    stop: Callable[[], bool],
 ) -> Context:
     """The context after reading what was drawn, by the chosen route."""
     if route in ("bridge", "both"):
+        go_on(stop)
         context = _with_latent(model, context, latent, pictures)
     if route in ("re-encode", "both"):
+        go_on(stop)
         seen = model.embedded_vision(replace(pictures, pixels=[image]))
         context = model.network.add_vision(context, seen, model.special)
     return context
 
 
-def _speak(speaker: Speaker, settings: Sampling, restore: str, stop: Callable[[], bool]) -> Decision:
-    """Say one segment, with the decision forced unless `restore` is "auto".
+def _speak(
+    speaker: Speaker, settings: Sampling, restore: str, stop: Callable[[], bool]
+) -> Generator[Thought, None, Decision]:
+    """Say one segment, yielding it as it grows, with the decision forced unless `restore` is "auto".
 
     The decision's probability is that of the restore tag where the thought ends.
     """
+    shown = ""
 
-    def say_until(*tags: str) -> bool:
+    def say_until(*tags: str) -> Generator[Thought, None, bool]:
         """Say on, up to one of the tags; false where the segment ends without, or grows too long."""
+        nonlocal shown
         while not speaker.ended and len(speaker.tokens) < settings.max_new_tokens:
-            _go_on(stop)
+            go_on(stop)
             speaker.say()
-            if any(tag in speaker.text for tag in tags):
+            text = speaker.text
+            if any(tag in text for tag in tags):
                 return True
+            standing = text[: _standing(text)].rstrip(HALF_A_CHARACTER).strip()
+            if standing != shown:
+                shown = standing
+                yield Thought(standing, done=False)
         return False
 
     if restore == "auto":
-        say_until()
+        yield from say_until()
         wanted = RESTORE in speaker.text and not _answered(speaker.text)
         return Decision(wanted, speaker.probability(_thought(speaker.text), RESTORE))
     if restore == "always":
-        say_until(THOUGHT_ENDS, RESTORE, ANSWER)
+        yield from say_until(THOUGHT_ENDS, RESTORE, ANSWER)
         head = _thought(speaker.text)
         probability = speaker.probability(head, RESTORE)
-        thought = _CUT_TAG.sub("", speaker.text[:head])
+        thought = speaker.text[:head]
+        thought = thought[: _standing(thought)]
         open_ = THOUGHT in thought and THOUGHT_ENDS not in thought
         speaker.force(len(thought), THOUGHT_ENDS + RESTORE if open_ else RESTORE)
         return Decision(True, probability)
-    while say_until(RESTORE):
+    while (yield from say_until(RESTORE)):
         head = speaker.text.index(RESTORE)
         if ANSWER in speaker.text[:head]:
             speaker.force(head, "")
             break
         speaker.force(head, ANSWER)
     return Decision(False, speaker.probability(_thought(speaker.text), RESTORE))
+
+
+def _standing(text: str, start: int = 0) -> int:
+    """Where, after `start`, a tag begins that the text breaks off in; its end where there is none."""
+    cut = text.rfind("<", start)
+    broken = cut >= 0 and any(tag.startswith(text[cut:]) and tag != text[cut:] for tag in TAGS)
+    return cut if broken else len(text)
 
 
 def _thought(text: str) -> int:
@@ -169,18 +198,17 @@ def _answered(text: str) -> bool:
 def _answer(speaker: Speaker) -> Answer:
     """The words between the answer tags and their log-probabilities.
 
-    Without tags, what follows the thought; without a thought, everything. A token that is shared by a word
-    and a tag counts as the word's.
+    Without tags, what follows the thought; without a thought, everything; nothing where the thought has no
+    end. A token that is shared by a word and a tag counts as the word's.
     """
     text = speaker.text
-    start = 0
+    start = len(text) if THOUGHT in text else 0
     for tag in (THOUGHT_ENDS, ANSWER):
         if tag in text:
             start = text.index(tag) + len(tag)
     stop = text.find(ANSWER_ENDS, start)
     if stop < 0:
-        cut = _CUT_TAG.search(text, start)
-        stop = cut.start() if cut else len(text)
+        stop = _standing(text, start)
     ends = speaker.ends()
     words = tuple(
         token
@@ -212,7 +240,7 @@ def _draw(
             return None
 
         def at(x: Tensor, t: float) -> Tensor:
-            _go_on(stop)
+            go_on(stop)
             return model.network.velocity(
                 context, x, pictures.latent_rows, pictures.latent_cols, t, model.special
             )
@@ -226,6 +254,7 @@ def _draw(
     full, no_text, no_image = (velocity(context) for context in contexts)
     assert full is not None
     for step in flow.sample(noise, settings.steps + 1, settings.shift, guidance, full, no_text, no_image):
+        go_on(stop)
         image, estimate = model.decoded(torch.cat([step.x, step.estimate]), pictures)
         norm = float(step.velocity.norm())
         yield VisualState(step.index, settings.steps, step.t, image, latent(step.x), norm, estimate), step.x

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -14,30 +16,61 @@ from workbench.panels.states.study import SAME, image_name
 from workbench.runs.export import PAGE as WIDTH
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from workbench.runs.result import Result
 
-LINE = 100
-"""Characters of 8-point text that fit the width."""
+GAP = 0.03
+"""Inches between a picture and the edge of its cell."""
+LINE = 0.14
+"""Inches from one line of text to the next."""
+INDENT = 0.17
+"""Inches before the text; the letter of a strip stands there."""
+MOST_TALL = 2.0
+"""Height over width of a cell, at most: a very tall picture is shown smaller instead."""
+_CHANCE = re.compile(r"\(p\S* [=<] [\d.]+\)")
 ALONE = ("original", "degraded")
-ON = {
-    "original": "on the original",
-    "degraded": "on the degraded image",
-    SAME: "same context, not drawing",
-    "restored": "after drawing",
-    "no drawing": "deciding not to draw",
-}
+"""What the model also answers on from vision tokens alone."""
+ANSWERS = ("restored", "no drawing")
+"""What a response's own answer is on."""
 
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture with its name and its number, ready to be shown: pixels uint8 (H, W, 3)."""
+    """One picture, ready to be shown: its name, pixels uint8 (H, W, 3), PSNR in dB, its time t.
 
+    What has no PSNR or no time has NaN. ``drawing`` counts from 1; 0 is what was not drawn, and the restored
+    image, which ends the last drawing. ``several``: there are more drawings than one.
+    """
+
+    kind: Literal["original", "degraded", "step", "restored"]
     name: str
-    note: str
     pixels: np.ndarray
+    psnr: float = math.nan
+    t: float = math.nan
+    drawing: int = 0
+    several: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name, with the drawing where there are several."""
+        return f"{self.name}, drawing {self.drawing}" if self.several and self.drawing else self.name
+
+    @property
+    def note(self) -> str:
+        """Time and PSNR in words, as far as there are any."""
+        return ", ".join(filter(None, (self._time, decibels(self.psnr))))
+
+    @property
+    def short_note(self) -> str:
+        """The same for a narrow column."""
+        if math.isinf(self.psnr):
+            return "unchanged"
+        return ", ".join(filter(None, (self._time, "" if math.isnan(self.psnr) else f"{self.psnr:.1f} dB")))
+
+    @property
+    def _time(self) -> str:
+        return "" if math.isnan(self.t) else f"t {self.t:.2f}"
 
 
 def decibels(value: float) -> str:
@@ -47,6 +80,46 @@ def decibels(value: float) -> str:
     return "equal to the original" if math.isinf(value) else f"PSNR {value:.1f} dB"
 
 
+def given(on: str, restore: str) -> str:
+    """What an answer was given on, in words; ``restore`` is the setting that it was given with."""
+    if on == "no drawing":
+        return "having decided not to draw" if restore == "auto" else "told not to draw"
+    return {
+        "original": "on the original",
+        "degraded": "on the degraded image",
+        "restored": "after drawing",
+    }.get(on, on)
+
+
+def decided(draw: bool, restore: str) -> str:
+    """A decision in words; where the setting made it, that."""
+    if restore == "auto":
+        return "draws" if draw else "answers"
+    return "told to draw" if draw else "told not to draw"
+
+
+def probability(value: float, of: str = "p") -> str:
+    """A probability with its name; what would round to nothing says that it is small."""
+    return f"{of} < 0.01" if value < 0.005 else f"{of} = {value:.2f}"
+
+
+def said(answer: Mapping[str, Any]) -> tuple[str, str]:
+    """Words and probability of an answer, a row of the result's table; where it is empty, that, and none."""
+    return (answer["answer"], probability(answer["probability"])) if answer["answer"] else ("no words", "")
+
+
+def in_one(answer: Mapping[str, Any], restore: str) -> str:
+    """An answer in one phrase: what it was given on, its words, its probability."""
+    words, chance = said(answer)
+    return f"{given(answer['on'], restore)}: {words}" + (f" ({chance})" if chance else "")
+
+
+def size_note(compared_at: Iterable[Any]) -> str:
+    """At which size PSNR is measured: height and width in pixels."""
+    height, width = (int(side) for side in compared_at)
+    return f"PSNR is measured at {width} × {height} pixels, the size that the model takes."
+
+
 def screen(result: Result) -> list[Shot]:
     """Original, degraded, every denoising step, restored, in that order; fewer where nothing was drawn."""
     trace = result.tables["trace"]
@@ -54,15 +127,15 @@ def screen(result: Result) -> list[Shot]:
     last = int(steps["step"].max()) if len(steps) else 0
     several = len(steps) > 0 and int(steps["drawing"].max()) > 1
     shots = [
-        Shot("original", "", result.images["original"]),
-        Shot("degraded", decibels(_value(result, "degraded")), result.images["degraded"]),
+        Shot("original", "original", result.images["original"]),
+        Shot("degraded", "degraded", result.images["degraded"], _value(result, "degraded")),
     ]
     for row in steps.itertuples():
-        which = f", drawing {row.drawing}" if several else ""
         image = result.images[image_name(row.drawing, row.step)]
-        shots.append(Shot(f"step {row.step} of {last}{which}", f"t {row.t:.2f}, {decibels(row.psnr)}", image))
+        name = f"step {row.step} of {last}"
+        shots.append(Shot("step", name, image, row.psnr, row.t, row.drawing, several))
     if "restored" in result.images:
-        shots.append(Shot("restored", decibels(_value(result, "restored")), result.images["restored"]))
+        shots.append(Shot("restored", "restored", result.images["restored"], _value(result, "restored")))
     return shots
 
 
@@ -73,98 +146,169 @@ def _value(result: Result, event: str) -> float:
 
 
 def paper(results: Result | Sequence[Result], steps: int = 4) -> Figure:
-    """A filmstrip for each result, 6.75 in wide: original, degraded, denoising, restored; the answers below.
+    """A filmstrip for each result, 6.75 in wide: original, degraded, denoising, restored; the words below.
 
-    ``steps`` of the steps taken are shown, spread evenly, the noise and the last one left out.
+    ``steps`` of the steps taken are shown, spread evenly, the noise and the last one left out; each drawing
+    has a row of its own.
     """
     from matplotlib.figure import Figure
 
     from workbench.runs.export import paper_style
 
     many = [results] if not isinstance(results, Sequence) else list(results)
-    columns = steps + 3
-    cell = WIDTH / columns
-    tallest = max(r.images["original"].shape[0] / r.images["original"].shape[1] for r in many)
-    lines = max(len(_lines(result)) for result in many)
-    row = cell * tallest + 0.40 + 0.15 * lines
     with paper_style():
-        figure = Figure(figsize=(WIDTH, row * len(many)))
-        for index, result in enumerate(many):
-            top = row * (len(many) - index)
+        strips = [_strip(result, steps) for result in many]
+        height = sum(strip.height for strip in strips)
+        figure = Figure(figsize=(WIDTH, height))
+        top = height
+        for index, strip in enumerate(strips):
             letter = "abcdefghijklmnopqrstuvwxyz"[index % 26] if len(many) > 1 else ""
-            _strip(figure, result, top, row * len(many), cell, tallest, steps, letter)
+            _draw(figure, strip, top, letter)
+            top -= strip.height
     return figure
 
 
-def _strip(
-    figure: Figure,
-    result: Result,
-    top: float,
-    height: float,
-    cell: float,
-    tallest: float,
-    steps: int,
-    letter: str,
-) -> None:
-    gap = 0.03
-    for column, shot in enumerate(_chosen(screen(result), steps)):
-        if shot is None:
-            continue
-        box = (
-            (column * cell + gap) / WIDTH,
-            (top - 0.02 - cell * tallest) / height,
-            (cell - 2 * gap) / WIDTH,
-            (cell * tallest - 0.02) / height,
-        )
-        axes = figure.add_axes(box)
-        _picture(axes, shot)
-    baseline = top - cell * tallest - 0.46
-    if letter:
-        figure.text(gap / WIDTH, baseline / height, letter, fontsize=8, weight="bold")
-    for line, text in enumerate(_lines(result)):
-        figure.text((gap + 0.14) / WIDTH, (baseline - 0.14 * line) / height, text, fontsize=8)
+@dataclass(frozen=True)
+class _Strip:
+    """What stands on paper of one result: rows of pictures (None: a gap), lines of text; sizes in inches."""
+
+    rows: list[list[Shot | None]]
+    lines: list[str]
+    cell: float
+    picture: float
+
+    @property
+    def row(self) -> float:
+        """Height of a row of pictures with the two lines below them."""
+        return self.picture + 2 * LINE + 0.1
+
+    @property
+    def height(self) -> float:
+        return self.row * len(self.rows) + LINE * len(self.lines) + 0.1
 
 
-def _lines(result: Result) -> list[str]:
-    """The question with the condition, then the answers, as lines that fit the width."""
+def _strip(result: Result, steps: int) -> _Strip:
+    shots = screen(result)
+    rows = _rows(shots, steps)
+    cell = WIDTH / (steps + 3)
+    tallest = max(shot.pixels.shape[0] / shot.pixels.shape[1] for shot in shots)
+    lines = [line for text in _texts(result) for line in wrapped(text, WIDTH - INDENT - GAP)]
+    return _Strip(rows, lines, cell, cell * min(tallest, MOST_TALL))
+
+
+def _rows(shots: Sequence[Shot], steps: int) -> list[list[Shot | None]]:
+    """A row for each drawing: ``steps`` of its steps, then its end; in the first row what was given, too."""
+    drawn = [shot for shot in shots if shot.kind == "step"]
+    last = max((shot.drawing for shot in drawn), default=0)
+    rows: list[list[Shot | None]] = []
+    for drawing in range(1, last + 1):
+        *walk, end = [shot for shot in drawn if shot.drawing == drawing]
+        between = walk[1:]
+        places = sorted({round(i * (len(between) - 1) / max(steps - 1, 1)) for i in range(steps)})
+        middle = [between[i] for i in places] if between else []
+        rows.append([None, None, *middle, *[None] * (steps - len(middle))])
+        if drawing < last:
+            rows[-1].append(replace(end, name=f"drawing {drawing}", t=math.nan))
+    rows = rows or [[None, None]]
+    rows[0][:2] = [shot for shot in shots if shot.kind in ("original", "degraded")]
+    rows[-1] += [shot for shot in shots if shot.kind == "restored"]
+    return rows
+
+
+def _draw(figure: Figure, strip: _Strip, top: float, letter: str) -> None:
+    height = figure.get_figheight()
+
+    def text(x: float, y: float, words: str, **look: Any) -> None:
+        figure.text(x / WIDTH, y / height, words, fontsize=8, **look)
+
+    for number, row in enumerate(strip.rows, start=1):
+        bottom = top - 0.02 - strip.picture
+        for column, shot in enumerate(row):
+            if shot is None:
+                continue
+            left = column * strip.cell
+            box = (left + GAP, bottom, strip.cell - 2 * GAP, strip.picture - 0.02)
+            axes = figure.add_axes((box[0] / WIDTH, box[1] / height, box[2] / WIDTH, box[3] / height))
+            axes.imshow(shot.pixels, interpolation="nearest", aspect="equal")
+            axes.set_anchor("S")
+            axes.set_axis_off()
+            for line, words in enumerate((shot.name, shot.short_note), start=1):
+                text(left + strip.cell / 2, bottom - LINE * line, words, ha="center")
+        if number > 1:
+            text(2 * strip.cell - 0.08, bottom + strip.picture / 2, f"drawing {number}", ha="right")
+        top -= strip.row
+    for line, words in enumerate(strip.lines, start=1):
+        if letter and line == 1:
+            text(GAP, top - LINE, letter, weight="bold")
+        text(INDENT, top - LINE * line, words)
+
+
+def _texts(result: Result) -> list[str]:
+    """The question with the condition, what the model thinks and decides, its answers: a paragraph each."""
     from workbench.images.corruptions import CORRUPTIONS
 
     config = result.config
     question = config["question"]
     if config["corruption"] in CORRUPTIONS:
-        question += f" ({CORRUPTIONS[config['corruption']].label.lower()} {config['intensity']:.2f})"
-    answers = []
-    for row in result.tables["answers"].to_dict("records"):
-        alone = "vision tokens alone, " if row["on"] in ALONE else ""
-        said = f"{row['answer']} ({_probability(row['probability'])})"
-        answers.append(f"{alone}{ON.get(row['on'], row['on'])}: {said}")
-    lines = textwrap.wrap(question, LINE) + textwrap.wrap("; ".join(answers), LINE)
-    height, width = result.images.get("restored", result.images["original"]).shape[:2]
-    if (height, width) != result.images["original"].shape[:2]:
-        lines.append(f"PSNR at {width} × {height} pixels, the size that the model takes.")
-    return lines
+        question += f" ({CORRUPTIONS[config['corruption']].within} {config['intensity']:.2f})"
+    answers = {row["on"]: row for row in result.tables["answers"].to_dict("records")}
+
+    def told(ons: Iterable[str]) -> str:
+        return "; ".join(in_one(answers[on], config["restore"]) for on in ons if on in answers)
+
+    texts = [question, _story(result)]
+    if alone := told(ALONE):
+        texts.append(f"from vision tokens alone, {alone}")
+    texts.append(told((SAME, *ANSWERS)))
+    if tuple(result.arrays["compared_at"]) != result.images["original"].shape[:2]:
+        texts.append(size_note(result.arrays["compared_at"]))
+    return [_CHANCE.sub(_unbroken, " ".join(text.split())) for text in texts if text]
 
 
-def _probability(p: float) -> str:
-    return "p < 0.01" if p < 0.005 else f"p {p:.2f}"
+def _story(result: Result) -> str:
+    """What the model thought and decided, in order."""
+    told, asked = [], result.config["restore"]
+    for row in result.tables["trace"].to_dict("records"):
+        if row["event"] == "thought":
+            told.append(f"thinks “{row['text']}”")
+        elif row["event"] == "decision":
+            chance = probability(row["probability"], "p(draw)")
+            told.append(f"{decided(row['text'] == 'draw', asked)} ({chance})")
+    return ", ".join(told)
 
 
-def _picture(axes: Axes, shot: Shot) -> None:
-    axes.imshow(shot.pixels, interpolation="nearest", aspect="equal")
-    axes.set_anchor("S")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    note = shot.note.replace("PSNR ", "").replace("equal to the original", "")
-    axes.set_xlabel(f"{shot.name}\n{note}" if note else shot.name, fontsize=8, labelpad=2)
+def _unbroken(found: re.Match[str]) -> str:
+    """The same with spaces at which no line ends."""
+    return found.group().replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def _chosen(shots: Sequence[Shot], steps: int) -> list[Shot | None]:
-    """Original, degraded, ``steps`` of the steps between, restored; gaps where there are fewer."""
-    drawn = [shot for shot in shots if shot.name.startswith("step")][1:-1]
-    places = sorted({round(i * (len(drawn) - 1) / max(steps - 1, 1)) for i in range(steps)}) if drawn else []
-    middle: list[Shot | None] = [drawn[i] for i in places]
-    middle += [None] * (steps - len(middle))
-    restored = [shot for shot in shots if shot.name == "restored"]
-    return [*shots[:2], *middle, *restored]
+def wrapped(text: str, width: float) -> list[str]:
+    """A text of 8 points as lines of at most ``width`` inches; a word longer than a line is cut."""
+    lines: list[list[str]] = [[]]
+    space, left = _inches(" "), width
+    for word in text.split(" "):
+        if lines[-1] and space + _inches(word) > left:
+            lines.append([])
+            left = width
+        while _inches(word) > width:
+            fits = _fitting(word, width)
+            lines[-1:] = [[word[:fits]], []]
+            word = word[fits:]
+        left -= _inches(word) + (space if lines[-1] else 0)
+        lines[-1].append(word)
+    return [" ".join(line) for line in lines if any(line)]
+
+
+def _fitting(word: str, width: float) -> int:
+    """How many of the first letters fit, at least one."""
+    return max(1, bisect_right(range(1, len(word)), width, key=lambda count: _inches(word[:count])))
+
+
+@lru_cache(maxsize=4096)
+def _inches(text: str) -> float:
+    """How wide a text of 8 points is."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    points, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=8), ismath=False)
+    return float(points) / 72

@@ -38,7 +38,7 @@ STUDY = "states"
 SAME = "same context, no drawing"
 """What `Direct` is on where it answers as the response does, but for the drawing; only beside a drawing."""
 NEEDS = frozenset({Capability.ANSWERS, Capability.GENERATES, Capability.INTERLEAVES})
-_ANSWERED = re.compile(r"<answer>.*", re.DOTALL)
+_ANSWERED = re.compile(r"<answer>(.*?)(</answer>|$)", re.DOTALL)
 _TAG = re.compile(r"</?[a-z_]+>")
 
 
@@ -67,7 +67,7 @@ class StatesConfig(BaseModel):
     restore: Literal["auto", "always", "never"] = Field(
         default="auto", description="whether to draw before answering; auto leaves it to the model"
     )
-    max_new_tokens: int = Field(default=48, description="longest text the model writes at a time, in tokens")
+    max_new_tokens: int = Field(default=256, description="longest text the model writes at a time, in tokens")
 
     def sampling(self) -> Sampling:
         """The part of the config that the model reads. Raises Refusal outside its limits."""
@@ -117,13 +117,8 @@ def checked(question: str) -> str:
     return text
 
 
-def psnr(image: np.ndarray, reference: np.ndarray) -> float:
-    """PSNR in dB after ``image`` is brought to the reference's size; inf where equal."""
-    return float(fidelity.psnr(like(image, reference), reference))
-
-
-def like(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """The image at the reference's height and width."""
+def _like(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """The image at the reference's height and width: a model may draw at another size than it takes."""
     if image.shape == reference.shape:
         return image
     from PIL import Image
@@ -134,7 +129,13 @@ def like(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 def spoken(text: str) -> str:
     """A thought in plain words: without the tags that structure it, and without the answer."""
-    return " ".join(_TAG.sub(" ", _ANSWERED.sub("", text)).split())
+    return " ".join(_TAG.sub(" ", _ANSWERED.split(text)[0]).split())
+
+
+def answered(text: str) -> str:
+    """The words of the answer that a thought leads to, as far as they are said; empty before the first."""
+    found = _ANSWERED.search(text)
+    return " ".join(_TAG.sub(" ", found.group(1)).split()) if found else ""
 
 
 def stream(
@@ -152,7 +153,7 @@ def stream(
     yield Laid(original, degraded)
     for name, image in (("original", original), ("degraded", degraded)):
         prompt = model.prepare([image], question)
-        yield Direct(name, model.answer(prompt, max_new_tokens=settings.max_new_tokens)[0])
+        yield Direct(name, model.answer(prompt, max_new_tokens=settings.max_new_tokens, stop=stop)[0])
     for event in model.respond(degraded, question, settings, stop=stop):
         if isinstance(event, Final) and event.restored is not None:
             # The answer at once lacks the prompt, the latent image and the thought, not the drawing alone.
@@ -164,14 +165,19 @@ def stream(
 
 
 class Record:
-    """Collects the events of one look into a result."""
+    """Collects the events of one look into a result.
+
+    ``trace`` and ``answers`` are the rows of the tables so far, ``images`` those of the result, ``drawings``
+    how many were begun, ``compared_at`` the height and width at which PSNR is measured.
+    """
 
     def __init__(self, config: StatesConfig, model: Model, picture: Picture) -> None:
         self.config, self.model, self.picture = config, model, picture
         self.started = time.time()
         self.drawings = 0
         self.images: dict[str, np.ndarray] = {}
-        self.reference = picture.pixels
+        self.reference = model.resized(picture.pixels)
+        self.compared_at = self.reference.shape[:2]
         self.trace: list[dict[str, Any]] = []
         self.answers: list[dict[str, Any]] = []
         self.latents: list[np.ndarray] = []
@@ -181,13 +187,12 @@ class Record:
         match event:
             case Laid(original, degraded):
                 self.images["original"], self.images["degraded"] = original, degraded
-                self.reference = self.model.resized(original)
                 self._row("degraded", psnr=self._psnr(degraded))
             case Direct(on, answer):
                 self._answer(on, answer)
-            case Thought(text):
-                if words := spoken(text):
-                    self._row("thought", text=words)
+            case Thought(text, done=True):
+                if said := spoken(text):
+                    self._row("thought", text=said)
             case Decision(restore, probability):
                 self._row("decision", text="draw" if restore else "answer", probability=probability)
             case VisualState():
@@ -209,8 +214,11 @@ class Record:
                 self._answer("restored" if restored is not None else "no drawing", answer)
 
     def _psnr(self, image: np.ndarray) -> float:
-        """Against the original as the model takes it, at that size: what is drawn has no other."""
-        return psnr(self.model.resized(image), self.reference)
+        """PSNR in dB, inf where equal, of image and original as the model takes them.
+
+        The screen, the tables and the figure all read it from the trace.
+        """
+        return float(fidelity.psnr(_like(self.model.resized(image), self.reference), self.reference))
 
     def _row(self, event: str, *, text: str = "", drawing: int = 0, step: int = -1, **values: float) -> None:
         """A row of the trace; a number that the event does not have is NaN, a step it does not have -1."""
@@ -225,7 +233,9 @@ class Record:
         self._row(f"answer, {on}", text=answer.text, probability=probability)
 
     def result(self) -> Result:
-        """What was collected: tables, images, latents (all steps of all drawings, …), and a manifest."""
+        """What was collected: tables, images, a manifest; ``latents`` (all steps of all drawings, …), and
+        ``compared_at``, int64 (2,), the height and width at which PSNR was measured.
+        """
         import pandas as pd
 
         from workbench.runs.manifest import manifest
@@ -233,12 +243,13 @@ class Record:
 
         config = self.config.model_dump(mode="json")
         images = {"original": self.picture.sha256}
+        arrays = {"compared_at": np.array(self.compared_at)}
         return Result(
             study=STUDY,
             config=config,
             manifest=manifest(self.model.card, config, self.config.seed, images, self.started),
             tables={"trace": pd.DataFrame(self.trace), "answers": pd.DataFrame(self.answers)},
-            arrays={"latents": np.stack(self.latents)} if self.latents else {},
+            arrays=arrays | ({"latents": np.stack(self.latents)} if self.latents else {}),
             images=dict(self.images),
         )
 
@@ -248,23 +259,26 @@ def image_name(drawing: int, step: int) -> str:
     return f"drawing_{drawing}_step_{step:03d}"
 
 
-def words(event: StudyEvent) -> str:
-    """What is happening after this event, for a person who waits."""
+def words(event: StudyEvent, drawings: int) -> str:
+    """What is happening after this event, for a person who waits; ``drawings`` were begun by then."""
     match event:
         case Laid():
             return "answering without drawing"
         case Direct(on):
             return {"original": "answering without drawing", "degraded": "thinking"}.get(on, "answering")
-        case Thought():
+        case Thought(text, done=False):
+            return "answering" if answered(text) else "thinking"
+        case Thought(text) if not answered(text):
             return "deciding"
-        case Decision(restore):
-            return "denoising" if restore else "answering"
+        case Decision(restore=True):
+            return "denoising"
+        case Thought() | Decision():
+            return "answering in the same context, without drawing" if drawings else "answering"
+        case VisualState(step, steps) if step == steps:
+            return "reading the drawing"
         case VisualState(step, steps):
-            return (
-                "reading the drawing, answering"
-                if step == steps
-                else f"denoising, step {step + 1} of {steps}"
-            )
+            which = f", drawing {drawings}" if drawings > 1 else ""
+            return f"denoising, step {step + 1} of {steps}{which}"
         case Final():
             return "done"
 
@@ -299,6 +313,6 @@ def run(
     for event in stream(config, model, picture, stop):
         record.add(event)
         if isinstance(event, VisualState):
-            done = 0.95 * event.step / max(event.steps, 1)
-        progress(1.0 if isinstance(event, Final) else done, words(event))
+            done = max(done, 0.95 * event.step / event.steps)
+        progress(1.0 if isinstance(event, Final) else done, words(event, record.drawings))
     return record.result()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import numpy as np
 
-from workbench.models.protocol import RENORMS, RESTORES, ROUTES, Answer, Decision, Thought, VisualState
+from workbench.models.protocol import RENORMS, RESTORES, ROUTES, Decision, Thought, VisualState
 from workbench.page import cards, expected, markup
 from workbench.page.bench import Bench, OnBench
 from workbench.page.panel import Done, Named, Pace, Panel, Updates, condition
@@ -20,12 +22,11 @@ from workbench.panels.states.study import (
     NEEDS,
     SAME,
     STUDY,
-    Direct,
     Laid,
     Record,
     StatesConfig,
     StudyEvent,
-    psnr,
+    answered,
     spoken,
     stream,
     words,
@@ -40,29 +41,37 @@ if TYPE_CHECKING:
 
 READING = """
 The model is given the *degraded* image and the question. It first writes a **thought**, then decides whether
-to **draw** what the image would look like undamaged; p(draw) is the probability it gives to drawing. Drawing
-walks from noise (t = 1) to an image (t = 0) by rectified flow, and each step here shows what the latent
-decodes to at that moment. The finished drawing goes back into the context, and the answer is given after it.
-A model may draw more than once; it never sees the steps in between, which are decoded for you.
+to **draw** what the image would look like undamaged; p(draw) is the probability it gives to drawing, also
+where *Draw* is set so that it has no choice. Drawing walks from noise (t = 1) to an image (t = 0) by
+rectified flow, and each step here shows what the latent decodes to at that moment. The finished drawing goes
+back into the context, and the answer is given after it. A model may draw more than once; it never sees the
+steps in between, which are decoded for you.
 
-**PSNR** compares with the original, in decibels; higher is better ↑. **p** beside an answer is the joint
-probability of its words. The rows *without drawing, from vision tokens alone* are what the same model says to
-the question and the image's vision tokens with nothing else before it. Where the model drew, *same context,
-no drawing* has what the last answer has (system prompt, the image's latent, its vision tokens, a thought)
-except a drawing: compare the last answer with that one. One picture shows one case. Whether drawing helps is
-a question to many; where the damage is slight it can hurt.
+**PSNR** compares with the original, in decibels; higher is better ↑. Original and picture are compared at the
+size that the model takes, which stands under the pictures.
+
+**p** beside an answer is the joint probability of its words. The rows *without drawing, from vision tokens
+alone* are what the same model says to the question and the image's vision tokens with nothing else before
+them. Where the model drew, *same context, no drawing* has what the last answer has (system prompt, the
+image's latent, its vision tokens, a thought) except a drawing: compare the last answer with that one. One
+picture shows one case. Whether drawing helps is a question to many; where the damage is slight it can hurt.
 """
 PAIRS = {
     "degraded, restored": ("degraded", "restored"),
     "original, restored": ("original", "restored"),
     "original, degraded": ("original", "degraded"),
 }
-FIRST_PAIR = "degraded, restored"
+CHOSEN = "states-pair"
+"""What the session remembers the chosen pair by."""
 COMPARE_BOX = 384
-ALONE = ("original", "degraded")
-"""Images that the model also answers on from their vision tokens alone."""
-DIFFERS = "differs from the answer without drawing"
+DIFFERS = "differs from the same context without drawing"
 ROW = "the image on its way through the model"
+TO_COME = ("each step as it happens", "what it believes is there")
+UNDRAWN = ("the model answers without drawing", "so nothing is restored")
+AT_MOST_EVERY = 0.05
+"""Seconds between two views of a thought that grows; all other events are shown."""
+Row = Mapping[str, Any]
+"""A row of a result's table."""
 # Scrubbing happens in the browser: every step is on the page already.
 SCRUB = """(step) => {
   document.querySelectorAll("#states-pictures figure[data-step]").forEach((figure) => {
@@ -71,29 +80,41 @@ SCRUB = """(step) => {
 }"""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Seen:
-    """What has happened so far in one look, for the screen."""
+    """One look so far, for the screen: what has just happened, what is there, and the record's rows."""
 
+    event: StudyEvent | None = None
     laid: Laid | None = None
-    direct: dict[str, Answer] = field(default_factory=dict)
-    told: list[tuple[str, str, str]] = field(default_factory=list)
     step: VisualState | None = None
+    said: Thought | None = None
+    drawings: int = 0
+    compared_at: Sequence[int] = ()
+    restore: str = "auto"
+    trace: Sequence[Row] = ()
+    answers: Sequence[Row] = ()
 
-    def add(self, event: StudyEvent) -> None:
-        """Take in an event."""
-        match event:
-            case Laid():
-                self.laid = event
-            case Direct(on, answer):
-                self.direct[on] = answer
-            case Thought(text):
-                if said := spoken(text):
-                    self.told.append(("thought", f"“{said}”", ""))
-            case Decision(restore, probability):
-                self.told.append(_decision(restore, probability))
-            case VisualState():
-                self.step = event
+    @property
+    def undrawn(self) -> bool:
+        """Whether nothing will be drawn."""
+        decided = isinstance(self.event, Decision) and not self.event.restore
+        return not self.drawings and (decided or self.restore == "never")
+
+    def after(self, event: StudyEvent, record: Record) -> Seen:
+        """The same look after an event that the record holds already."""
+        said = event if isinstance(event, Thought) else self.said
+        return Seen(
+            event=event,
+            laid=event if isinstance(event, Laid) else self.laid,
+            step=event if isinstance(event, VisualState) else self.step,
+            # What was said before a drawing is in the trace; it was no answer.
+            said=None if isinstance(event, Decision) and event.restore else said,
+            drawings=record.drawings,
+            compared_at=record.compared_at,
+            restore=record.config.restore,
+            trace=tuple(record.trace),
+            answers=tuple(record.answers),
+        )
 
 
 class StatesView(Panel):
@@ -133,7 +154,7 @@ class StatesView(Panel):
                 interactive=False,
                 elem_classes="compare-slider",
             )
-            self.pair = gr.Radio(list(PAIRS), value=FIRST_PAIR, label="Compare", elem_id="states-pair")
+            self.pair = gr.Radio(list(PAIRS), value=next(iter(PAIRS)), label="Compare", elem_id="states-pair")
         self.pinned_rows = gr.HTML("", elem_id="states-pinned")
         self.settings = _settings()
         self.foot(READING)
@@ -180,29 +201,39 @@ class StatesView(Panel):
         stop: Callable[[], bool],
     ) -> Result:
         """Run the study, passing its events on."""
-        record = Record(config, model, on.specimen.picture)
-        for event in stream(config, model, on.specimen.picture, stop):
+        picture = on.specimen.picture
+        record, seen, due = Record(config, model, picture), Seen(), 0.0
+        for event in stream(config, model, picture, stop):
             record.add(event)
-            say(event)
+            seen = seen.after(event, record)
+            growing = isinstance(event, Thought) and not event.done
+            if not growing or time.monotonic() >= due:
+                say(seen)
+                due = time.monotonic() + AT_MOST_EVERY
         return record.result()
 
-    def progressing(self) -> Callable[[StudyEvent], Updates]:
+    def progressing(self) -> Callable[[Seen], Updates]:
         """Each event on the screen as it happens."""
-        seen, pace = Seen(), Pace()
+        pace = Pace()
 
-        def show(event: StudyEvent) -> Updates:
-            seen.add(event)
-            done = event.step / event.steps if isinstance(event, VisualState) else None
-            doing = words(event)
-            return {
+        def show(seen: Seen) -> Updates:
+            nonlocal pace
+            event, done = seen.event, None
+            if isinstance(event, VisualState):
+                done = event.step / event.steps
+                pace = Pace() if event.step == 0 else pace
+            doing = words(event, seen.drawings) if event is not None else ""
+            updates: Updates = {
                 self.status: markup.status(
                     doing[:1].upper() + doing[1:], done, pace.left(done) if done else None
                 ),
-                self.pictures: _pictures(seen),
-                self.trace: _trace(seen),
-                self.step: gr.Slider(visible=False),
-                self.comparison: gr.Row(visible=False),
+                self.trace: _trace(seen.trace, seen.answers, seen.restore, seen.said),
             }
+            if isinstance(event, Laid):
+                updates |= {self.step: gr.Slider(visible=False), self.comparison: gr.Row(visible=False)}
+            if isinstance(event, Laid | VisualState) or isinstance(event, Decision) and seen.undrawn:
+                updates[self.pictures] = _pictures(seen)
+            return updates
 
         return show
 
@@ -215,16 +246,19 @@ class StatesView(Panel):
                 self.step: gr.Slider(visible=False),
                 self.comparison: gr.Row(visible=False),
             }
-        shots = figure.screen(result)
-        last = sum(shot.name.startswith("step") for shot in shots) - 1
+        trace, answers = (result.tables[name].to_dict("records") for name in ("trace", "answers"))
+        last = sum(row["event"] == "step" for row in trace) - 1
         return {
-            self.pictures: _finished(shots),
-            self.trace: _trace_of(result),
+            self.pictures: _finished(result),
+            self.trace: _trace(trace, answers, result.config["restore"]),
             self.step: gr.Slider(maximum=max(last, 1), value=last, visible=last > 0),
             self.comparison: gr.Row(visible="restored" in result.images),
-            self.slider: _pair(result, FIRST_PAIR),
             self.numbers: _numbers(result),
         }
+
+    def standing(self, session: Session, result: Result) -> Updates:
+        """The pair that was last chosen."""
+        return {self.slider: _pair(result, session.chosen.get(CHOSEN, next(iter(PAIRS))))}
 
     def remarks(self, done: Done) -> Updates:
         """What drawing does on average; where the picture is none that the model was trained on, that."""
@@ -252,7 +286,8 @@ class StatesView(Panel):
         return f"{condition(result)}, {result.manifest['model']['id']}"
 
     def compare(self, session: Session, chosen: str, key: str | None) -> Any:
-        """Another pair under the comparison slider."""
+        """Another pair under the comparison slider; it stays chosen for the looks that follow."""
+        session.chosen[CHOSEN] = chosen
         result = self.kept(session, key)
         return _pair(result, chosen) if result is not None else gr.skip()
 
@@ -272,7 +307,7 @@ def _settings() -> dict[str, Any]:
                 list(RESTORES),
                 value=defaults.restore,
                 label="Draw",
-                info="auto: the model decides",
+                info="auto: the model decides; always: once",
                 min_width=240,
             )
             steps = slider(1, 50, 1, defaults.steps, "Denoising steps", "more are slower")
@@ -281,7 +316,14 @@ def _settings() -> dict[str, Any]:
             )
         with gr.Row():
             text_scale = slider(0, 8, 0.1, defaults.text_scale, "Guidance on the text", "1: none")
-            image_scale = slider(0, 8, 0.1, defaults.image_scale, "Guidance on the image", "1: none")
+            image_scale = slider(
+                0,
+                8,
+                0.1,
+                defaults.image_scale,
+                "Guidance on the image",
+                "1: none; acts only with that on the text",
+            )
         with gr.Row():
             low = slider(0, 1, 0.05, defaults.interval[0], "Guide while t is above")
             high = slider(0, 1, 0.05, defaults.interval[1], "and at most")
@@ -290,16 +332,16 @@ def _settings() -> dict[str, Any]:
                 list(RENORMS),
                 value=defaults.renorm,
                 label="Renormalise guidance",
-                info="over what its norm is held",
+                info="global: over all tokens; channel: token by token",
                 min_width=180,
             )
-            least = slider(0, 1, 0.05, defaults.renorm_min, "by no less than", "1: not at all")
+            least = slider(0, 1, 0.05, defaults.renorm_min, "Least factor of that", "1: not at all")
         with gr.Row():
             route = gr.Dropdown(
                 list(ROUTES),
                 value=defaults.route,
                 label="The drawing comes back",
-                info="re-encode: through the vision tower; bridge: its latent",
+                info="re-encode: through the vision tower; bridge: as its latent",
                 min_width=180,
             )
             tokens = gr.Number(
@@ -328,75 +370,86 @@ def _settings() -> dict[str, Any]:
 
 def _pictures(seen: Seen) -> str:
     """The row while the look is going on: what is there, and dashed frames for what is to come."""
-    original = seen.laid.original if seen.laid else None
-    degraded = seen.laid.degraded if seen.laid else None
-    note = figure.decibels(psnr(degraded, original)) if degraded is not None and original is not None else ""
-    cells = [
-        markup.figure("original", "", original, empty="the image on the bench"),
-        markup.figure("degraded", note, degraded, empty="what the model gets"),
-    ]
-    if seen.step is not None and original is not None:
-        now = seen.step
-        about = f"t {now.t:.2f}, {figure.decibels(psnr(now.image, original))}"
-        cells.append(markup.figure(f"step {now.step} of {now.steps}", about, now.image))
+    if seen.laid is None:
+        cells = [
+            markup.figure("original", "", None, empty="the image on the bench"),
+            markup.figure("degraded", "", None, empty="what the model gets"),
+        ]
     else:
-        cells.append(markup.figure("denoising", "", None, empty="each step as it happens"))
-    cells.append(markup.figure("restored", "", None, empty="what it believes is there"))
-    return markup.row(cells, ROW)
+        psnr = _psnr(seen.trace, "degraded")
+        given = (
+            figure.Shot("original", "original", seen.laid.original),
+            figure.Shot("degraded", "degraded", seen.laid.degraded, psnr),
+        )
+        cells = [_figure(shot) for shot in given]
+    if (now := seen.step) is not None:
+        psnr, several = _psnr(seen.trace, "step"), seen.drawings > 1
+        name = f"step {now.step} of {now.steps}"
+        cells.append(_figure(figure.Shot("step", name, now.image, psnr, now.t, seen.drawings, several)))
+        cells.append(markup.figure("restored", "", None, empty=TO_COME[1]))
+    else:
+        cells += _undrawn(UNDRAWN if seen.undrawn else TO_COME)
+    size = markup.remark(figure.size_note(seen.compared_at)) if seen.compared_at else ""
+    return markup.row(cells, ROW) + size
 
 
-def _finished(shots: Sequence[figure.Shot]) -> str:
+def _figure(shot: figure.Shot, mark: str = "") -> str:
+    return markup.figure(shot.label, shot.note, shot.pixels, mark=mark)
+
+
+def _undrawn(why: tuple[str, str]) -> list[str]:
+    """The frames of what is drawn, empty."""
+    names = ("denoising", "restored")
+    return [markup.figure(name, "", None, empty=words) for name, words in zip(names, why, strict=True)]
+
+
+def _psnr(trace: Sequence[Row], event: str) -> float:
+    """The number in the last row of its kind; NaN where there is none."""
+    return next((float(row["psnr"]) for row in reversed(trace) if row["event"] == event), math.nan)
+
+
+def _finished(result: Result) -> str:
     """The row of a finished look: every step is there, the last one shown."""
-    steps = [shot for shot in shots if shot.name.startswith("step")]
-    cells = [markup.figure(shot.name, shot.note, shot.pixels) for shot in shots[:2]]
+    shots = figure.screen(result)
+    steps = [shot for shot in shots if shot.kind == "step"]
+    cells = [_figure(shot) for shot in shots[:2]]
     for index, shot in enumerate(steps):
         hidden = "" if index == len(steps) - 1 else " hidden"
-        cells.append(markup.figure(shot.name, shot.note, shot.pixels, mark=f'data-step="{index}"{hidden}'))
-    restored = [shot for shot in shots if shot.name == "restored"]
-    cells += [markup.figure(shot.name, shot.note, shot.pixels) for shot in restored]
-    if not restored:
-        cells.append(markup.figure("denoising", "", None, empty="the model answered without drawing"))
-        cells.append(markup.figure("restored", "", None, empty="so nothing was restored"))
-    return markup.row(cells, ROW)
+        cells.append(_figure(shot, f'data-step="{index}"{hidden}'))
+    restored = [shot for shot in shots if shot.kind == "restored"]
+    cells += [_figure(shot) for shot in restored] or _undrawn(UNDRAWN)
+    return markup.row(cells, ROW) + markup.remark(figure.size_note(result.arrays["compared_at"]))
 
 
-def _probability(value: float, of: str = "p") -> str:
-    """A probability with its name; what would round to nothing says that it is small."""
-    return f"{of} < 0.01" if value < 0.005 else f"{of} = {value:.2f}"
+def _trace(trace: Sequence[Row], answers: Sequence[Row], restore: str, saying: Thought | None = None) -> str:
+    """Thoughts and decisions; then the answers without drawing, and last, marked, the response's own.
 
-
-def _decision(restore: bool, probability: float) -> tuple[str, str, str]:
-    return ("decision", "draw" if restore else "answer", _probability(probability, "p(draw)"))
-
-
-def _undrawn(on: str) -> str:
-    """What an answer without drawing was given on, for the head of its row."""
-    return f"without drawing, from vision tokens alone, {figure.ON[on]}" if on in ALONE else on
-
-
-def _trace(seen: Seen) -> str:
-    rows = [
-        (_undrawn(on), answer.text, _probability(answer.probability)) for on, answer in seen.direct.items()
-    ]
-    rows += seen.told
-    return markup.table(rows) if rows else ""
-
-
-def _trace_of(result: Result) -> str:
-    """The answers without drawing, thoughts and decisions, and the answer, which stands out."""
-    by = {row["on"]: row for row in result.tables["answers"].to_dict("records")}
-    last = by.pop("restored", None) or by.pop("no drawing", None)
-    rows = [(_undrawn(on), row["answer"], _probability(row["probability"])) for on, row in by.items()]
-    for row in result.tables["trace"].to_dict("records"):
+    ``saying`` is what the model says just now, as far as it is said: a thought, or the answer's first words.
+    """
+    rows = []
+    for row in trace:
         if row["event"] == "thought":
             rows.append(("thought", f"“{row['text']}”", ""))
         elif row["event"] == "decision":
-            rows.append(_decision(row["text"] == "draw", row["probability"]))
-    if last is None:
-        return markup.table(rows)
-    without = by.get(SAME, by["degraded"])
-    differs = last["on"] == "restored" and last["answer"] != without["answer"]
-    rows.append((f"answer, {figure.ON[last['on']]}", last["answer"], _probability(last["probability"])))
+            chance = figure.probability(row["probability"], "p(draw)")
+            rows.append(("decision", figure.decided(row["text"] == "draw", restore), chance))
+    if saying is not None and not saying.done and (thought := spoken(saying.text)):
+        rows.append(("thought", f"“{thought}”", ""))
+    own = [row for row in answers if row["on"] in figure.ANSWERS]
+    without = {row["on"]: row for row in answers if row["on"] not in figure.ANSWERS}
+    for on, row in without.items():
+        alone = "without drawing, from vision tokens alone, " if on in figure.ALONE else ""
+        rows.append((alone + figure.given(on, restore), *figure.said(row)))
+    differs = False
+    if own:
+        (last,) = own
+        rows.append((f"answer, {figure.given(last['on'], restore)}", *figure.said(last)))
+        differs = SAME in without and last["answer"] != without[SAME]["answer"]
+    elif saying is not None and (begun := answered(saying.text)):
+        drew = any(row["event"] == "step" for row in trace)
+        rows.append((f"answer, {figure.given('restored' if drew else 'no drawing', restore)}", begun, ""))
+    else:
+        return markup.table(rows) if rows else ""
     return markup.table(rows, now=len(rows) - 1, remark=DIFFERS if differs else "")
 
 
@@ -428,10 +481,7 @@ def _pinned_row(title: str, result: Result) -> str:
     """A pinned look in one row: its name, small pictures, its answers."""
     keys = [key for key in ("degraded", "restored") if key in result.images]
     answers = result.tables["answers"].to_dict("records")
-    said = "; ".join(
-        f"{figure.ON.get(row['on'], row['on'])}: {row['answer']} ({_probability(row['probability'])})"
-        for row in answers
-    )
+    said = "; ".join(figure.in_one(row, result.config["restore"]) for row in answers)
     return markup.strip(
         title,
         [markup.image(result.images[key], f"{title}: {key}", 96) for key in keys],
