@@ -132,3 +132,6 @@ def qwen2_5_vl() -> tuple[Any, Any]:
 
     processor = image_only(Qwen2_5_VLProcessor)(pictures, words, chat_template=template)
     return Qwen2_5_VLForConditionalGeneration(config), processor
+
+
+from tests.models.hf import builders_native  # noqa: E402, F401

@@ -124,6 +124,30 @@ def test_a_token_changes_when_its_pixels_do(model: HFModel, size: tuple[int, int
                 assert not (touched(grid, rectangle, -BLUR) & ~changed).any(), grid.part
 
 
+def test_in_the_tower_too_a_token_changes_when_its_pixels_do(model: HFModel) -> None:
+    image = noise(SIZES[0])
+    painted = image.copy()
+    left, top, right, bottom = rectangle = (30, 20, 55, 45)
+    painted[top:bottom, left:right] ^= 255
+    with Unmixed(model):
+        before = capture(model, model.prepare([image], "what?"))
+        after = capture(model, model.prepare([painted], "what?"))
+    for stage, grid, a, b in zip(before.stages, before.grids, before.states, after.states, strict=True):
+        if grid is None or stage.name.startswith("llm") and stage.name != "llm 0":
+            continue
+        changed = np.linalg.norm(a[0] - b[0], axis=-1) > 1e-3 * np.linalg.norm(a[0], axis=-1)
+        assert not (changed & ~touched(grid, rectangle, BLUR)).any(), stage.name
+        assert not (touched(grid, rectangle, -BLUR) & ~changed).any(), stage.name
+
+
+def test_the_last_stage_gives_the_logits_of_every_visual_token(model: HFModel) -> None:
+    prompt = model.prepare([noise(SIZES[0])], "what is this?")
+    states = capture(model, prompt).states[-1]
+    with torch.inference_mode():
+        logits = model.network(**prompt.inputs, use_cache=False).logits[:, prompt.visual]
+    torch.testing.assert_close(model.readout(torch.from_numpy(states)), logits, atol=1e-3, rtol=1e-3)
+
+
 def test_no_word_depends_on_pixels_and_no_visual_token_is_forgotten(model: HFModel) -> None:
     one, two = (entering(model, model.prepare([noise(SIZES[0], seed)], "what?")) for seed in (0, 1))
     prompt = model.prepare([noise(SIZES[0])], "what?")

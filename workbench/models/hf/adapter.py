@@ -90,8 +90,8 @@ class HFModel:
     def taps(self, prompt: Prompt) -> list[Tap]:
         """Where each stage is read while `forward` runs.
 
-        "llm k" is what layer k reads, so that what a model adds between layers is seen; the last one is what
-        leaves the last layer.
+        "llm k" is what layer k reads, and the last one what the final norm reads, so that what a model adds
+        between layers, or after the last, is seen.
         """
         parts, stages = self.family.parts, iter(self.stages())
         shown = prompt.images if prompt.together else prompt.images[:1]
@@ -104,8 +104,8 @@ class HFModel:
             taps += [Tap(next(stages), block, places, grid=grid) for block in used]
         if parts.projector is not None:
             taps += [self.family.projected(next(stages), prompt)]
-        taps += [Tap(next(stages), layer, prompt.visual, "input", prompt.grid) for layer in parts.layers]
-        taps += [Tap(next(stages), parts.layers[-1], prompt.visual, grid=prompt.grid)]
+        readers = [*parts.layers, parts.norm]
+        taps += [Tap(next(stages), reader, prompt.visual, "input", prompt.grid) for reader in readers]
         return taps
 
     @torch.inference_mode()
