@@ -49,6 +49,11 @@ def test_every_stage_is_seen_and_finite(model: HFModel) -> None:
     assert seen.grids[-1] is not None
 
 
+def test_a_prompt_begins_once(model: HFModel) -> None:
+    ids = model.prepare([noise(SIZES[0])], "what is this?").inputs["input_ids"][0].tolist()
+    assert ids.count(model.processor.tokenizer.bos_token_id) <= 1
+
+
 class Unmixed:
     """The model with no attention in its tower: what a visual token holds comes from its own pixels."""
 
@@ -186,6 +191,10 @@ def test_an_answer_is_what_generate_gives_and_comes_word_by_word(model: HFModel)
     assert [t.id for t in steps[-1].tokens] == expected
     assert [len(step.tokens) for step in steps][: len(expected)] == list(range(1, len(expected) + 1))
     assert model.answer(prompt, max_new_tokens=5)[0] == steps[-1]
+    logits = model.forward(prompt)[0].float().log_softmax(-1)
+    assert int(logits.argmax()) == ids[0]
+    if expected:
+        assert steps[0].tokens[0].logprob == pytest.approx(float(logits.max()), abs=1e-3)
 
 
 def test_scores_are_the_sums_of_each_tokens_log_probability(model: HFModel) -> None:

@@ -79,12 +79,16 @@ class HFModel:
         )
 
     def _processed(self, images: list[list[Image.Image]], texts: list[str]) -> dict[str, Any]:
-        made = self.processor(images=images, text=texts, return_tensors="pt")
+        # A chat template that writes the first token itself would get a second one from the tokenizer.
+        begins = self.processor.tokenizer.bos_token
+        special = {"add_special_tokens": False} if begins and texts[0].startswith(begins) else {}
+        made = self.processor(images=images, text=texts, return_tensors="pt", **special)
         return {
             name: value.to(self.network.device, self.network.dtype if value.is_floating_point() else None)
             if isinstance(value, Tensor)
             else value
             for name, value in made.items()
+            if name != "labels"
         }
 
     def taps(self, prompt: Prompt) -> list[Tap]:

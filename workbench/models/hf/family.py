@@ -96,6 +96,12 @@ class Family:
                     zip(thw[: len(sizes)].tolist(), sizes, strict=True)
                 )
             ]
+        crops, images = inputs["pixel_values"].shape[:-3].numel(), len(inputs["input_ids"]) * len(sizes)
+        if crops != images:
+            raise Refusal(
+                f"{self.config.model_type} makes {crops} pictures of {images}: where those lie on the image is "
+                "not known."
+            )
         each = len(self.visual_positions(inputs)) // len(sizes)
         rows, cols = self.patches(inputs)
         side = math.sqrt(rows * cols / each) if each else 0
