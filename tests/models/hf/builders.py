@@ -134,4 +134,4 @@ def qwen2_5_vl() -> tuple[Any, Any]:
     return Qwen2_5_VLForConditionalGeneration(config), processor
 
 
-from tests.models.hf import builders_gemma, builders_native  # noqa: E402, F401
+from tests.models.hf import builders_gemma, builders_native, builders_pixtral  # noqa: E402, F401

@@ -26,7 +26,11 @@ Size = tuple[int, int]
 
 
 class Family:
-    """One open model's ways. Subclasses name the `model_types` of the configurations they are for."""
+    """One open model's ways.
+
+    Subclasses name the `model_types` of the configurations they are for: "llava", or, where the tower makes
+    the difference, "llava with pixtral".
+    """
 
     model_types: ClassVar[tuple[str, ...]] = ()
 
@@ -99,8 +103,8 @@ class Family:
         crops, images = inputs["pixel_values"].shape[:-3].numel(), len(inputs["input_ids"]) * len(sizes)
         if crops != images:
             raise Refusal(
-                f"{self.config.model_type} makes {crops} pictures of {images}: where those lie on the image is "
-                "not known."
+                f"{self.config.model_type} makes {crops} pictures of {images}: where those lie on an image "
+                "is not known."
             )
         each = len(self.visual_positions(inputs)) // len(sizes)
         rows, cols = self.patches(inputs)

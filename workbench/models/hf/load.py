@@ -30,7 +30,7 @@ def load(folder: Path, *, name: str, device: torch.device, dtype: torch.dtype) -
     files = find_weights(folder, WEIGHTS)
     processor = read_processor(folder)
     network = _network(cls, config, folder, dtype, device)
-    family = family_of(config.model_type)(network, processor)
+    family = family_of(config)(network, processor)
     text = config.get_text_config()
     card = ModelCard(
         id=name,
