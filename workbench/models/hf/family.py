@@ -203,6 +203,10 @@ class Family:
 
     # What is said
 
+    def generate(self, **settings: Any) -> Any:
+        """The network's own generation of text: token ids (B, n)."""
+        return self.network.generate(**settings)
+
     @property
     def ends(self) -> frozenset[int]:
         """The tokens that end an answer."""
