@@ -1,10 +1,10 @@
-"""Tiny checkpoints of models that draw as well as look, opened for looking."""
+"""Tiny checkpoints of models that draw as well as look, opened for looking, and of one from before them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tests.models.hf.builders import TEXT, builder
+from tests.models.hf.builders import TEXT, VISION, builder
 from tests.models.hf.words import tokenizer
 
 CODES = 64
@@ -17,6 +17,11 @@ TOKENISER = {
     "latent_channels": 32,
 }
 """A convolutional tokeniser that makes one word of 8 by 8 pixels."""
+DEEPSEEK = (
+    "{% for m in messages %}<|User|>: {% for c in m.content %}{% if c.type == 'image' %}"
+    "<image_placeholder>\n{% else %}{{ c.text }}{% endif %}{% endfor %}\n\n{% endfor %}"
+    "{% if add_generation_prompt %}<|Assistant|>:{% endif %}"
+)
 
 
 @builder
@@ -44,14 +49,29 @@ def janus() -> tuple[Any, Any]:
         vq_config=TOKENISER | {"num_embeddings": CODES, "projection_dim": 64, "image_token_embed_dim": 64},
         image_token_id=words.image_token_id,
     )
-    template = (
-        "{% for m in messages %}<|User|>: {% for c in m.content %}{% if c.type == 'image' %}"
-        "<image_placeholder>\n{% else %}{{ c.text }}{% endif %}{% endfor %}\n\n{% endfor %}"
-        "{% if add_generation_prompt %}<|Assistant|>:{% endif %}"
-    )
     pictures = JanusImageProcessorPil(size={"height": 48, "width": 48}, min_size=4)
-    processor = JanusProcessor(pictures, words, chat_template=template, num_image_tokens=36)
+    processor = JanusProcessor(pictures, words, chat_template=DEEPSEEK, num_image_tokens=36)
     return JanusForConditionalGeneration(config), processor
+
+
+@builder
+def deepseek_vl() -> tuple[Any, Any]:
+    from transformers import (
+        DeepseekVLConfig,
+        DeepseekVLForConditionalGeneration,
+        DeepseekVLImageProcessorPil,
+        DeepseekVLProcessor,
+    )
+
+    words = tokenizer(image_token="<image_placeholder>")
+    config = DeepseekVLConfig(
+        vision_config=VISION | {"image_size": 48, "patch_size": 8, "vision_use_head": False},
+        text_config=TEXT | {"model_type": "llama"},
+        image_token_id=words.image_token_id,
+    )
+    pictures = DeepseekVLImageProcessorPil(size={"height": 48, "width": 48}, min_size=4)
+    processor = DeepseekVLProcessor(pictures, words, chat_template=DEEPSEEK, num_image_tokens=36)
+    return DeepseekVLForConditionalGeneration(config), processor
 
 
 @builder

@@ -1,4 +1,4 @@
-"""Images scaled by their longest side and padded to a square: Janus."""
+"""Images scaled by their longest side and padded to a square: DeepSeek-VL and Janus."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workbench.models.hf.family import Family, Size
 class SquarePadding(Family):
     """Cells wholly in the padding keep their places, outside of the image."""
 
-    model_types: ClassVar[tuple[str, ...]] = ()
+    model_types: ClassVar[tuple[str, ...]] = ("deepseek_vl",)
 
     def framed(self, size: Size) -> Rectangle:
         """The square, in pixels of the image: it reaches beyond the image on its shorter side."""
