@@ -124,6 +124,47 @@ def qwen3_vl_moe() -> tuple[Any, Any]:
     return Qwen3VLMoeForConditionalGeneration(config), processor
 
 
+LINEAR = {
+    "head_dim": 16,
+    "rope_parameters": ROPE
+    | {"mrope_interleaved": True, "mrope_section": [1, 1, 0], "partial_rotary_factor": 0.25},
+    "layer_types": ["linear_attention", "linear_attention", "full_attention"],
+    "linear_key_head_dim": 16,
+    "linear_value_head_dim": 16,
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+}
+"""A language model whose layers mostly keep a state instead of attending to all that was."""
+
+
+@builder
+def qwen3_5() -> tuple[Any, Any]:
+    from transformers import Qwen3_5Config, Qwen3_5ForConditionalGeneration, Qwen3VLProcessor
+
+    words = qwen_words()
+    vision = {name: value for name, value in VISION_3.items() if name != "deepstack_visual_indexes"}
+    config = Qwen3_5Config(vision_config=vision, text_config=TEXT | LINEAR, **qwen_ids(words))
+    processor = image_only(Qwen3VLProcessor)(qwen_pictures(), words, chat_template=QWEN)
+    return Qwen3_5ForConditionalGeneration(config), processor
+
+
+@builder
+def qwen3_5_moe() -> tuple[Any, Any]:
+    from transformers import Qwen3_5MoeConfig, Qwen3_5MoeForConditionalGeneration, Qwen3VLProcessor
+
+    words = qwen_words()
+    vision = {name: value for name, value in VISION_3.items() if name != "deepstack_visual_indexes"}
+    experts = {
+        "moe_intermediate_size": 32,
+        "shared_expert_intermediate_size": 32,
+        "num_experts": 4,
+        "num_experts_per_tok": 2,
+    }
+    config = Qwen3_5MoeConfig(vision_config=vision, text_config=TEXT | LINEAR | experts, **qwen_ids(words))
+    processor = image_only(Qwen3VLProcessor)(qwen_pictures(), words, chat_template=QWEN)
+    return Qwen3_5MoeForConditionalGeneration(config), processor
+
+
 GLM_VISION = {
     "depth": 3,
     "hidden_size": 48,
