@@ -47,7 +47,10 @@ def gemma3() -> tuple[Any, Any]:
     )
     pictures = Gemma3ImageProcessorPil(size={"height": 64, "width": 64})
     processor = Gemma3Processor(pictures, words, chat_template=template, image_seq_length=16)
-    return Gemma3ForConditionalGeneration(config), processor
+    network = Gemma3ForConditionalGeneration(config)
+    ends = [words.eos_token_id, words.convert_tokens_to_ids("<end_of_turn>")]
+    network.generation_config.eos_token_id = ends
+    return network, processor
 
 
 def paligemma_with(text_config: dict[str, Any]) -> tuple[Any, Any]:

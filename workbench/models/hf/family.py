@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
+from jinja2 import TemplateError
 from torch import Tensor
 
 from workbench.errors import Refusal
@@ -221,8 +224,29 @@ class Family:
 
     def candidate(self, text: str) -> Tensor:
         """Token ids (1, n) of an answer as the model would say it, its end included."""
-        ids = self.processor.tokenizer(text.strip(), add_special_tokens=False)["input_ids"]
-        return torch.tensor([[*ids, *sorted(self.ends)[:1]]])
+        ids = self._ids(text.strip())
+        return torch.tensor([ids if self.end is None else [*ids, self.end]])
+
+    @cached_property
+    def end(self) -> int | None:
+        """Of the tokens that end an answer the one that this model says: what its chat template writes.
+
+        Without a template, or where it writes none of them, the tokenizer's own end.
+        """
+        answer = "yes"
+        turns = [
+            {"role": role, "content": [{"type": "text", "text": answer}]} for role in ("user", "assistant")
+        ]
+        written = ""
+        if getattr(self.processor, "chat_template", None):
+            # A template may refuse a turn that it was not written for, in ways of its own.
+            with suppress(TemplateError, TypeError, ValueError):
+                written = str(self.processor.apply_chat_template(turns)).rpartition(answer)[2]
+        candidates = [*self._ids(written), self.processor.tokenizer.eos_token_id, *sorted(self.ends)]
+        return next((token for token in candidates if token in self.ends), None)
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self.processor.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def extended(self, inputs: Inputs, ids: Tensor) -> dict[str, Any]:
         """The inputs of a prompt with words (B, n) after it."""
