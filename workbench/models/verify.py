@@ -59,8 +59,10 @@ def verify(model: Model, tolerance: float = 1e-3) -> None:
     if not torch.isfinite(logits).all():
         raise Refusal(f"{name} computes numbers that are not finite in {model.card.dtype}: try float32.")
     again = model.readout(seen.states[taps[-1].stage.name][0][:, -1])
-    allowed = tolerance * (1 if model.card.dtype == "float32" else 100) * float(logits.abs().max())
-    if float((again - logits).abs().max()) > allowed:
+    # Words that a model forbids itself have the lowest number there is; they are no measure for the others.
+    said = logits > torch.finfo(logits.dtype).min / 2
+    allowed = tolerance * (1 if model.card.dtype == "float32" else 100) * float(logits[said].abs().max())
+    if float((again - logits)[said].abs().max()) > allowed:
         raise Refusal(
             f"{name}: the last layer that the hooks read does not give the model's logits, so what would be "
             "measured is not what the model computes. It is not opened."

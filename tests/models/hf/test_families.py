@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 import torch
 
 from tests.models.hf.builders import BUILDERS, saved
+from tests.models.hf.tokenisers import Narrowed
 from workbench.capture.attention import attention_rows
 from workbench.capture.hidden import capture
 from workbench.models.hf.adapter import HFModel
@@ -20,6 +23,8 @@ from workbench.models.verify import verify
 
 SIZES = [(70, 100), (130, 60), (96, 96)]
 """Height and width of the images shown: wide, tall, square."""
+PAINTINGS = 6
+"""Times that pixels are changed before a token that stays is said not to see them."""
 BLUR = 0.4
 """Share of a cell that resizing may smear a change over."""
 
@@ -45,14 +50,22 @@ def test_every_stage_is_seen_and_finite(model: HFModel) -> None:
     assert seen.grids[-1] is not None
 
 
+def test_a_prompt_begins_once(model: HFModel) -> None:
+    ids = model.prepare([noise(SIZES[0])], "what is this?").inputs["input_ids"][0].tolist()
+    assert ids.count(model.processor.tokenizer.bos_token_id) <= 1
+
+
 class Unmixed:
     """The model with no attention in its tower: what a visual token holds comes from its own pixels."""
 
     def __init__(self, model: HFModel) -> None:
         self.blocks = model.family.parts.blocks
         self.handles: list[Any] = []
+        tokeniser = None if self.blocks else model.network.base_model.vqmodel
+        self.tokeniser = Narrowed(tokeniser) if tokeniser is not None else nullcontext()
 
     def __enter__(self) -> None:
+        self.tokeniser.__enter__()
         for block in self.blocks:
             attention = next(
                 module
@@ -68,6 +81,7 @@ class Unmixed:
         return torch.zeros_like(output)
 
     def __exit__(self, *_: object) -> None:
+        self.tokeniser.__exit__()
         for handle in self.handles:
             handle.remove()
 
@@ -99,6 +113,28 @@ def touched(grid: Grid, rectangle: tuple[int, int, int, int], grow: float) -> np
     return (x0 - dx < right) & (x1 + dx > left) & (y0 - dy < bottom) & (y1 + dy > top)
 
 
+def must_see(model: HFModel, grid: Grid, rectangle: tuple[int, int, int, int]) -> np.ndarray:
+    """Which cells have to change with the rectangle; bool (cells,).
+
+    Those of a tokeniser only where they lie wholly in it: it may well keep a place's word when little of
+    the place changes.
+    """
+    if model.family.parts.blocks:
+        return touched(grid, rectangle, -BLUR)
+    x0, y0, x1, y1 = grid.boxes.T
+    left, top, right, bottom = rectangle
+    return (x0 >= left) & (y0 >= top) & (x1 <= right) & (y1 <= bottom)
+
+
+def paintings(image: np.ndarray, rectangle: tuple[int, int, int, int]) -> Iterator[np.ndarray]:
+    """The image with the rectangle in one colour: several, as a tokeniser may make one word of two."""
+    left, top, right, bottom = rectangle
+    for seed in range(PAINTINGS):
+        painted = image.copy()
+        painted[top:bottom, left:right] = noise((1, 1), 100 + seed)
+        yield painted
+
+
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[1]}x{s[0]}")
 def test_a_token_changes_when_its_pixels_do(model: HFModel, size: tuple[int, int]) -> None:
     height, width = size
@@ -109,33 +145,58 @@ def test_a_token_changes_when_its_pixels_do(model: HFModel, size: tuple[int, int
         for _ in range(3):
             left, top = int(rng.integers(0, width * 2 // 3)), int(rng.integers(0, height * 2 // 3))
             rectangle = (left, top, left + width // 4, top + height // 4)
-            painted = image.copy()
-            painted[rectangle[1] : rectangle[3], rectangle[0] : rectangle[2]] ^= 255
-            prompt = model.prepare([painted], "what?")
-            after = entering(model, prompt)
+            changed = torch.zeros(len(before), dtype=torch.bool)
+            for painted in paintings(image, rectangle):
+                prompt = model.prepare([painted], "what?")
+                after = entering(model, prompt)
+                changed |= (after - before).norm(dim=-1) > 1e-3 * before.norm(dim=-1)
             for grid, positions in views(prompt):
-                moved = (after[positions] - before[positions]).norm(dim=-1)
-                changed = (moved > 1e-3 * before[positions].norm(dim=-1)).numpy()
-                assert not (changed & ~touched(grid, rectangle, BLUR)).any(), grid.part
-                assert not (touched(grid, rectangle, -BLUR) & ~changed).any(), grid.part
+                here = changed[positions].numpy()
+                assert not (here & ~touched(grid, rectangle, BLUR)).any(), grid.part
+                assert not (must_see(model, grid, rectangle) & ~here).any(), grid.part
+
+
+def test_in_the_tower_too_a_token_changes_when_its_pixels_do(model: HFModel) -> None:
+    image, rectangle = noise(SIZES[0]), (30, 20, 55, 45)
+    with Unmixed(model):
+        before = capture(model, model.prepare([image], "what?"))
+        after = [capture(model, model.prepare([p], "what?")) for p in paintings(image, rectangle)]
+    for k, (stage, grid) in enumerate(zip(before.stages, before.grids, strict=True)):
+        if grid is None or stage.name.startswith("llm") and stage.name != "llm 0":
+            continue
+        a = before.states[k][0]
+        moved = np.stack([np.linalg.norm(seen.states[k][0] - a, axis=-1) for seen in after])
+        changed = (moved > 1e-3 * np.linalg.norm(a, axis=-1)).any(0)
+        assert not (changed & ~touched(grid, rectangle, BLUR)).any(), stage.name
+        assert not (must_see(model, grid, rectangle) & ~changed).any(), stage.name
+
+
+def test_the_last_stage_gives_the_logits_of_every_visual_token(model: HFModel) -> None:
+    prompt = model.prepare([noise(SIZES[0])], "what is this?")
+    states = capture(model, prompt).states[-1]
+    with torch.inference_mode():
+        logits = model.network(**prompt.inputs, use_cache=False).logits[:, prompt.visual]
+    torch.testing.assert_close(model.readout(torch.from_numpy(states)), logits, atol=1e-3, rtol=1e-3)
 
 
 def test_no_word_depends_on_pixels_and_no_visual_token_is_forgotten(model: HFModel) -> None:
-    one, two = (entering(model, model.prepare([noise(SIZES[0], seed)], "what?")) for seed in (0, 1))
+    one, *more = (
+        entering(model, model.prepare([noise(SIZES[0], seed)], "what?")) for seed in range(1 + PAINTINGS)
+    )
     prompt = model.prepare([noise(SIZES[0])], "what?")
     known = torch.cat([positions for _, positions in views(prompt)]).sort().values
-    changed = ((one - two).norm(dim=-1) > 1e-5).nonzero()[:, 0]
+    changed = torch.stack([(one - two).norm(dim=-1) > 1e-5 for two in more]).any(0).nonzero()[:, 0]
     assert changed.tolist() == known.tolist()
 
 
 def test_images_shown_together_keep_their_places(model: HFModel) -> None:
-    images = [noise(SIZES[0], 0), noise(SIZES[1], 1)]
-    prompt = model.prepare(images, "which?", together=True)
-    assert {grid.image for grid, _ in views(prompt)} == {0, 1}
-    before = entering(model, prompt)
-    after = entering(model, model.prepare([images[0], noise(SIZES[1], 2)], "which?", together=True))
-    for grid, positions in views(prompt):
-        moved = (after[positions] - before[positions]).norm(dim=-1) > 1e-5
+    first, *seconds = noise(SIZES[0]), *(noise(SIZES[1], 1 + seed) for seed in range(1 + PAINTINGS))
+    prompts = [model.prepare([first, second], "which?", together=True) for second in seconds]
+    before, *after = (entering(model, prompt) for prompt in prompts)
+    changed = torch.stack([(before - other).norm(dim=-1) > 1e-5 for other in after]).any(0)
+    assert {grid.image for grid, _ in views(prompts[0])} == {0, 1}
+    for grid, positions in views(prompts[0]):
+        moved = changed[positions]
         assert bool(moved.all()) == (grid.image == 1) and bool(moved.any()) == (grid.image == 1)
 
 
@@ -158,6 +219,10 @@ def test_an_answer_is_what_generate_gives_and_comes_word_by_word(model: HFModel)
     assert [t.id for t in steps[-1].tokens] == expected
     assert [len(step.tokens) for step in steps][: len(expected)] == list(range(1, len(expected) + 1))
     assert model.answer(prompt, max_new_tokens=5)[0] == steps[-1]
+    logits = model.forward(prompt)[0].float().log_softmax(-1)
+    assert int(logits.argmax()) == ids[0]
+    if expected:
+        assert steps[0].tokens[0].logprob == pytest.approx(float(logits.max()), abs=1e-3)
 
 
 def test_scores_are_the_sums_of_each_tokens_log_probability(model: HFModel) -> None:

@@ -79,19 +79,23 @@ class HFModel:
         )
 
     def _processed(self, images: list[list[Image.Image]], texts: list[str]) -> dict[str, Any]:
-        made = self.processor(images=images, text=texts, return_tensors="pt")
+        # A chat template that writes the first token itself would get a second one from the tokenizer.
+        begins = self.processor.tokenizer.bos_token
+        special = {"add_special_tokens": False} if begins and texts[0].startswith(begins) else {}
+        made = self.processor(images=images, text=texts, return_tensors="pt", **special)
         return {
             name: value.to(self.network.device, self.network.dtype if value.is_floating_point() else None)
             if isinstance(value, Tensor)
             else value
             for name, value in made.items()
+            if name != "labels"
         }
 
     def taps(self, prompt: Prompt) -> list[Tap]:
         """Where each stage is read while `forward` runs.
 
-        "llm k" is what layer k reads, so that what a model adds between layers is seen; the last one is what
-        leaves the last layer.
+        "llm k" is what layer k reads, and the last one what the final norm reads, so that what a model adds
+        between layers, or after the last, is seen.
         """
         parts, stages = self.family.parts, iter(self.stages())
         shown = prompt.images if prompt.together else prompt.images[:1]
@@ -104,8 +108,8 @@ class HFModel:
             taps += [Tap(next(stages), block, places, grid=grid) for block in used]
         if parts.projector is not None:
             taps += [self.family.projected(next(stages), prompt)]
-        taps += [Tap(next(stages), layer, prompt.visual, "input", prompt.grid) for layer in parts.layers]
-        taps += [Tap(next(stages), parts.layers[-1], prompt.visual, grid=prompt.grid)]
+        readers = [*parts.layers, parts.norm]
+        taps += [Tap(next(stages), reader, prompt.visual, "input", prompt.grid) for reader in readers]
         return taps
 
     def attending(self, prompt: Prompt) -> list[tuple[Stage, nn.Module]]:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
+from jinja2 import TemplateError
 from torch import Tensor
 
 from workbench.errors import Refusal
@@ -26,7 +29,11 @@ Size = tuple[int, int]
 
 
 class Family:
-    """One open model's ways. Subclasses name the `model_types` of the configurations they are for."""
+    """One open model's ways.
+
+    Subclasses name the `model_types` of the configurations they are for: "llava", or, where the tower makes
+    the difference, "llava with pixtral".
+    """
 
     model_types: ClassVar[tuple[str, ...]] = ()
 
@@ -96,6 +103,12 @@ class Family:
                     zip(thw[: len(sizes)].tolist(), sizes, strict=True)
                 )
             ]
+        crops, images = inputs["pixel_values"].shape[:-3].numel(), len(inputs["input_ids"]) * len(sizes)
+        if crops != images:
+            raise Refusal(
+                f"{self.config.model_type} makes {crops} pictures of {images}: where those lie on an image "
+                "is not known."
+            )
         each = len(self.visual_positions(inputs)) // len(sizes)
         rows, cols = self.patches(inputs)
         side = math.sqrt(rows * cols / each) if each else 0
@@ -193,6 +206,10 @@ class Family:
 
     # What is said
 
+    def generate(self, **settings: Any) -> Any:
+        """The network's own generation of text: token ids (B, n)."""
+        return self.network.generate(**settings)
+
     @property
     def ends(self) -> frozenset[int]:
         """The tokens that end an answer."""
@@ -207,8 +224,29 @@ class Family:
 
     def candidate(self, text: str) -> Tensor:
         """Token ids (1, n) of an answer as the model would say it, its end included."""
-        ids = self.processor.tokenizer(text.strip(), add_special_tokens=False)["input_ids"]
-        return torch.tensor([[*ids, *sorted(self.ends)[:1]]])
+        ids = self._ids(text.strip())
+        return torch.tensor([ids if self.end is None else [*ids, self.end]])
+
+    @cached_property
+    def end(self) -> int | None:
+        """Of the tokens that end an answer the one that this model says: what its chat template writes.
+
+        Without a template, or where it writes none of them, the tokenizer's own end.
+        """
+        answer = "yes"
+        turns = [
+            {"role": role, "content": [{"type": "text", "text": answer}]} for role in ("user", "assistant")
+        ]
+        written = ""
+        if getattr(self.processor, "chat_template", None):
+            # A template may refuse a turn that it was not written for, in ways of its own.
+            with suppress(TemplateError, TypeError, ValueError):
+                written = str(self.processor.apply_chat_template(turns)).rpartition(answer)[2]
+        candidates = [*self._ids(written), self.processor.tokenizer.eos_token_id, *sorted(self.ends)]
+        return next((token for token in candidates if token in self.ends), None)
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self.processor.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def extended(self, inputs: Inputs, ids: Tensor) -> dict[str, Any]:
         """The inputs of a prompt with words (B, n) after it."""

@@ -54,7 +54,7 @@ def load(
     network = _network(cls, config, folder, options, say)
     if "device_map" not in options:
         network = network.to(device)
-    family = family_of(config.model_type)(network, processor)
+    family = family_of(config)(network, processor)
     text = config.get_text_config()
     card = ModelCard(
         id=name,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ def read_processor(folder: Path) -> Any:
 
     try:
         kind = _processor_class(folder)
-        reader = AutoProcessor if kind is None else image_only(kind)
+        reader = AutoProcessor if kind is None else kind
         return reader.from_pretrained(folder, backend="pil", local_files_only=True, trust_remote_code=False)
     except Exception as error:
         # Missing files, unknown names and half-read JSON all end here, in as many kinds.
@@ -28,7 +31,7 @@ def read_processor(folder: Path) -> Any:
 
 
 def _processor_class(folder: Path) -> Any:
-    """The class that the folder names, where it takes a video processor; None where it takes none."""
+    """The class that the folder names, where transformers would not read it without torchvision."""
     import inspect
 
     import transformers
@@ -38,10 +41,12 @@ def _processor_class(folder: Path) -> Any:
         if not path.is_file():
             continue
         named = json.loads(path.read_text(encoding="utf-8")).get("processor_class")
+        if named == "PixtralProcessor":
+            return pixtral_processor()
         kind = getattr(transformers, named, None) if named else None
         if kind is not None:
             takes = inspect.signature(kind.__init__).parameters
-            return kind if "video_processor" in takes else None
+            return image_only(kind) if "video_processor" in takes else None
     return None
 
 
@@ -62,3 +67,21 @@ def image_only(kind: Any) -> Any:
 
     ImageOnly.__name__ = kind.__name__
     return ImageOnly
+
+
+@cache
+def pixtral_processor() -> Any:
+    """The class PixtralProcessor.
+
+    Its file takes one function from that of the image processor for torchvision; the one for PIL has it too.
+    """
+    folder = "transformers.models.pixtral"
+    on_torchvision = f"{folder}.image_processing_pixtral"
+    pil = importlib.import_module(f"{folder}.image_processing_pil_pixtral")
+    before = sys.modules.get(on_torchvision)
+    sys.modules[on_torchvision] = before or pil
+    try:
+        return importlib.import_module(f"{folder}.processing_pixtral").PixtralProcessor
+    finally:
+        if before is None:
+            del sys.modules[on_torchvision]

@@ -41,7 +41,7 @@ def speak(
     def run() -> None:
         try:
             with torch.inference_mode():
-                family.network.generate(
+                family.generate(
                     **inputs,
                     do_sample=False,
                     num_beams=1,

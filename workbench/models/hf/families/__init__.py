@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from functools import cache
+from typing import Any
 
 from workbench.models.hf.family import Family
 
@@ -23,6 +24,8 @@ def _families() -> dict[str, type[Family]]:
     return found
 
 
-def family_of(model_type: str) -> type[Family]:
-    """The family of a model type: its own, or the convention."""
-    return _families().get(model_type, Family)
+def family_of(config: Any) -> type[Family]:
+    """The family of a configuration: that of its type with its tower, that of its type, or the convention."""
+    tower = getattr(getattr(config, "vision_config", None), "model_type", None)
+    known = _families()
+    return known.get(f"{config.model_type} with {tower}") or known.get(config.model_type, Family)

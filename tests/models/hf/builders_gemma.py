@@ -1,0 +1,89 @@
+"""Tiny checkpoints of Gemma's families: square images, which the language model reads both ways."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tokenizers.processors import TemplateProcessing
+
+from tests.models.hf.builders import TEXT, VISION, builder
+from tests.models.hf.words import tokenizer
+
+GEMMA = TEXT | {"head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 24}
+"""A language model with a window of attention that is shorter than a prompt."""
+
+
+@builder
+def gemma3() -> tuple[Any, Any]:
+    from transformers import (
+        Gemma3Config,
+        Gemma3ForConditionalGeneration,
+        Gemma3ImageProcessorPil,
+        Gemma3Processor,
+    )
+
+    words = tokenizer(
+        "<start_of_turn>",
+        "<end_of_turn>",
+        boi_token="<start_of_image>",
+        eoi_token="<end_of_image>",
+        image_token="<image_soft_token>",
+    )
+    words.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<bos> $A", special_tokens=[("<bos>", words.bos_token_id)]
+    )
+    config = Gemma3Config(
+        vision_config=VISION | {"image_size": 64, "patch_size": 4, "vision_use_head": False},
+        text_config=GEMMA | {"sliding_window_pattern": 2},
+        mm_tokens_per_image=16,
+        boi_token_index=words.boi_token_id,
+        eoi_token_index=words.eoi_token_id,
+        image_token_index=words.image_token_id,
+    )
+    template = (
+        "<bos>{% for m in messages %}<start_of_turn>{{ m.role }}\n{% for c in m.content %}"
+        "{% if c.type == 'image' %}<start_of_image>{% else %}{{ c.text }}{% endif %}{% endfor %}"
+        "<end_of_turn>\n{% endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+    )
+    pictures = Gemma3ImageProcessorPil(size={"height": 64, "width": 64})
+    processor = Gemma3Processor(pictures, words, chat_template=template, image_seq_length=16)
+    network = Gemma3ForConditionalGeneration(config)
+    ends = [words.eos_token_id, words.convert_tokens_to_ids("<end_of_turn>")]
+    network.generation_config.eos_token_id = ends
+    return network, processor
+
+
+def paligemma_with(text_config: dict[str, Any]) -> tuple[Any, Any]:
+    """PaliGemma of the first or the second generation, by its language model."""
+    from transformers import (
+        PaliGemmaConfig,
+        PaliGemmaForConditionalGeneration,
+        PaliGemmaProcessor,
+        SiglipImageProcessorPil,
+    )
+
+    words = tokenizer(image_token="<image>")
+    pictures = SiglipImageProcessorPil(size={"height": 48, "width": 48})
+    pictures.image_seq_length = 36
+    processor = PaliGemmaProcessor(pictures, words)
+    config = PaliGemmaConfig(
+        vision_config=VISION | {"image_size": 48, "patch_size": 8, "vision_use_head": False},
+        text_config=text_config | {"vocab_size": len(words)},
+        image_token_index=words.image_token_id,
+        projection_dim=64,
+        hidden_size=64,
+        vocab_size=len(words),
+    )
+    return PaliGemmaForConditionalGeneration(config), processor
+
+
+@builder
+def paligemma() -> tuple[Any, Any]:
+    return paligemma_with(TEXT | {"model_type": "gemma", "head_dim": 16})
+
+
+@builder
+def paligemma2() -> tuple[Any, Any]:
+    return paligemma_with(
+        GEMMA | {"model_type": "gemma2", "final_logit_softcapping": 3.0, "attn_logit_softcapping": 5.0}
+    )

@@ -1,0 +1,47 @@
+"""What the convention decides where a folder leaves it open."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tests.models.hf.builders import saved
+from workbench.errors import Refusal
+from workbench.models.hf.adapter import HFModel
+from workbench.models.hf.load import load
+
+
+@pytest.fixture(scope="module")
+def gemma(tmp_path_factory: pytest.TempPathFactory) -> HFModel:
+    path = saved("gemma3", tmp_path_factory.mktemp("convention"))
+    return load(path, name="gemma3", device=torch.device("cpu"), dtype=torch.float32)
+
+
+def test_of_two_ends_an_answer_has_the_one_that_the_chat_template_writes(gemma: HFModel) -> None:
+    words = gemma.processor.tokenizer
+    turn = words.convert_tokens_to_ids("<end_of_turn>")
+    assert gemma.family.ends == {words.eos_token_id, turn}
+    assert gemma.family.candidate("red")[0].tolist()[-1] == turn
+
+
+def test_without_a_chat_template_an_answer_has_the_tokenizers_end(
+    gemma: HFModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gemma.processor, "chat_template", None)
+    family = type(gemma.family)(gemma.network, gemma.processor)
+    assert family.candidate("red")[0].tolist()[-1] == gemma.processor.tokenizer.eos_token_id
+
+
+def test_crops_of_an_unknown_kind_are_refused_though_they_would_make_a_grid(
+    gemma: HFModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crops = {
+        "do_pan_and_scan": True,
+        "pan_and_scan_min_crop_size": 16,
+        "pan_and_scan_max_num_crops": 3,
+        "pan_and_scan_min_ratio_to_activate": 1.2,
+    }
+    monkeypatch.setattr(gemma.processor, "images_kwargs", crops, raising=False)
+    with pytest.raises(Refusal, match="makes 4 pictures of 1"):
+        gemma.prepare([np.zeros((64, 200, 3), np.uint8)], "what?")
