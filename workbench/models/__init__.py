@@ -21,7 +21,7 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 
 QUANTISED = ("8bit", "4bit")
-KERNELS = ("sdpa", "eager", "flash_attention_2", "flash_attention_3")
+KERNELS = ("auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3")
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class Opening:
 
     device: "auto" (a GPU where there is one), or what torch calls it. dtype: "auto" (float32 on a CPU,
     bfloat16 on a GPU) or one of DTYPES. revision: of a hub id, a branch, tag or commit. attention: the
-    kernel, one of KERNELS. quantised: "" or one of QUANTISED, by bitsandbytes.
+    kernel, one of KERNELS; "auto" is sdpa, or eager for models that sdpa cannot compute. quantised: "" or one of QUANTISED, by bitsandbytes.
     """
 
     device: str = "auto"
     dtype: str = "auto"
     revision: str = ""
-    attention: str = "sdpa"
+    attention: str = "auto"
     quantised: str = ""
 
     def __post_init__(self) -> None:
@@ -60,7 +60,7 @@ def open(
     device: str = "auto",
     dtype: str = "auto",
     revision: str = "",
-    attention: str = "sdpa",
+    attention: str = "auto",
     quantised: str = "",
     say: Say | None = None,
 ) -> Model:

@@ -24,6 +24,7 @@ from workbench.models.protocol import (
     Sampling,
     Stage,
     Tap,
+    Thought,
     never,
 )
 
@@ -132,10 +133,12 @@ class HFModel:
 
     # Saying
 
-    def answer(self, prompt: Prompt, *, max_new_tokens: int = 16) -> list[Answer]:
-        """One greedy answer for each image."""
+    def answer(
+        self, prompt: Prompt, *, max_new_tokens: int = 16, stop: Callable[[], bool] = never
+    ) -> list[Answer]:
+        """One greedy answer for each image. Raises Cancelled once `stop` says so."""
         last: list[Answer] = []
-        for said in speak(self.family, prompt.inputs, max_new_tokens, never):
+        for said in speak(self.family, prompt.inputs, max_new_tokens, stop):
             last = said
         return last
 
@@ -164,7 +167,9 @@ class HFModel:
         if not question.strip():
             raise Refusal("There is no question. Write one: the model has nothing to answer.")
         prompt = self.prepare([image], question)
-        last: list[Answer] = []
-        for said in speak(self.family, prompt.inputs, settings.max_new_tokens, stop):
-            last = said
-        yield Final(last[0])
+        answer = Answer("", (), 0.0)
+        for (answer,) in speak(self.family, prompt.inputs, settings.max_new_tokens, stop):
+            # Half a character is decoded as a mark of its own, which the next token takes back.
+            yield Thought(answer.text.rstrip("\N{REPLACEMENT CHARACTER}"), done=False)
+        yield Thought(answer.text, answer.tokens)
+        yield Final(answer)

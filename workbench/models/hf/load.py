@@ -102,7 +102,9 @@ def _class_for(config: Any, folder: Path) -> Any:
 
 def _options(how: Opening, dtype: torch.dtype, device: torch.device, needed: int) -> dict[str, Any]:
     """What from_pretrained is to be told. Raises Refusal where a package for it is not installed."""
-    options: dict[str, Any] = {"dtype": dtype, "attn_implementation": how.attention}
+    options: dict[str, Any] = {"dtype": dtype}
+    if how.attention != "auto":
+        options["attn_implementation"] = how.attention
     if how.attention.startswith("flash") and device.type != "cuda":
         raise Refusal(f"{how.attention} runs on a CUDA device only; this is {device}. Take sdpa.")
     if how.quantised:
