@@ -30,7 +30,8 @@ class Opening:
 
     device: "auto" (a GPU where there is one), or what torch calls it. dtype: "auto" (float32 on a CPU,
     bfloat16 on a GPU) or one of DTYPES. revision: of a hub id, a branch, tag or commit. attention: the
-    kernel, one of KERNELS; "auto" is sdpa, or eager for models that sdpa cannot compute. quantised: "" or one of QUANTISED, by bitsandbytes.
+    kernel, one of KERNELS; "auto" is sdpa, or eager for models that sdpa cannot compute. quantised: "" or one
+    of QUANTISED, by bitsandbytes.
     """
 
     device: str = "auto"

@@ -114,11 +114,15 @@ class HFModel:
         return taps
 
     def attending(self, prompt: Prompt) -> list[tuple[Stage, nn.Module]]:
-        """The blocks of the tower and the layers of the language model."""
+        """The blocks of the tower and those layers of the language model that attend by softmax."""
         parts, stages = self.family.parts, {stage.name: stage for stage in self.stages()}
         blocks = parts.blocks[: self.family.used_blocks]
         found = [(stages[f"vision {i + 1}"], block) for i, block in enumerate(blocks)]
-        return found + [(stages[f"llm {i + 1}"], layer) for i, layer in enumerate(parts.layers)]
+        kinds = getattr(self.family.config.get_text_config(), "layer_types", None)
+        for i, layer in enumerate(parts.layers):
+            if kinds is None or kinds[i] in ("full_attention", "sliding_attention", "chunked_attention"):
+                found.append((stages[f"llm {i + 1}"], layer))
+        return found
 
     @torch.inference_mode()
     def forward(self, prompt: Prompt) -> Tensor:
