@@ -23,7 +23,9 @@ from workbench.capture.hidden import capture
 from workbench.models.bagel.adapter import BagelModel
 from workbench.models.bagel.autoencoder import Autoencoder
 from workbench.models.bagel.config import AutoencoderConfig, BagelConfig, LanguageConfig, VisionConfig
+from workbench.models.bagel.language import ATTENTION
 from workbench.models.bagel.network import Bagel, SpecialTokens
+from workbench.models.bagel.patches import processor
 from workbench.models.bagel.reader import Pictures
 from workbench.models.protocol import Capability, Grid, ModelCard, Prompt
 
@@ -71,6 +73,8 @@ def random_model(width: int, layers: int, device: str) -> BagelModel:
         parameters=sum(p.numel() for p in network.parameters()),
         dtype="float32",
         device=device,
+        attention=ATTENTION,
+        processor=processor(config),
         vision_layers=config.vision.used_layers,
         llm_layers=layers,
         width=width,

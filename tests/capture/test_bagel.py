@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from tests.card import CARD
 from workbench.capture.hidden import capture
 from workbench.models.bagel.adapter import BagelModel
 from workbench.models.bagel.autoencoder import Autoencoder
@@ -19,7 +20,6 @@ from workbench.models.bagel.config import (
     VisionConfig,
 )
 from workbench.models.bagel.network import Bagel, Context, SpecialTokens
-from workbench.models.protocol import Capability, ModelCard
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +32,7 @@ def model() -> BagelModel:
         vit_resize=ResizeRule(64, 32, 8),
         vae_resize=ResizeRule(64, 32, 16),
     )
-    card = ModelCard(
-        "tiny", "bagel", Path(), "random", 0, "float32", "cpu", 2, 3, 32, frozenset(Capability), "", "nothing"
-    )
+    card = replace(CARD, vision_layers=2, llm_layers=3, width=32)
     network = Bagel(config)
     network.vit_pos_embed.reset()
     network.latent_pos_embed.reset()

@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ class Card:
     revision: str = "0123456789ab"
     dtype: str = "float32"
     device: str = "cpu"
+    attention: str = "sdpa"
+    processor: dict[str, Any] = field(default_factory=lambda: {"size": {"longest_edge": 96}})
 
 
 def made(seed: int = 0, side: int = 8) -> Result:
@@ -374,6 +376,9 @@ def test_key_depends_on_everything_that_decides_the_result() -> None:
         {"model_card": replace(Card(), revision="f" * 12)},
         {"model_card": replace(Card(), dtype="bfloat16")},
         {"model_card": replace(Card(), device="cuda")},
+        {"model_card": replace(Card(), attention="eager")},
+        {"model_card": replace(Card(), processor={"size": {"longest_edge": 98}})},
+        {"model_card": replace(Card(), processor={})},
         {"image_hashes": {"o": "y"}},
         {"image_hashes": {"p": "x"}},
     ]

@@ -118,14 +118,22 @@ class Store:
     ) -> str:
         """The name of what these inputs lead to, 64 hexadecimal digits; any input changed gives another one.
 
-        The model counts by its weights, number type and device, not by where it lies.
+        The model counts by its weights and by how it is run: number type, device, attention implementation
+        and processor; not by where it lies.
         """
         made_from = {
             "format": FORMAT,
             "workbench": workbench.__version__,
             "study": study,
             "config": dict(config),
-            "model": [model_card.family, model_card.revision, model_card.dtype, model_card.device],
+            "model": {
+                "family": model_card.family,
+                "revision": model_card.revision,
+                "dtype": model_card.dtype,
+                "device": model_card.device,
+                "attention": model_card.attention,
+                "processor": dict(model_card.processor),
+            },
             "images": dict(image_hashes),
         }
         canonical = json.dumps(made_from, sort_keys=True, separators=(",", ":"), allow_nan=False)
