@@ -155,28 +155,30 @@ def test_the_figure_for_paper_is_what_the_screen_shows(
     one, many = panel.kept(session, picture[panel.result]), panel.kept(session, probed[panel.result])
     assert one is not None and many is not None
 
-    def maps(row: int, col: int) -> list[np.ndarray]:
-        drawn = panel.paper([("", one)], "token norm", row, col)
+    def maps(row: int, col: int, stage: int = 0) -> list[np.ndarray]:
+        drawn = panel.paper([("", one)], "token norm", row, col, stage)
         assert drawn.axes[0].get_ylabel().startswith(GROUPS["token norm"].axis)
         return [np.asarray(axes.images[0].get_array()) for axes in drawn.axes if axes.images]
 
     assert not np.array_equal(maps(1, 1)[1], maps(9, 4)[1])
-    printed = panel.paper([("", many)], "segmentation reader", 1, 1)
+    assert any(not np.array_equal(a, b) for a, b in zip(maps(1, 1), maps(1, 1, 1), strict=True))
+    printed = panel.paper([("", many)], "segmentation reader", 1, 1, 0)
     assert [axes.get_ylabel()[:7] for axes in printed.axes] == ["reading"]
-    over = panel.paper([("probes", many), ("picture", one)], "global reader", 1, 1)
+    over = panel.paper([("probes", many), ("picture", one)], "global reader", 1, 1, 0)
     assert len(over.axes) == 1
     files = [
-        panel.export(session, picture[panel.result], [], [], "token norm", *at) for at in ((1, 1), (9, 4))
+        panel.export(session, picture[panel.result], [], [], "token norm", *at)
+        for at in ((1, 1, 0), (9, 4, 0), (1, 1, 1))
     ]
     png = panel.downloads.buttons["png"]
-    assert files[0][png]["value"] != files[1][png]["value"]
+    assert len({Path(each[png]["value"]).read_bytes() for each in files}) == 3
 
 
 def test_files_for_paper_and_the_command_for_both_subjects(
     page: Page, panel: LayersView, session: Session, picture: dict[Any, Any], probed: dict[Any, Any]
 ) -> None:
     for updates in (picture, probed):
-        ready = panel.export(session, updates[panel.result], [], [], updates[panel.group].value, 1, 1)
+        ready = panel.export(session, updates[panel.result], [], [], updates[panel.group].value, 1, 1, 0)
         for button in panel.downloads.buttons.values():
             assert Path(ready[button]["value"]).stat().st_size > 0
     image = panel.as_command(session, *values(page, panel, measure=IMAGE)).value

@@ -142,6 +142,33 @@ def test_paper_of_a_picture_ends_with_maps(picture: Result) -> None:
     assert titles[0] == "the input" and "llm 0" in titles and titles[-1] == "llm 4"
 
 
+def test_paper_of_a_picture_shows_the_stage_that_was_chosen(picture: Result) -> None:
+    def shown(stage: str | None) -> tuple[list[str], list[np.ndarray]]:
+        axes = [axes for axes in paper(picture, ["contrast"], stage=stage).axes if axes.get_title()]
+        return [each.get_title() for each in axes], [np.asarray(each.images[0].get_array()) for each in axes]
+
+    usual, _ = shown(None)
+    assert "llm 3" not in usual
+    titles, maps_shown = shown("llm 3")
+    assert "llm 3" in titles and "llm 0" in titles and len(titles) == len(usual)
+    expected = maps.similarity_image(picture, "llm 3", maps.default_token(picture))
+    np.testing.assert_array_equal(maps_shown[titles.index("llm 3")], expected)
+    with pytest.raises(Refusal, match="vision 1 … vision 3, projector, llm 0 … llm 4"):
+        paper(picture, ["contrast"], stage="llm 9")
+
+
+@pytest.mark.parametrize("vision", [0, 1, 27])
+@pytest.mark.parametrize("llm", [2, 8, 28])
+def test_a_row_of_maps_holds_the_ends_the_entry_and_the_chosen_stage(vision: int, llm: int) -> None:
+    stages = [f"vision {i}" for i in range(vision)] + ["projector"] + [f"llm {i}" for i in range(llm + 1)]
+    for chosen in (None, *stages):
+        row = maps.shown_stages(stages, chosen)
+        assert len(row) == len(set(row)) == min(5, len(stages))
+        assert row == sorted(row, key=stages.index)
+        assert {stages[0], stages[-1], "llm 0"} <= set(row)
+        assert chosen is None or chosen in row
+
+
 def test_similarity_image_is_sharp_and_its_patch_is_outlined(picture: Result) -> None:
     drawn = maps.similarity_image(picture, "llm 1", 30)
     k = maps.magnification(picture.images["shown"])

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from workbench.panels.layers.axis import Chart, Curve, Named, apart, chart, groups_in, named, signed
-from workbench.panels.layers.maps import default_token, drawable_stages, scale_of, similarity_image
+from workbench.panels.layers.maps import (
+    default_token,
+    drawable_stages,
+    scale_of,
+    shown_stages,
+    similarity_image,
+)
 from workbench.runs.export import COLUMN, OKABE_ITO, PAGE, paper_style
 
 if TYPE_CHECKING:
@@ -282,7 +288,11 @@ MAPS = 1.30
 
 
 def paper(
-    results: Result | Sequence[Named], groups: Sequence[str] | None = None, *, token: int | None = None
+    results: Result | Sequence[Named],
+    groups: Sequence[str] | None = None,
+    *,
+    token: int | None = None,
+    stage: str | None = None,
 ) -> Figure:
     """The same curves for print: one group in a column of 3.25 in, more on 6.75 in with panel letters.
 
@@ -292,9 +302,10 @@ def paper(
         results: one result, or (name, result) pairs laid over each other.
         groups: which groups; by default the first four that the results hold.
         token: the patch of the similarity maps; by default the middle of the largest object.
+        stage: a stage that the similarity maps shall show; by default five over the axis.
 
     Raises:
-        Refusal: when none of the results holds a group that was asked for.
+        Refusal: when none of the results holds a group that was asked for, or there is no map of the stage.
     """
     from matplotlib.figure import Figure
 
@@ -319,7 +330,8 @@ def paper(
                 at = ((left + 0.04) / width, (top - 0.04) / height)
                 figure.text(*at, chr(ord("a") + k), weight="bold", fontsize=8, va="top")
         if stages:
-            _paper_maps(figure, many[0][1], stages, token, width, height, chr(ord("a") + len(charts)))
+            letter = chr(ord("a") + len(charts))
+            _paper_maps(figure, many[0][1], shown_stages(stages, stage), token, width, height, letter)
     return figure
 
 
@@ -393,19 +405,14 @@ def _plain_numbers(axes: Axes, decades: float) -> None:
 def _paper_maps(
     figure: Figure,
     result: Result,
-    stages: list[str],
+    picked: list[str],
     token: int | None,
     width: float,
     height: float,
     letter: str,
 ) -> None:
-    """The picture and similarity maps at five stages spread over the axis, with their scale."""
+    """The picture and its similarity maps at these stages, with their scale."""
     chosen = default_token(result) if token is None else token
-    entry = [name for name in stages if name == "llm 0"]
-    spread = [stages[round(k * (len(stages) - 1) / 4)] for k in range(5)]
-    picked = sorted(
-        {*entry, *(spread if not entry else [spread[0], spread[1], spread[3], spread[4]])}, key=stages.index
-    )
     shown = result.images["shown"]
     side = 0.92
     gap = (width - 0.3 - 0.75 - (len(picked) + 1) * side) / max(len(picked), 1)
