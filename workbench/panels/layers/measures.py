@@ -77,16 +77,16 @@ GROUPS: dict[str, Group] = {
             "cosine of patch pairs",
             "",
             ("cohesion", "coupling"),
-            "Cohesion: mean cosine of two patches of one object. Coupling: of two patches of different "
-            "objects. Grey: chance, the same with permuted labels. " + OURS,
+            "Cohesion: mean cosine of two patches of one object or kind of background. Coupling: of two "
+            "patches of different ones. Grey: chance, the same with permuted labels. " + OURS,
         ),
         Group(
             "contrast",
             "cohesion \N{MINUS SIGN} coupling",
             "higher is better ↑",
             ("contrast difference",),
-            "Mean cosine of two patches of one object, minus that of two patches of different objects. Grey: "
-            "chance, the same with permuted labels. " + OURS,
+            "Mean cosine of two patches of one object or kind of background, minus that of two patches of "
+            "different ones. Grey: chance, the same with permuted labels. " + OURS,
         ),
         Group(
             "contrast ratio",
