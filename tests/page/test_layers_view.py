@@ -163,7 +163,7 @@ def test_the_figure_for_paper_is_what_the_screen_shows(
     assert not np.array_equal(maps(1, 1)[1], maps(9, 4)[1])
     assert any(not np.array_equal(a, b) for a, b in zip(maps(1, 1), maps(1, 1, 1), strict=True))
     printed = panel.paper([("", many)], "segmentation reader", 1, 1, 0)
-    assert [axes.get_ylabel()[:7] for axes in printed.axes] == ["reading"]
+    assert [axes.get_ylabel()[:7] for axes in printed.axes] == ["patch a"]
     over = panel.paper([("probes", many), ("picture", one)], "global reader", 1, 1, 0)
     assert len(over.axes) == 1
     files = [

@@ -67,7 +67,7 @@ GROUPS: dict[str, Group] = {
         ),
         Group(
             "segmentation reader",
-            "reading the class of a patch",
+            "patch accuracy, mean IoU",
             "higher is better ↑",
             ("patch accuracy", "patch mIoU"),
             PATCH_READER,
@@ -93,8 +93,9 @@ GROUPS: dict[str, Group] = {
             "cohesion / coupling",
             "higher is better ↑",
             ("contrast ratio",),
-            "Semantic contrast ratio, undefined where coupling is not positive; chance is 1. Over many "
-            "images it is the ratio of the two means. " + OURS,
+            "Semantic contrast ratio, undefined where coupling is not positive, and very large where it is "
+            "nearly 0; chance is 1. Over many images it is the ratio of the two means. " + OURS,
+            log=True,
         ),
         Group(
             "neighbourhood",
