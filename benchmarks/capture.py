@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -67,9 +68,10 @@ def random_model(width: int, layers: int, device: str) -> BagelModel:
         network = Bagel(config)
         for layer in network.language_model.model.layers:
             layer.mlp_moe_gen = nn.Identity()
-            for name, _ in list(layer.self_attn.named_children()):
+            attention = cast(nn.Module, layer.self_attn)
+            for name, _ in list(attention.named_children()):
                 if name.endswith("_moe_gen"):
-                    setattr(layer.self_attn, name, nn.Identity())
+                    setattr(attention, name, nn.Identity())
     network.to_empty(device=device)
     torch.manual_seed(0)
     with torch.no_grad():
@@ -106,7 +108,7 @@ def random_prompt(model: BagelModel) -> Prompt:
     }
     boxes = np.zeros((ROWS * COLS, 4), np.float32)
     visual = torch.arange(1, 1 + ROWS * COLS, device=device)
-    return Prompt([pixels], "", Grid(ROWS, COLS, boxes), inputs, visual)  # type: ignore[arg-type]
+    return Prompt([pixels], "", Grid(ROWS, COLS, boxes), inputs, visual)
 
 
 @dataclass(frozen=True)

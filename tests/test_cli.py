@@ -183,15 +183,25 @@ def test_what_needs_no_model_is_refused_before_one_opens(
     assert opened == []
 
 
-def test_memory_that_runs_out_is_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("failure", "status", "sentence"),
+    [(MemoryError, 2, "There is not enough memory for that."), (KeyboardInterrupt, 130, "Stopped.")],
+)
+def test_what_no_refusal_foresees_is_a_sentence_too(
+    failure: type[BaseException],
+    status: int,
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def exhausted(*args: object, **kwargs: object) -> None:
-        raise MemoryError
+    def failing(*args: object, **kwargs: object) -> None:
+        raise failure
 
-    monkeypatch.setattr("workbench.models.open", exhausted)
-    assert cli.main(["states", "--image", "scene:1", "--out", str(tmp_path / "o")]) == 2
-    assert "not enough memory" in capsys.readouterr().err
+    monkeypatch.setattr("workbench.models.open", failing)
+    assert cli.main(["states", "--image", "scene:1", "--out", str(tmp_path / "o")]) == status
+    said = capsys.readouterr().err.strip()
+    assert said.startswith(sentence) and len(said.splitlines()) == 1
 
 
 def test_training_on_a_device_that_is_not_there_is_a_sentence(
@@ -209,17 +219,6 @@ def test_a_folder_with_other_things_in_it_is_left_alone(
     assert cli.main(["states", "--image", "scene:1", "--steps", "1", "--out", str(tmp_path)]) == 2
     assert "other files" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
-
-
-def test_an_interrupt_is_not_a_traceback(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def interrupted(*args: object, **kwargs: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("workbench.models.open", interrupted)
-    assert cli.main(["states", "--image", "scene:1", "--out", str(tmp_path / "o")]) == 130
-    assert capsys.readouterr().err.strip() == "Stopped."
 
 
 def test_without_a_command_the_page_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:

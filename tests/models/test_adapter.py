@@ -131,7 +131,7 @@ class TestForward:
     def test_one_pass_is_the_cached_path(self, model: BagelModel, text: str, count: int) -> None:
         prompt = model.prepare(images(count), text)
         logits = model.forward(prompt)
-        assert logits.shape == (count, model.config.language.vocab_size)
+        assert logits.shape == (count, model.config.usable_vocabulary)
         # The next token after either path must be equally likely.
         if text:
             ids = prompt.inputs["ids"].expand(count, -1)
