@@ -69,7 +69,9 @@ def build(
                 **QUIET,
             )
         page.load(None, None, [bench.dark], js=IS_DARK, api_visibility="private")
-        page.load(bench.show_card, [bench.model], [bench.card, bench.details], **QUIET)
+        opened = page.load(bench.show_card, [bench.model], [bench.card, bench.details], **QUIET)
+        for panel in (states, layers):
+            panel.settle(opened.then)
 
         def leave(request: gr.Request) -> None:
             visits.close(request.session_hash)

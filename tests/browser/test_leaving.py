@@ -75,20 +75,40 @@ def test_stop_ends_at_once_and_the_page_can_look_again(browser: Browser, slow: S
     tab.close()
 
 
-def test_a_closed_tab_stops_its_work_frees_the_lane_and_leaves_no_files(browser: Browser, slow: Slow) -> None:
-    def files() -> list[Path]:
-        """What visits wrote; a call that arrives after its tab may leave an empty folder until the sweep."""
-        return [path for path in slow.sessions.rglob("*") if path.is_file()]
+def test_on_a_phone_stop_stands_beside_the_panels_own_look(browser: Browser, slow: Slow) -> None:
+    tab = browser.new_page(viewport={"width": 420, "height": 860}, has_touch=True)
+    tab.goto(slow.url)
+    look, stop = tab.locator("#states-look"), tab.locator("#states-stop")
+    expect(look).to_be_visible(timeout=60_000)
+    expect(tab.locator(".sidebar.open")).to_have_count(0)
+    expect(stop).to_be_disabled()
+    look.tap()
+    expect(tab.locator("#states-status")).to_contain_text("Denoising", timeout=30_000)
+    expect(tab.locator(".sidebar.open")).to_have_count(0)
+    expect(stop).to_be_in_viewport(ratio=1)
+    at, beside = stop.bounding_box(), look.bounding_box()
+    assert at and beside and at["y"] == beside["y"] and at["x"] + at["width"] <= 420
+    stop.tap()
+    expect(tab.locator("#states-status")).to_contain_text("Stopped", timeout=2_000)
+    expect(look).to_be_enabled()
+    expect(stop).to_be_disabled()
+    tab.close()
 
-    assert within(10, lambda: not files())
+
+def test_a_closed_tab_stops_its_work_frees_the_lane_and_leaves_nothing(browser: Browser, slow: Slow) -> None:
+    def left() -> list[Path]:
+        return list(slow.sessions.iterdir())
+
+    assert within(20, lambda: not left())
     tab = visit(browser, slow)
     begin(tab)
-    assert any(slow.sessions.iterdir())
+    assert left()
     tab.close()
-    assert within(20, lambda: not files()), f"a closed visit leaves {files()}"
+    assert within(20, lambda: not left()), f"a closed visit leaves {left()}"
     taken = slow.model.steps_taken
     time.sleep(6)
     assert slow.model.steps_taken <= taken + 1, "the model goes on for nobody"
+    assert not left()
     other = visit(browser, slow)
     begin(other)
     other.close()

@@ -60,10 +60,14 @@ def upload(page: Page, path: Path) -> None:
     page.locator("#image input[type=file]").set_input_files(path)
 
 
-def downloaded(page: Page, button: str, folder: Path) -> Path:
+def downloaded(page: Page, button: str, folder: Path, key: str = "") -> Path:
+    """The file behind a download button, clicked or, with ``key``, pressed on the keyboard."""
     expect(page.locator(button)).to_be_enabled(timeout=30_000)
     with page.expect_download() as download:
-        page.locator(button).click()
+        if key:
+            page.locator(button).press(key)
+        else:
+            page.locator(button).click()
     path = folder / download.value.suggested_filename
     download.value.save_as(path)
     return path
@@ -100,7 +104,9 @@ def test_a_photograph_through_both_panels_and_out_as_figures(
     table = pd.read_csv(downloaded(page, "#states-csv", tmp_path))
     assert table["event"].iloc[0] == "degraded"
     assert answer in set(table["text"].dropna())
-    assert b"<svg" in downloaded(page, "#states-svg", tmp_path).read_bytes()
+    svg = downloaded(page, "#states-svg", tmp_path, key="Enter").read_bytes()
+    assert b"<svg" in svg
+    assert downloaded(page, "#states-svg", tmp_path, key="Space").read_bytes() == svg
     pdf = downloaded(page, "#states-pdf", tmp_path)
     if shutil.which("pdffonts"):
         fonts = subprocess.run(["pdffonts", str(pdf)], capture_output=True, text=True, check=True).stdout

@@ -166,21 +166,24 @@ def test_the_figure_for_paper_is_what_the_screen_shows(
     assert [axes.get_ylabel()[:7] for axes in printed.axes] == ["patch a"]
     over = panel.paper([("probes", many), ("picture", one)], "global reader", 1, 1, 0)
     assert len(over.axes) == 1
-    files = [
-        panel.export(session, picture[panel.result], [], [], "token norm", *at)
-        for at in ((1, 1, 0), (9, 4, 0), (1, 1, 1))
-    ]
     png = panel.downloads.buttons["png"]
-    assert len({Path(each[png]["value"]).read_bytes() for each in files}) == 3
+    files = {
+        Path(
+            panel.download("png", session, picture[panel.result], [], [], "token norm", *at)[png]
+        ).read_bytes()
+        for at in ((1, 1, 0), (9, 4, 0), (1, 1, 1))
+    }
+    assert len(files) == 3
 
 
 def test_files_for_paper_and_the_command_for_both_subjects(
     page: Page, panel: LayersView, session: Session, picture: dict[Any, Any], probed: dict[Any, Any]
 ) -> None:
     for updates in (picture, probed):
-        ready = panel.export(session, updates[panel.result], [], [], updates[panel.group].value, 1, 1, 0)
-        for button in panel.downloads.buttons.values():
-            assert Path(ready[button]["value"]).stat().st_size > 0
+        for form, button in panel.downloads.buttons.items():
+            group = updates[panel.group].value
+            given = panel.download(form, session, updates[panel.result], [], [], group, 1, 1, 0)
+            assert Path(given[button]).suffix == f".{form}" and Path(given[button]).stat().st_size > 0
     image = panel.as_command(session, *values(page, panel, measure=IMAGE)).value
     probes = panel.as_command(session, *values(page, panel, measure=PROBES)).value
     assert "--image scene:10" in image and "--image" not in probes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shlex
 import threading
@@ -20,7 +21,7 @@ from tests.page.fake import FakeModel
 from workbench import cli
 from workbench.app import Page
 from workbench.page import shelf
-from workbench.page.panel import STALE
+from workbench.page.look import STALE
 from workbench.page.session import Session
 from workbench.panels.states.study import SAME, StatesConfig
 from workbench.panels.states.view import StatesView
@@ -40,6 +41,10 @@ def states(page: Page) -> StatesView:
     panel = page.panels["states"]
     assert isinstance(panel, StatesView)
     return panel
+
+
+def full(*args: Any, **kwargs: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def looked(page: Page, session: Session, last: str | None = None, **changed: Any) -> list[dict[Any, Any]]:
@@ -203,11 +208,6 @@ def test_a_visit_that_ends_during_a_look_leaves_no_folder(page: Page, session: S
 
 
 def test_a_full_disk_is_a_sentence(page: Page, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    import errno
-
-    def full(*args: Any, **kwargs: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(gr.Error, match="disk is full"):
         list(states(page).look(session, *values(page), None))
@@ -242,14 +242,56 @@ def test_pins_stand_beside_the_next_look_and_in_its_downloads(page: Page, sessio
     assert "<b>dark</b>" in drawn[panel.pinned_rows]
     assert panel.overlay(session, second, pins, [])[panel.pinned_rows] == ""
 
-    ready = panel.export(session, second, pins, shown)
-    files = {form: Path(ready[button]["value"]) for form, button in panel.downloads.buttons.items()}
+    files = {
+        form: Path(panel.download(form, session, second, pins, shown)[button])
+        for form, button in panel.downloads.buttons.items()
+    }
     assert set(pd.read_csv(files["csv"])["look"]) == {"dark", "darkness 0.90, pocket-fake"}
     with Image.open(files["png"]) as image:
         assert image.width == pytest.approx(6.75 * 300, abs=1)
     assert files["pdf"].read_bytes().startswith(b"%PDF")
     assert b"<svg" in files["svg"].read_bytes()
     assert all(session.folder in path.parents for path in files.values())
+
+
+def test_a_figure_is_made_when_it_is_asked_for_and_once(
+    page: Page, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = states(page)
+    made: list[int] = []
+    paper = panel.paper
+    monkeypatch.setattr(panel, "paper", lambda named: made.append(len(named)) or paper(named))
+    done = looked(page, session)[-1]
+    key, png = done[panel.result], panel.downloads.buttons["png"]
+    assert done[png]["interactive"] is True
+    panel.overlay(session, key, [], [])
+    panel.download("csv", session, key, [], [])
+    assert not made
+    first = panel.download("png", session, key, [], [])
+    assert panel.download("png", session, key, [], []) == first and made == [1]
+    assert sorted(path.suffix for path in Path(first[png]).parent.iterdir()) == [".csv", ".png"]
+
+
+def test_a_figure_that_cannot_be_made_is_a_sentence(
+    page: Page, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = states(page)
+    key = looked(page, session)[-1][panel.result]
+
+    def said(form: str, key: str | None) -> str:
+        updates = panel.download(form, session, key, [], [])
+        assert list(updates) == [panel.status]
+        return str(updates[panel.status])
+
+    assert "look again" in said("png", "0" * 64) and "look again" in said("csv", None)
+    monkeypatch.setattr(panel, "paper", lambda named: 1 / 0)
+    assert "ZeroDivisionError" in said("pdf", key)
+    monkeypatch.setattr(pd.DataFrame, "to_csv", full)
+    assert "disk is full" in said("csv", key)
+    monkeypatch.undo()
+    assert Path(panel.download("csv", session, key, [], [])[panel.downloads.buttons["csv"]]).stat().st_size
+    page.bench.sessions.close("visitor")
+    assert "look again" in said("csv", key)
 
 
 def test_pinning_nothing_is_a_sentence_and_equal_names_are_told_apart(page: Page, session: Session) -> None:

@@ -190,7 +190,7 @@ def test_a_model_that_cannot_draw_is_refused_with_what_it_lacks(picture: Picture
 
     model = FakeModel()
     model.card = dataclasses.replace(model.card, capabilities=frozenset({Capability.ANSWERS}))
-    with pytest.raises(Refusal, match="generates, interleaves"):
+    with pytest.raises(Refusal, match="cannot draw an image or draw on its way"):
         run(DARK, model, picture=picture)
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 from pypdf import PdfReader
 
 from workbench.errors import Refusal
-from workbench.runs.export import COLUMN, OKABE_ITO, PAGE, paper_style, save_figure
+from workbench.runs.export import COLUMN, OKABE_ITO, PAGE, paper_style, save_figure, save_numbers
 from workbench.runs.result import Result
 from workbench.runs.store import load, save
 
@@ -109,6 +109,25 @@ def test_a_full_disk_keeps_the_earlier_figure(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(Refusal, match="disk is full"):
         save_figure(drawn(), tmp_path / "figure", ("png",))
     assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
+def test_numbers_beside_a_figure_appear_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = pd.DataFrame({"stage": ["llm 0", "llm 1"], "value": [0.1 + 0.2, np.nan]})
+    path = tmp_path / "new" / "numbers.csv"
+    save_numbers(table, path)
+    assert pd.read_csv(path).equals(table)
+    before = path.read_bytes()
+
+    def failing(self: pd.DataFrame, where: Path, **options: object) -> None:
+        Path(where).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", failing)
+    with pytest.raises(Refusal, match="disk is full"):
+        save_numbers(table, path)
+    assert path.read_bytes() == before and len(list(path.parent.iterdir())) == 1
 
 
 def test_tables_have_every_digit(tmp_path: Path) -> None:

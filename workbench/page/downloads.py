@@ -1,4 +1,4 @@
-"""The files behind "Download": figures for paper and the numbers, made once for each result."""
+"""The files behind "Download": figures for paper and the numbers, each made when somebody asks for it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,34 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from workbench.page.wiring import QUIET
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
 FORMATS = ("png", "svg", "pdf", "csv")
+# A click on a button of this kind hands over the file that it holds. So it holds none until the click has had
+# one written; that is handed over and let go, and the next click asks for what is on the screen by then.
+BUSY = "() => { document.getElementById('%s')?.setAttribute('aria-busy', 'true'); }"
+HAND_OVER = """(file) => {
+  document.getElementById("%(button)s")?.removeAttribute("aria-busy");
+  if (file?.url) {
+    const link = document.createElement("a");
+    link.href = file.url;
+    link.download = file.orig_name;
+    document.body.append(link);
+    link.click();
+    link.remove();
+  } else {
+    document.getElementById("%(status)s")?.scrollIntoView({ block: "nearest" });
+  }
+  return null;
+}"""
 
 
 class Downloads:
-    """Four buttons, asleep until there is something to download."""
+    """A button for each format, asleep until there is something to download."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -28,32 +47,47 @@ class Downloads:
             for form in FORMATS
         }
 
-    def asleep(self) -> dict[Any, Any]:
-        """Updates that put the buttons to sleep."""
-        return {button: gr.update(interactive=False) for button in self.buttons.values()}
+    def awake(self) -> dict[Any, Any]:
+        """Updates that wake the buttons."""
+        return {button: gr.update(interactive=True) for button in self.buttons.values()}
 
-    def ready(
+    def wire(self, asked: Callable[[str], Callable[..., Any]], inputs: Sequence[Any], status: Any) -> None:
+        """Connect the buttons: ``asked`` gives the handler for a format.
+
+        The handler answers with the file for the format's button, or, where there is none, with a sentence in
+        ``status``, which is then brought into sight.
+        """
+        for form, button in self.buttons.items():
+            button.click(None, None, None, js=BUSY % button.elem_id, api_visibility="private")
+            written = button.click(
+                asked(form),
+                inputs,
+                [button, status],
+                **(QUIET | {"concurrency_id": "paper", "concurrency_limit": 1}),
+            )
+            names = {"button": button.elem_id, "status": status.elem_id}
+            written.then(None, [button], [button], js=HAND_OVER % names, api_visibility="private")
+
+    def written(
         self,
+        form: str,
         root: Path,
         ids: Sequence[str],
         figure: Callable[[], Figure],
         numbers: Callable[[], DataFrame],
-    ) -> dict[Any, Any]:
-        """Write the files under ``root`` unless what ``ids`` name was written before; wake the buttons.
+    ) -> Path:
+        """The file in one of ``FORMATS``, written under ``root`` unless what ``ids`` name was written before.
 
-        Raises Refusal where the disk is full.
+        Raises Refusal where the disk is full or may not be written.
         """
-        from workbench.runs.export import save_figure
-        from workbench.runs.store import told
+        from workbench.runs.export import save_figure, save_numbers
 
         folder = root / hashlib.sha256("/".join([self.name, *ids]).encode()).hexdigest()[:16]
         stem = folder / f"afterimage-{self.name}"
-        paths = {form: stem.with_suffix(f".{form}") for form in FORMATS}
-        if not all(path.exists() for path in paths.values()):
-            save_figure(figure(), stem)
-            with told(paths["csv"]):
-                numbers().to_csv(paths["csv"], index=False)
-        return {
-            button: gr.update(value=str(paths[form]), interactive=True)
-            for form, button in self.buttons.items()
-        }
+        path = stem.with_suffix(f".{form}")
+        if not path.exists():
+            if form == "csv":
+                save_numbers(numbers(), path)
+            else:
+                save_figure(figure(), stem, (form,))
+        return path

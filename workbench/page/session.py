@@ -10,47 +10,88 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Cancelled, Refusal
+from workbench.page.recent import Recent
+
+if TYPE_CHECKING:
+    from workbench.runs.result import Result
 
 MAX_AGE = 6 * 3600.0
 """Seconds after its last use at which a session's folder is removed."""
 
 
 class Session:
-    """A folder with an unguessable name and the stop flags of the work begun for it."""
+    """A folder with an unguessable name, made when first written to, and the stop flags of running work.
 
-    def __init__(self, folder: Path) -> None:
+    ``recent`` holds the results used last in memory; all visits share it.
+    """
+
+    def __init__(self, folder: Path, recent: Recent) -> None:
         self.folder = folder
         self.closed = False
+        self.used = time.time()
+        """When the visitor last did something: seconds since the epoch."""
         self.waiting: set[str] = set()
         """Panels whose look was asked for and has not begun."""
         self.failed: dict[str, tuple[Any, ...]] = {}
         """By panel, the bench's values with which its last look failed or was stopped."""
         self.chosen: dict[str, Any] = {}
         """What the visitor chose to be shown of results, kept from look to look while it holds."""
+        self._recent = recent
         self._running: dict[threading.Event, str] = {}
         self._lock = threading.Lock()
 
+    def place(self, name: str) -> Path:
+        """Where a folder inside this session's stands once something was written there.
+
+        Raises Cancelled once the session is closed: nobody is there to read it.
+        """
+        if self.closed:
+            raise Cancelled
+        return self.folder / name
+
     def sub(self, name: str) -> Path:
-        """A folder inside this session's, made if need be; nobody else may read it.
+        """A folder inside this session's to write to, made if need be; nobody else may read it.
 
         Raises Cancelled once the session is closed: what is left of its work must not bring the folder back.
+        Raises Refusal where nothing can be written.
         """
-        path = self.folder / name
+        with self._lock:
+            path = self.place(name)
+            try:
+                self.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                for folder in (self.folder, path):
+                    folder.mkdir(mode=0o700, exist_ok=True)
+            except OSError as error:
+                raise Refusal(
+                    f"{self.folder.parent} cannot be written to ({error.strerror}). Free some space there, "
+                    "or start the workbench with TMPDIR naming another folder."
+                ) from error
+        return path
+
+    def recall(self, key: str) -> Result | None:
+        """A result that ``remember`` was given, if it is still in memory."""
+        return self._recent.get(self.folder.name, key)
+
+    def remember(self, key: str, result: Result) -> None:
+        """Hold a result in memory until the session is closed, or others need the room.
+
+        Raises Cancelled once the session is closed.
+        """
         with self._lock:
             if self.closed:
                 raise Cancelled
-            try:
-                path.mkdir(mode=0o700, exist_ok=True)
-            except OSError as error:
-                raise Refusal(
-                    f"{self.folder.parent} cannot be written to ({error.strerror}). Free some space there."
-                ) from error
-        return path
+            self._recent.put(self.folder.name, key, result)
+
+    def touch(self) -> None:
+        """The visitor is there: the folder's age, which other processes go by as well, begins anew."""
+        self.used = time.time()
+        with suppress(OSError):
+            os.utime(self.folder)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -94,10 +135,11 @@ class Session:
                     flag.set()
 
     def close(self) -> None:
-        """Stop the work and remove the folder."""
+        """Stop the work, remove the folder and forget the results."""
         with self._lock:
             self.closed = True
         self.stop()
+        self._recent.drop(self.folder.name)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -107,6 +149,7 @@ class Sessions:
     def __init__(self, root: Path | None = None, max_age: float = MAX_AGE) -> None:
         self.root = root or Path(tempfile.gettempdir()) / f"afterimage-{_user()}"
         self.max_age = max_age
+        self._recent = Recent()
         self._open: dict[str, Session] = {}
         self._lock = threading.Lock()
         atexit.register(self.close_all)
@@ -118,16 +161,9 @@ class Sessions:
             session = self._open.get(key)
             if session is None or session.closed:
                 self._sweep()
-                session = Session(self.root / secrets.token_urlsafe(24))
+                session = Session(self.root / secrets.token_urlsafe(24), self._recent)
                 self._open[key] = session
-            try:
-                self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-                session.folder.mkdir(exist_ok=True, mode=0o700)
-                session.folder.touch()
-            except OSError as error:
-                raise Refusal(
-                    f"{self.root} cannot be written to ({error.strerror}). Free some space there."
-                ) from error
+            session.touch()
             return session
 
     def close(self, visitor: str | None) -> None:
@@ -143,20 +179,17 @@ class Sessions:
             self.close(visitor)
 
     def _sweep(self) -> None:
-        """Remove folders nobody has used for ``max_age``, also those a killed process left behind."""
-        if not self.root.is_dir():
-            return
+        """End what nobody has used for ``max_age``, and remove folders that a killed process left behind."""
         oldest = time.time() - self.max_age
-        for folder in self.root.iterdir():
-            try:
-                old = folder.stat().st_mtime < oldest
-            except OSError:
-                continue
-            if old:
-                shutil.rmtree(folder, ignore_errors=True)
         for visitor, session in list(self._open.items()):
-            if not session.folder.exists() and not session.busy:
-                del self._open[visitor]
+            if session.used < oldest and not session.busy:
+                self._open.pop(visitor).close()
+        visited = {session.folder for session in self._open.values()}
+        with suppress(OSError):
+            for folder in set(self.root.iterdir()) - visited:
+                with suppress(OSError):
+                    if folder.stat().st_mtime < oldest:
+                        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _user() -> str:

@@ -54,13 +54,16 @@ def save(session: Session, found: Specimen) -> str:
 
 
 def load(session: Session, identity: str) -> Specimen:
-    """A specimen by its id. Raises Refusal where it is no longer kept."""
+    """A specimen by its id. Raises Refusal where it is no longer kept, Cancelled once the visit is over."""
     if identity.startswith(SAMPLE):
         return sample(int(identity.removeprefix(SAMPLE)))
-    about = session.sub("pictures") / f"{identity}.json"
-    if not identity.isalnum() or not about.is_file():
-        raise Refusal("The picture is no longer kept: the page was idle for too long. Lay it down again.")
-    return _specimen(about.with_suffix(".png"), json.loads(about.read_text("utf-8")))
+    about = session.place("pictures") / f"{identity}.json"
+    try:
+        if identity.isalnum() and about.is_file():
+            return _specimen(about.with_suffix(".png"), json.loads(about.read_text("utf-8")))
+    except OSError as error:
+        raise Refusal(f"The picture cannot be read: {error.strerror}. Lay it down again.") from error
+    raise Refusal("The picture is no longer kept: the page was idle for too long. Lay it down again.")
 
 
 def _about_samples() -> Any:

@@ -19,6 +19,7 @@ from workbench.runs.store import told
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 COLUMN = 3.25
 """Inches: the width of one column of a paper."""
@@ -100,10 +101,31 @@ def save_figure(fig: Figure, stem: Path, formats: Sequence[str] = ("png", "svg",
     with told(stem), paper_style():
         stem.parent.mkdir(parents=True, exist_ok=True)
         for form, path in zip(formats, paths, strict=True):
-            fresh = path.with_name(f".{uuid.uuid4().hex}.tmp")
-            try:
+            with _whole(path) as fresh:
                 fig.savefig(fresh, format=form, metadata=_METADATA[form])
-                os.replace(fresh, path)
-            finally:
-                fresh.unlink(missing_ok=True)
     return paths
+
+
+def save_numbers(table: DataFrame, path: Path) -> None:
+    """Save a table as CSV for a spreadsheet: a header, no index. The file appears whole or not at all.
+
+    Missing parents are made.
+
+    Raises:
+        Refusal: the disk is full or may not be written.
+    """
+    with told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _whole(path) as fresh:
+            table.to_csv(fresh, index=False)
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A name beside ``path`` to write to; what was written takes its place, unless writing failed."""
+    fresh = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        yield fresh
+        os.replace(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)

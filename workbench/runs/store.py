@@ -142,14 +142,15 @@ class Store:
     def get(self, key: str) -> Result | None:
         """The result of that name, or None; a damaged one is removed and counts as none."""
         folder = self._folder(key)
-        if not folder.is_dir():
-            return None
         try:
+            if not folder.is_dir():
+                return None
             result = load(folder)
-            os.utime(folder)
         except (Refusal, OSError):
             shutil.rmtree(folder, ignore_errors=True)
             return None
+        with contextlib.suppress(OSError):  # A disk that cannot be written to any more can still be read.
+            os.utime(folder)
         return result
 
     def put(self, key: str, result: Result) -> None:

@@ -29,7 +29,8 @@ Ours: the published decision is learned from which answers were wrong."""
 TRAINED_CORRUPTIONS = tuple(RESTORE_FROM)
 """The kinds of damage that training shows; every other kind is new to the model."""
 
-COMPARING = ("side", "front", "exists")
+ASKED_AGAIN = {"side": 5, "front": 5, "digit": 3, "shape": 3, "count": 2}
+"""Further draws of the kinds of questions that are learned last."""
 
 Pair = tuple[str, str]
 """What is asked and what is answered."""
@@ -116,10 +117,14 @@ def glimpses(scenes: Scenes, window: int, patch: int) -> Glimpses:
 
 
 def asked_of(scenes: Scenes, i: int, rng: np.random.Generator) -> list[Pair]:
-    """One question of each kind about scene i, and more of those that compare two things, learned last."""
-    once = questions(scenes, i, rng)
-    again = [q for q in questions(scenes, i, rng, per_kind=3) if q.kind in COMPARING]
-    return [(text, answer) for text, answer in {q.text: q.answer for q in (*once, *again)}.items()]
+    """One question of each kind about scene i, and more of those that are learned last."""
+    asked = {q.text: q.answer for q in questions(scenes, i, rng)}
+    left = dict(ASKED_AGAIN)
+    for q in questions(scenes, i, rng, per_kind=max(left.values())):
+        if left.get(q.kind, 0):
+            left[q.kind] -= 1
+            asked[q.text] = q.answer
+    return list(asked.items())
 
 
 @dataclass(frozen=True)

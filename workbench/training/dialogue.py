@@ -107,6 +107,4 @@ def open_dialogue(dialogue: Dialogue, images: np.ndarray, questions: Sequence[st
     if questions is None:
         return Opening(before, asking, before, asking)
     asked = kit.packer.rows([[("", q)] for q in questions], start=asking[:, 0].tolist())
-    return Opening(
-        before, asking, (*before, dialogue.text(asked, before)), torch.tensor(asked.ends)[:, None]
-    )
+    return Opening(before, asking, (*before, dialogue.text(asked, before)), torch.tensor(asked.ends)[:, None])

@@ -26,7 +26,6 @@ from workbench.models.bagel.network import Bagel
 from workbench.models.bagel.patches import unpatchify
 from workbench.training.data import (
     RESTORE_FROM,
-    TRAINED_CORRUPTIONS,
     TextRows,
     batch_seeds,
     tensor,
@@ -40,6 +39,15 @@ from workbench.training.understanding import UnderstandingStage, accuracy_by_kin
 
 CLEAN_SHARE = 0.15
 """Share of the scenes that stay undamaged."""
+SHOWN = {
+    "lens_blur": 0.2,
+    "motion_blur": 0.075,
+    "gaussian_noise": 0.2,
+    "jpeg_compression": 0.075,
+    "dark_illumination": 0.3,
+    "scan_lines": 0.15,
+}
+"""How often each corruption is shown to be restored: what hides most, most."""
 DRAWS = 8
 """Noise draws of the clean latent in one pass; the first sees the image and the question but no thought."""
 QUESTIONS = 6
@@ -86,7 +94,7 @@ def damage(scenes: Scenes, rng: np.random.Generator, *, mild: bool = False) -> D
     asked = []
     for i in range(len(scenes)):
         clean = rng.random() < CLEAN_SHARE
-        names.append("" if clean else TRAINED_CORRUPTIONS[rng.integers(len(TRAINED_CORRUPTIONS))])
+        names.append("" if clean else str(rng.choice(list(SHOWN), p=list(SHOWN.values()))))
         if names[i]:
             if mild:
                 intensities[i] *= RESTORE_FROM[names[i]]
@@ -142,7 +150,7 @@ def start_experts(network: Bagel) -> None:
             norm = getattr(attention, f"{kind}_norm_moe_gen").weight
             norm.fill_(1.0)
             norm[compared] = ALIGNED_SHARPNESS
-        cast(nn.Linear, getattr(attention, "v_proj_moe_gen")).weight[:, places] = 0.0
+        cast(nn.Linear, attention.v_proj_moe_gen).weight[:, places] = 0.0
         attention.o_proj_moe_gen.weight[places] = 0.0
         mlp.down_proj.weight[places] = 0.0
 

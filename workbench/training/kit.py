@@ -23,6 +23,7 @@ from workbench.models.bagel.config import (
     VisionConfig,
     read_config,
 )
+from workbench.models.bagel.language import Layer
 from workbench.models.bagel.load import REGENERATED
 from workbench.models.bagel.network import Bagel, SpecialTokens
 from workbench.models.bagel.patches import patchify
@@ -132,6 +133,32 @@ def _initialise(network: Bagel) -> None:
     network.vit_pos_embed.reset()
     network.latent_pos_embed.reset()
     _start_local(network)
+    start_places(network)
+
+
+PLACE_WAVES = (5, 6, 7)
+"""Waves of the language model's position table whose half period is about the width of a scene."""
+PLACE_GAIN = 5.0
+"""Factor by which the language layers' norms raise what the table says of the place of a patch."""
+
+
+@torch.no_grad()
+def start_places(network: Bagel) -> None:
+    """Start with a few dimensions of vision tokens that hold nothing but where a patch is, and speed them up.
+
+    The fixed position table is small beside what the connector writes: without this, which of two objects
+    is further left was at chance after tens of thousands of questions.
+    """
+    quarter = network.config.language.hidden_size // 4
+    places = [half + wave for half in range(0, 4 * quarter, quarter) for wave in PLACE_WAVES]
+    network.connector.fc2.weight[places] = 0.0
+    network.connector.fc2.bias[places] = 0.0
+    for module in network.language_model.model.layers:
+        layer = cast(Layer, module)
+        layer.input_layernorm.weight[places] *= PLACE_GAIN
+        # What is computed stays as it was; what is learned about places comes so much faster.
+        for name in ("q_proj", "k_proj", "v_proj"):
+            cast(nn.Linear, getattr(layer.self_attn, name)).weight[:, places] /= PLACE_GAIN
 
 
 POSITION_DIMS = 32

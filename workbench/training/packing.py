@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from workbench.models.bagel.language import Decoder
+from workbench.training.sparse import sparse
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ class Packed:
 
     def run(self, decoder: Decoder) -> list[Tensor]:
         """Normed states of each block, in the order the blocks were given."""
-        states, _ = decoder(self.tokens, self.positions, gen=self.gen, mask=self.mask)
+        starts = [place.start for place in self.places]
+        states, _ = decoder(self.tokens, self.positions, gen=self.gen, mask=sparse(self.mask, starts))
         return [states[:, place] for place in self.places]
 
 

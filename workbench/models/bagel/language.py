@@ -20,6 +20,9 @@ KeyValue = tuple[Tensor, Tensor]
 ATTENTION = "sdpa"
 """What runs the attention here and in the vision tower: torch's scaled_dot_product_attention."""
 
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Queries (B, heads, N, head_dim), keys and values (B, KV heads, T + N, head_dim) → as the queries."""
+
 Expert = Callable[[Tensor], Tensor]
 
 
@@ -104,7 +107,7 @@ class Attention(nn.Module):
         sin: Tensor,
         gen: slice | None,
         past: KeyValue | None,
-        mask: Tensor | None,
+        mask: Tensor | Attend | None,
         causal: bool,
     ) -> tuple[Tensor, KeyValue]:
         """New tokens (B, N, width) → (B, N, width), and all keys and values; the rest as in `Decoder`."""
@@ -113,7 +116,10 @@ class Attention(nn.Module):
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         if past is not None:
             k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, enable_gqa=True)
+        if mask is None or isinstance(mask, Tensor):
+            out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, enable_gqa=True)
+        else:
+            out = mask(q, k, v)
         out = out.transpose(1, 2).flatten(2)
         return routed(out, gen, self.o_proj, self.o_proj_moe_gen), (k, v)
 
@@ -155,7 +161,7 @@ class Layer(nn.Module):
         sin: Tensor,
         gen: slice | None,
         past: KeyValue | None,
-        mask: Tensor | None,
+        mask: Tensor | Attend | None,
         causal: bool,
     ) -> tuple[Tensor, KeyValue]:
         """As `Attention.forward`, with the residual stream."""
@@ -188,7 +194,7 @@ class Decoder(nn.Module):
         *,
         gen: slice | None = None,
         past: list[KeyValue] | None = None,
-        mask: Tensor | None = None,
+        mask: Tensor | Attend | None = None,
         causal: bool = False,
     ) -> tuple[Tensor, list[KeyValue]]:
         """Run every layer and the final norm.
@@ -196,7 +202,7 @@ class Decoder(nn.Module):
         x (B, N, width); positions (B or 1, N); `gen`: the latent tokens among the N; `past`: one (keys,
         values) pair a layer. `mask`: bool, broadcast to (B, heads, N, T + N), true = may attend; where it is
         None each token attends to the whole past and, if `causal`, to no later token of the N, else to all of
-        them.
+        them; a function does the attending itself.
         Returns the normed states (B, N, width) and the extended keys and values.
         """
         if causal and mask is None and past:

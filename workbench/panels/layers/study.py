@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from workbench.errors import Refusal
 from workbench.models.protocol import Capability, Model, never
 from workbench.panels.layers.config import LayersConfig, Progress, quiet
+from workbench.panels.needs import missing
 from workbench.panels.specimen import find, known, short_enough
 
 if TYPE_CHECKING:
@@ -17,14 +18,6 @@ if TYPE_CHECKING:
 
 STUDY = "layers"
 NEEDS = frozenset({Capability.HIDDEN_STATES})
-
-
-def missing(model: Model) -> str:
-    """Why this model cannot serve the study, in a sentence; empty where it can."""
-    lacking = sorted(NEEDS - model.card.capabilities)
-    return (
-        f"{model.card.id} does not offer what this panel measures: {', '.join(lacking)}." if lacking else ""
-    )
 
 
 def prepared(config: LayersConfig, picture: Picture | None = None) -> Picture | None:
@@ -60,7 +53,7 @@ def run(
         Refusal: on bad input or a model that shows no hidden states.
         Cancelled: once `stop` says so.
     """
-    if reason := missing(model):
+    if reason := missing(model.card, NEEDS):
         raise Refusal(reason)
     import pandas as pd
 

@@ -15,7 +15,7 @@ from workbench.page.session import Session
 from workbench.page.wiring import QUIET
 from workbench.panels.layers.config import LayersConfig, Target
 from workbench.panels.layers.measures import GROUPS
-from workbench.panels.layers.study import STUDY, run
+from workbench.panels.layers.study import NEEDS, STUDY, run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,6 +55,7 @@ class LayersView(Panel):
     """Components and handlers of the panel. Built inside its tab."""
 
     study = STUDY
+    needs = NEEDS
     question = "What does each layer still show of the image?"
     explanation = (
         "Hidden states at the visual tokens, from the vision blocks over the projector to the language "
@@ -112,13 +113,13 @@ class LayersView(Panel):
             [self.map, self.caption, self.stage],
         )
         # After the curves: only then do stage and patch hold what the new result brought with it.
-        self.exporting(drawn.then(*mapping, **QUIET))
+        drawn.then(*mapping, **QUIET)
         # Row and column change together: "always_last" may keep the call between the two.
         for triggers, mode in (
             ([self.stage.change], "always_last"),
             ([self.row.change, self.col.change], "multiple"),
         ):
-            self.exporting(gr.on(triggers, *mapping, trigger_mode=mode, **QUIET))
+            gr.on(triggers, *mapping, trigger_mode=mode, **QUIET)
         self.map.select(self.pick, [self.result], [self.row, self.col], **QUIET)
         # Only what a person does is a choice; a value that a result brought with it is none.
         for component in (self.group, self.stage, self.row, self.col):

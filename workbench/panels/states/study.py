@@ -27,6 +27,7 @@ from workbench.models.protocol import (
     VisualState,
     never,
 )
+from workbench.panels.needs import missing
 from workbench.panels.specimen import CLEAN, degrade, known, short_enough
 
 if TYPE_CHECKING:
@@ -136,12 +137,6 @@ def spoken(text: str) -> str:
     return " ".join(_TAG.sub(" ", _ANSWERED.sub("", text)).split())
 
 
-def missing(model: Model) -> str:
-    """Why this model cannot serve the study, in a sentence; empty where it can."""
-    lacking = sorted(NEEDS - model.card.capabilities)
-    return f"{model.card.id} does not do what this panel shows: {', '.join(lacking)}." if lacking else ""
-
-
 def stream(
     config: StatesConfig, model: Model, picture: Picture, stop: Callable[[], bool] = never
 ) -> Iterator[StudyEvent]:
@@ -149,7 +144,7 @@ def stream(
 
     Raises Refusal on bad input and Cancelled once ``stop`` says so.
     """
-    if reason := missing(model):
+    if reason := missing(model.card, NEEDS):
         raise Refusal(reason)
     question, settings = checked(config.question), config.sampling()
     original = picture.pixels

@@ -17,6 +17,7 @@ from workbench.page.session import Session
 from workbench.page.wiring import QUIET
 from workbench.panels.states import figure
 from workbench.panels.states.study import (
+    NEEDS,
     SAME,
     STUDY,
     Direct,
@@ -99,6 +100,7 @@ class StatesView(Panel):
     """Components and handlers of the panel. Built inside its tab."""
 
     study = STUDY
+    needs = NEEDS
     question = "What does the model draw on its way to the answer?"
     explanation = (
         "The thought, each denoising step, the restored image and the answer, as they happen, "

@@ -1,0 +1,35 @@
+"""What is drawn of kept results: the present one with the pinned ones over or beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from workbench.page.frame import Frame, Updates
+from workbench.page.session import Session
+from workbench.page.wiring import QUIET
+
+
+class Drawing(Frame):
+    """The handler that draws a result's curves or pictures, whenever there is a reason to."""
+
+    def _wire_drawing(self) -> Any:
+        """Draw anew when result, pins or a choice change; returns the event."""
+        kept = [self.result, self.bench.pins.all, self.bench.pins.shown]
+        return gr.on(
+            [self.result.change, self.bench.pins.shown.change, *(c.change for c in self.drawn_with)],
+            self._with_session(self.overlay),
+            [*kept, *self.drawn_with],
+            list(self.outputs),
+            trigger_mode="always_last",
+            **QUIET,
+        )
+
+    def overlay(
+        self, session: Session, key: str | None, all_pins: list[Any], shown: list[str], *drawn_with: Any
+    ) -> Updates:
+        """The pinned results over the present one."""
+        result = self.kept(session, key)
+        named = [(self.name(result), result)] if result is not None else []
+        return self.overlaid(named, self._pinned(session, key, all_pins, shown), *drawn_with)

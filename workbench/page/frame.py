@@ -1,0 +1,174 @@
+"""What a panel is made of: the parts that all of them have, what each adds, what every handler needs."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from workbench.errors import Refusal
+from workbench.page import lane, pins, results
+from workbench.page.bench import Bench, OnBench
+from workbench.page.session import Session
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+    from pydantic import BaseModel
+
+    from workbench.models.protocol import Capability, Model
+    from workbench.runs.result import Result
+
+Updates = dict[Any, Any]
+"""What a handler answers with: new values, or components as they are to be, by component."""
+Named = tuple[str, "Result"]
+"""A result with the name it is shown under."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished look: its id, its result, what lay on the bench, the model that looked."""
+
+    key: str
+    result: Result
+    on: OnBench
+    model: Model
+
+
+class Frame(ABC):
+    """The parts of a panel by name, its hooks, and what its handlers share.
+
+    ``needs`` is what a model must be able to do to be looked at here.
+    Handlers get the visitor's session first; the values of the bench follow, then those of ``settings``,
+    which are components by the name of what they set. ``outputs`` are the parts that a result fills;
+    ``drawn_with`` are choices that only redraw what is kept, ``printed_with`` those that the figure for paper
+    follows.
+    """
+
+    study: str
+    needs: frozenset[Capability]
+    question: str
+    explanation: str
+    invitation: str
+
+    bench: Bench
+    result: gr.State
+    status: gr.HTML
+    settings: Mapping[str, Any]
+    outputs: Sequence[Any]
+    drawn_with: Sequence[Any]
+    printed_with: Sequence[Any]
+
+    # What a panel adds.
+
+    @abstractmethod
+    def config(self, on: OnBench, settings: Mapping[str, Any]) -> BaseModel:
+        """The study's config for what lies on the bench, and the settings' values. Raises Refusal."""
+
+    @abstractmethod
+    def images(self, on: OnBench, config: Any) -> Mapping[str, str]:
+        """sha256 of the images that go in, by name: with model and config they decide the result."""
+
+    @abstractmethod
+    def measured(self, on: OnBench, config: Any, model: Model, say: lane.Say, stop: lane.Stop) -> Result:
+        """Run the study; ``say`` passes anything on to ``progressing``."""
+
+    @abstractmethod
+    def progressing(self) -> Callable[[Any], Updates]:
+        """A function that turns what ``measured`` says into updates; a new one for each look."""
+
+    @abstractmethod
+    def shown(self, result: Result | None) -> Updates:
+        """The panel with a result, or empty."""
+
+    def standing(self, session: Session, result: Result) -> Updates:
+        """Over ``shown``: what the visitor chose earlier, as far as it holds for this result."""
+        return {}
+
+    @abstractmethod
+    def overlaid(self, named: Sequence[Named], pinned: Sequence[Named], *drawn_with: Any) -> Updates:
+        """What is drawn of the present result (``named``, one or none) together with the pinned ones."""
+
+    @abstractmethod
+    def paper(self, named: Sequence[Named], *printed_with: Any) -> Figure:
+        """The figure for paper as the screen shows it, the present result first."""
+
+    @abstractmethod
+    def table(self, result: Result) -> DataFrame:
+        """The numbers behind the figure."""
+
+    @abstractmethod
+    def name(self, result: Result) -> str:
+        """A name that a pin of this result may have."""
+
+    def remarks(self, done: Done) -> Updates:
+        """What there is to say about a finished look besides its result."""
+        return {}
+
+    # What every handler needs.
+
+    def kept(self, session: Session, key: str | None) -> Result | None:
+        """A result of this session by its id, to be read only; none once the visit is over."""
+        return results.kept(session, key)
+
+    def _with_session(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function as a handler: Gradio hands over the request, the function gets the session."""
+        if inspect.isgeneratorfunction(function):
+
+            def streaming(request: gr.Request, *values: Any) -> Iterator[Any]:
+                yield from function(self.bench.session(request), *values)
+
+            return streaming
+
+        def handler(request: gr.Request, *values: Any) -> Any:
+            return function(self.bench.session(request), *values)
+
+        return handler
+
+    def _laid(self, session: Session, values: Sequence[Any]) -> tuple[OnBench, Any]:
+        """What lies on the bench and the config that follows, from the values of both. Raises Refusal."""
+        count = len(self.bench.inputs)
+        on = self.bench.on(session, *values[:count])
+        return on, self._checked(on, dict(zip(self.settings, values[count:], strict=True)))
+
+    def _checked(self, on: OnBench, settings: Mapping[str, Any]) -> Any:
+        """The config; what its type refuses is a Refusal in one sentence."""
+        from pydantic import ValidationError
+
+        from workbench.panels.command import sentence
+
+        try:
+            return self.config(on, settings)
+        except ValidationError as error:
+            raise Refusal(sentence(error)) from error
+
+    def _pinned(
+        self, session: Session, key: str | None, all_pins: list[Any], shown: list[str]
+    ) -> list[Named]:
+        """The pinned results of this study that are shown and still kept, but for the result ``key``."""
+        found = [
+            (name, self.kept(session, pinned))
+            for pinned, name in pins.of(self.study, all_pins, shown, but=key)
+        ]
+        return [(name, result) for name, result in found if result is not None]
+
+    def _fault(self, error: Exception, doing: str) -> str:
+        """Log a fault of ours, and say so in a sentence."""
+        logging.getLogger(__name__).error("%s %s failed", doing, self.study, exc_info=error)
+        return (
+            f"The workbench failed here ({type(error).__name__}: {error}). Nothing else is affected; "
+            "the log of the process has the details."
+        )
+
+
+def condition(result: Result) -> str:
+    """What was done to the image, in two words: "clean", "darkness 0.90"."""
+    from workbench.images.corruptions import CORRUPTIONS
+
+    corruption = CORRUPTIONS.get(result.config["corruption"])
+    return f"{corruption.label.lower()} {result.config['intensity']:.2f}" if corruption else "clean"

@@ -1,0 +1,252 @@
+"""The look itself: begin, run, stop, and what stands on the screen after the bench has changed."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from workbench.errors import Cancelled, Refusal
+from workbench.page import lane, markup, results
+from workbench.page.bench import OnBench
+from workbench.page.controls import Controls
+from workbench.page.downloads import Downloads
+from workbench.page.frame import Done, Frame, Updates
+from workbench.page.session import Session
+from workbench.page.wiring import QUIET, told
+from workbench.panels.needs import missing
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from workbench.models.protocol import Model
+    from workbench.runs.result import Result
+
+STALE = "The bench has changed since this was measured. Look again to measure what lies there now."
+STOPPED = "Stopped. Nothing was kept of the unfinished look."
+
+
+class Pace:
+    """Seconds left, guessed from the share of the work that is done."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+
+    def left(self, done: float) -> float | None:
+        """Seconds to go at ``done`` 0 … 1; None where too little is done to tell."""
+        spent = time.monotonic() - self.began
+        return spent * (1 - done) / done if done > 0.02 and spent > 0.5 else None
+
+
+class Look(Frame):
+    """The buttons that begin and end a look, and their handlers."""
+
+    controls: Controls
+    numbers: gr.Dataframe
+    pin_name: gr.Textbox
+    downloads: Downloads
+
+    def _wire_look(self) -> None:
+        """Connect the buttons and the bench. Only ``look`` runs the model, in its lane."""
+        inputs, every = self._everything()
+        begun = gr.on(
+            [button.click for button in self.controls.looks],
+            self._with_session(self.beginning),
+            None,
+            [self.status, *self.controls.all],
+            queue=False,
+            **QUIET,
+        )
+        running = begun.then(
+            self._with_session(self.look),
+            inputs,
+            every,
+            concurrency_id=lane.GPU,
+            concurrency_limit=1,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+        self.settle(running.then)  # what was changed while the model was at work is seen to now
+        gr.on(
+            [button.click for button in self.controls.stops],
+            self._with_session(self.stopped),
+            inputs,
+            every,
+            cancels=[running],
+            queue=False,
+            **QUIET,
+        )
+        gr.on(
+            [component.change for component in inputs if component is not self.result],
+            self._with_session(self.refresh),
+            inputs,
+            every,
+            trigger_mode="always_last",
+            **QUIET,
+        )
+        self.bench.model.change(
+            self._with_session(self.serving), [self.bench.model], self.controls.looks, **QUIET
+        )
+
+    def settle(self, after: Callable[..., Any]) -> None:
+        """Bring status and buttons in line with the bench after an event, given by its ``then``."""
+        inputs, every = self._everything()
+        after(self._with_session(self.refresh), inputs, every, **QUIET)
+        after(self._with_session(self.serving), [self.bench.model], self.controls.looks, **QUIET)
+
+    def _everything(self) -> tuple[list[Any], list[Any]]:
+        """What goes into a look, and the result shown last; all that a look may change."""
+        inputs = [*self.bench.inputs, *self.settings.values(), self.result]
+        shown = [self.status, self.result, self.numbers, self.pin_name, *self.outputs]
+        return inputs, [*shown, *self.downloads.buttons.values(), *self.controls.all]
+
+    def beginning(self, session: Session) -> Updates:
+        """What the buttons and the status say before the lane is free."""
+        session.waiting.add(self.study)
+        return {self.status: markup.status("Waiting for the model"), **self.controls.busy()}
+
+    def serving(self, session: Session, model: str) -> Updates:
+        """Look sleeps while the model on the bench cannot serve this panel; ``refresh`` says why."""
+        if session.measures(self.study):
+            return {self.controls.looks[0]: gr.skip()}  # looked at again when that ends
+        return self.controls.able(not self._unable(model))
+
+    def stopped(self, session: Session, *values: Any) -> Updates:
+        """End the look; the last good result comes back, marked where the bench has changed since."""
+        *bench_values, last = values
+        session.stop(self.study)
+        session.waiting.discard(self.study)
+        session.failed[self.study] = tuple(bench_values)
+        fitting, model = self._fitting(session, bench_values), self._model(bench_values)
+        late = STALE if last and (fitting is None or fitting[0] != last) else ""
+        late = self._unable(model) or late
+        return {
+            **self._screen(session, self.kept(session, last)),
+            **self.controls.resting(able=not self._unable(model)),
+            self.status: markup.status(f"{STOPPED} {late}".strip()),
+        }
+
+    def look(self, session: Session, *values: Any) -> Iterator[Updates]:
+        """Run the study on what lies on the bench; yields the screen as it fills.
+
+        Where it fails, the last good result comes back and a sentence stands in the status line.
+        """
+        *bench_values, last = values
+        model = self._model(bench_values)
+        progressing = self.progressing()
+
+        def work(say: lane.Say, stop: lane.Stop) -> None:
+            on, config = self._laid(session, bench_values)
+            opened = self.bench.model_of(on)
+            key = self._key(on, config, opened)
+            result = results.kept(session, key)
+            if result is None:
+                results.check_room(session)
+                result = self.measured(on, config, opened, say, stop)
+                if stop():
+                    raise Cancelled
+                results.keep(session, key, result)
+            say(Done(key, result, on, opened))
+
+        def resting() -> Updates:
+            return self.controls.resting(able=not self._unable(model))
+
+        def ended(status: str) -> Updates:
+            session.failed[self.study] = tuple(bench_values)
+            last_good = self._screen(session, self.kept(session, last))
+            return {**last_good, **resting(), self.status: status}
+
+        session.failed.pop(self.study, None)
+        try:
+            for said in lane.follow(session, work, study=self.study):
+                session.waiting.discard(self.study)
+                if isinstance(said, Done):
+                    yield {**self._presented(session, said, _took(said.result)), **resting()}
+                elif said is not None:
+                    yield progressing(said)
+        except Cancelled:
+            yield ended(markup.status(STOPPED))
+        except Refusal as refusal:
+            yield ended(markup.notice(str(refusal)))
+            raise told(refusal) from refusal
+        except MemoryError as error:
+            sentence = "The machine ran out of memory. Take a smaller image, or stop other work."
+            yield ended(markup.notice(sentence))
+            raise told(Refusal(sentence)) from error
+        except Exception as error:
+            sentence = self._fault(error, "the look at")
+            yield ended(markup.notice(sentence))
+            raise told(Refusal(sentence)) from error
+        finally:
+            session.waiting.discard(self.study)
+
+    def refresh(self, session: Session, *values: Any) -> Updates:
+        """After a change on the bench: the kept result that fits, or a mark that the one shown does not.
+
+        Where the model cannot serve this panel, why; the last result stays.
+        """
+        *bench_values, last = values
+        if session.measures(self.study):
+            return {self.status: gr.skip()}  # looked at again when that ends
+        if reason := self._unable(self._model(bench_values)):
+            return {self.status: markup.notice(reason, plain=True)}
+        if session.failed.get(self.study) == tuple(bench_values):
+            return {self.status: gr.skip()}  # how it ended still stands there
+        fitting = self._fitting(session, bench_values)
+        result = self.kept(session, fitting[0]) if fitting else None
+        if fitting is None or result is None:
+            return {self.status: markup.status(STALE if last else self.invitation)}
+        key, on, model = fitting
+        if key == last:
+            return {self.status: markup.status(_took(result))}
+        words = f"{_took(result)} Kept from before; nothing was computed again."
+        return self._presented(session, Done(key, result, on, model), words)
+
+    def _presented(self, session: Session, done: Done, words: str) -> Updates:
+        """The screen with a finished look, and words on it for the status line."""
+        return {
+            **self._screen(session, done.result),
+            **self.remarks(done),
+            **self.downloads.awake(),
+            self.result: done.key,
+            self.pin_name: self.name(done.result),
+            self.status: markup.status(words),
+        }
+
+    def _screen(self, session: Session, result: Result | None) -> Updates:
+        shown = self.shown(result)
+        return shown if result is None else {**shown, **self.standing(session, result)}
+
+    def _fitting(self, session: Session, values: Sequence[Any]) -> tuple[str, OnBench, Model] | None:
+        """The id that a look at these values would have; None while its model is not open or one is wrong."""
+        try:
+            on, config = self._laid(session, values)
+            model = self.bench.host.opened(on.model)
+            return None if model is None else (self._key(on, config, model), on, model)
+        except (Refusal, Cancelled):
+            return None  # said when somebody looks; a question half typed is no mistake yet
+
+    def _model(self, values: Sequence[Any]) -> str:
+        """The model among the values of the bench."""
+        return str(values[self.bench.inputs.index(self.bench.model)])
+
+    def _unable(self, name: str) -> str:
+        """Why this model cannot serve this panel, once it is open; empty where it can."""
+        model = self.bench.host.opened(name)
+        return missing(model.card, self.needs) if model is not None else ""
+
+    def _key(self, on: OnBench, config: BaseModel, model: Model) -> str:
+        """The id of a look: what decides it, and nothing else (not the name of the file, say)."""
+        from workbench.runs.store import Store
+
+        settings = config.model_dump(mode="json", exclude={"image"})
+        return Store.key(self.study, settings, model.card, self.images(on, config))
+
+
+def _took(result: Result) -> str:
+    seconds = float(result.manifest.get("seconds", math.nan))
+    duration = f"{seconds:.1f} s" if seconds < 10 else markup.duration(seconds)
+    return f"Measured in {duration}."
