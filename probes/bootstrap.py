@@ -16,34 +16,45 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Score:
-    """One measured number: value, 95 % interval, number of images it rests on, and its resamples.
+    """One measured number with its 95 % interval and its resamples.
 
+    n: how many images it rests on: those that have a value.
+    images: how many were drawn from; one without a value takes its place in every resample all the same.
     samples: float64 (resamples,), drawn with the same counts for every stage measured on the same images, so
-        `drop` can compare two stages in pairs.
+        `drop` can compare two stages in pairs, whichever images have a value at each.
     """
 
     value: float
     low: float
     high: float
     n: int
+    images: int
     samples: Floats
 
 
 def drop(here: Score, reference: Score) -> tuple[float, float, float]:
-    """The paired difference, here - reference, with its 95 % interval: (value, low, high)."""
-    if here.n != reference.n or here.samples.shape != reference.samples.shape:
+    """The paired difference, here - reference, with its 95 % interval: (value, low, high).
+
+    Raises:
+        ValueError: when the two were not drawn from the same number of images equally often.
+    """
+    if here.images != reference.images or here.samples.shape != reference.samples.shape:
         raise ValueError("a paired difference needs two scores of the same images and resamples")
     return (here.value - reference.value, *interval(here.samples - reference.samples))
 
 
 def mean_score(values: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> Score:
-    """Mean of per-image values with its interval; images whose value is NaN are left out."""
+    """Mean of per-image values (images,) with its interval; images whose value is NaN are left out.
+
+    Fewer than two values have no interval.
+    """
     v = np.asarray(values, dtype=np.float64)
-    v = v[np.isfinite(v)]
-    if not len(v):
-        return Score(np.nan, np.nan, np.nan, 0, np.full(resamples, np.nan))
+    known = v[np.isfinite(v)]
+    value, n = float(known.mean()) if len(known) else np.nan, len(known)
+    if n < 2:
+        return Score(value, np.nan, np.nan, n, len(v), np.full(resamples, np.nan))
     samples = resampled_mean(v, draws(len(v), resamples, seed))
-    return Score(float(v.mean()), *interval(samples), len(v), samples)
+    return Score(value, *interval(samples), n, len(v), samples)
 
 
 def draws(images: int, resamples: int, seed: int) -> Floats:
@@ -59,10 +70,13 @@ def draws(images: int, resamples: int, seed: int) -> Floats:
 
 
 def interval(samples: ArrayLike, level: float = 0.95) -> tuple[float, float]:
-    """The central `level` of resampled statistics (percentile interval); NaN samples are left out."""
+    """The central `level` of resampled statistics: the percentile interval of Efron and Tibshirani (1993).
+
+    NaN, NaN without samples, and where one of them is not finite: leaving it out would make the interval
+    narrower than what is known.
+    """
     values = np.asarray(samples, dtype=np.float64).ravel()
-    values = values[np.isfinite(values)]
-    if not len(values):
+    if not len(values) or not np.isfinite(values).all():
         return float("nan"), float("nan")
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -30,8 +30,9 @@ def token_labels(
 
     A token keeps its label when the majority class covers at least `purity` of that part of the box which
     lies inside the image; otherwise it is -1, and so is a token whose majority class is in `ignore` or whose
-    box misses the image. Areas are exact for boxes that cut through pixels: the integral of a piecewise
-    constant map is bilinear inside a pixel, so reading a summed-area table bilinearly loses nothing.
+    box misses the image. Of classes that cover the same, the smallest number is the majority. Areas are exact
+    for boxes that cut through pixels: the integral of a piecewise constant map is bilinear inside a pixel, so
+    reading a summed-area table bilinearly loses nothing.
 
     PRe (arXiv 2603.20808, on patch structure) assigns tokens to COCO-Stuff regions without stating the rule;
     majority with a purity threshold is our operationalisation.
@@ -47,7 +48,7 @@ def token_labels(
     """
     maps = np.asarray(class_map)
     edges = np.asarray(boxes, dtype=np.float64)
-    if maps.ndim not in (2, 3) or not np.issubdtype(maps.dtype, np.integer):
+    if maps.ndim not in (2, 3) or not maps.size or not np.issubdtype(maps.dtype, np.integer):
         raise ValueError(f"class_map must hold integers (H, W) or (N, H, W), not {maps.dtype} {maps.shape}")
     if edges.ndim != 2 or edges.shape[1] != 4:
         raise ValueError(f"boxes must have shape (tokens, 4), not {edges.shape}")

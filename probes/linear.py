@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from probes.bootstrap import Score, draws, interval
+from probes.bootstrap import Score, draws, interval, mean_score
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -27,8 +27,11 @@ Ints = NDArray[np.int64]
 INVERSE_PENALTIES = (0.001, 0.01, 0.1, 1.0)
 """Grid of scikit-learn's C for the logistic reader, strongest penalty first."""
 
-RIDGE_PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-"""Grid of lambda / n for the ridge reader on standardised features."""
+RIDGE_PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+"""Grid of lambda / n for the ridge reader on standardised features, strongest penalty first."""
+
+FLAT = 1e-12
+"""Variance, as a part of the squared mean, up to which a feature counts as constant: float32's rounding."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class LogisticProbe:
 
     accuracy: top-1 on test.
     control: top-1 on test of the same reader, same penalty, trained on shuffled labels; mean over shuffles.
+        How far accuracy exceeds it is the selectivity of Hewitt and Liang (EMNLP 2019), whose control task
+        assigns labels by type where this one permutes them.
     majority: share of the most frequent training label among the test labels.
     inverse_penalty: the C that validation chose.
     """
@@ -46,18 +51,12 @@ class LogisticProbe:
     majority: float
     inverse_penalty: float
 
-    @property
-    def selectivity(self) -> float:
-        """How far accuracy exceeds its control (Hewitt and Liang 2019; theirs assigns labels by type)."""
-        return self.accuracy.value - self.control.value
-
 
 def logistic(
     train: tuple[ArrayLike, ArrayLike],
     validation: tuple[ArrayLike, ArrayLike],
     test: tuple[ArrayLike, ArrayLike],
     *,
-    groups: ArrayLike | None = None,
     inverse_penalties: Sequence[float] = INVERSE_PENALTIES,
     shuffles: int = 10,
     resamples: int = 1000,
@@ -67,12 +66,14 @@ def logistic(
 
     minimise  1/2 |W|^2 + C sum_i -log softmax(W x_i + b)[y_i]
 
-    Features are standardised with the mean and deviation of the training split. C is the one with the best
-    validation accuracy, the strongest penalty winning ties. The final reader is fitted on the training split.
+    Features are standardised with the mean and deviation of the training split; those that are constant
+    there are set to 0. C is the one with the best validation accuracy, the strongest penalty winning ties.
+    The final reader is fitted on the training split. The solver (L-BFGS) stops after 300 iterations at the
+    latest: what it has found by then is what is scored.
 
     Args:
-        train: features (n, width) and integer labels (n,); likewise `validation` and `test`.
-        groups: image of each test row, when rows are tokens; by default every row is an image.
+        train: features (n, width) and integer labels (n,), a row for each image; likewise `validation` and
+            `test`.
         inverse_penalties: values of C, tried from strong to weak with warm starts.
         shuffles: shuffled readers that the control averages. One alone is a lottery where features form
             tight clusters, because each cluster then takes one label at random.
@@ -91,9 +92,8 @@ def logistic(
     xt, yt = _split(*test, name="test")
     if len(np.unique(y)) < 2:
         raise ValueError("the training split holds one class only: there is nothing to tell apart")
-    mean, scale = x.mean(axis=0), x.std(axis=0)
-    scale[scale < 1e-12] = 1.0
-    x, xv, xt = (x - mean) / scale, (xv - mean) / scale, (xt - mean) / scale
+    mean, inverse = x.mean(axis=0), _inverse_scale(x.mean(axis=0), x.var(axis=0))
+    x, xv, xt = (x - mean) * inverse, (xv - mean) * inverse, (xt - mean) * inverse
 
     def fitted(labels: Ints, penalties: Sequence[float]) -> list[LogisticRegression]:
         model = LogisticRegression(max_iter=300, tol=1e-3, warm_start=True)
@@ -114,26 +114,18 @@ def logistic(
         controls = [fitted(rng.permutation(y), chosen)[0].predict(xt) == yt for _ in range(shuffles)]
 
     names, counts = np.unique(y, return_counts=True)
-    rows = np.arange(len(yt)) if groups is None else np.asarray(groups)
-    if rows.shape != yt.shape:
-        raise ValueError(f"groups {rows.shape} do not name the {len(yt)} test rows")
     return LogisticProbe(
-        accuracy=grouped_accuracy(right, rows, resamples=resamples, seed=seed),
-        control=grouped_accuracy(np.mean(controls, axis=0), rows, resamples=resamples, seed=seed),
+        accuracy=mean_score(right, resamples=resamples, seed=seed),
+        control=mean_score(np.mean(controls, axis=0), resamples=resamples, seed=seed),
         majority=float((yt == names[counts.argmax()]).mean()),
         inverse_penalty=float(penalties[best]),
     )
 
 
-def grouped_accuracy(correct: ArrayLike, groups: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> Score:
-    """Share of right rows (bool, or 0..1), with an interval from resampling whole groups (images)."""
-    hit = np.asarray(correct, dtype=np.float64)
-    _, image = np.unique(np.asarray(groups), return_inverse=True)
-    right = np.bincount(image, weights=hit)
-    rows = np.bincount(image).astype(np.float64)
-    counts = draws(len(rows), resamples, seed)
-    samples = (counts @ right) / (counts @ rows)
-    return Score(float(hit.mean()), *interval(samples), len(rows), samples)
+def _inverse_scale(mean: Floats, variance: Floats) -> Floats:
+    """1 / deviation of each feature, 0 for a constant one: dividing by its rounding would invent a signal."""
+    varies = variance > FLAT * np.maximum(mean**2, FLAT)
+    return np.divide(1.0, np.sqrt(variance), out=np.zeros_like(variance), where=varies)
 
 
 def _split(features: ArrayLike, labels: ArrayLike, *, name: str) -> tuple[Floats, Ints]:
@@ -208,17 +200,11 @@ class RidgePath:
         self.penalties = tuple(float(p) for p in penalties)
         self.mean = moments.x / n
         covariance = moments.xx / n - np.outer(self.mean, self.mean)
-        variance = np.clip(np.diag(covariance), 0, None)
-        # A feature that does not vary carries nothing; dividing by its rounding error would invent a signal.
-        flat = variance <= 1e-12 * np.maximum(self.mean**2, 1e-12)
-        self.scale = np.where(flat, 1.0, np.sqrt(variance))
+        self.inverse_scale = _inverse_scale(self.mean, np.clip(np.diag(covariance), 0, None))
         self.share = moments.y / n
-        correlation = covariance / np.outer(self.scale, self.scale)
-        correlation[flat, :] = 0.0
-        correlation[:, flat] = 0.0
+        correlation = covariance * np.outer(self.inverse_scale, self.inverse_scale)
         products = moments.xy_shuffled if shuffled else moments.xy
-        target = (products / n - np.outer(self.mean, self.share)) / self.scale[:, None]
-        target[flat] = 0.0
+        target = (products / n - np.outer(self.mean, self.share)) * self.inverse_scale[:, None]
         values, vectors = np.linalg.eigh(correlation)
         values = np.clip(values, 0.0, None)
         rotated = vectors.T @ target
@@ -226,7 +212,7 @@ class RidgePath:
 
     def predict(self, features: ArrayLike, penalty: int | None = None) -> Ints:
         """Classes read from features (n, width): (penalties, n), or (n,) for one penalty's index."""
-        z = (np.asarray(features, dtype=np.float64) - self.mean) / self.scale
+        z = (np.asarray(features, dtype=np.float64) - self.mean) * self.inverse_scale
         weights = self.weights if penalty is None else self.weights[penalty]
         return np.asarray((z @ weights + self.share).argmax(axis=-1))
 
@@ -235,12 +221,17 @@ def confusions(truth: ArrayLike, predicted: ArrayLike, classes: int) -> Ints:
     """Confusion matrix of each image: truth and predicted (N, tokens) -> (N, classes, classes), rows = truth.
 
     Tokens whose truth is -1 are not counted.
+
+    Raises:
+        ValueError: when shapes disagree, or a class is outside 0..classes-1.
     """
     t, p = np.asarray(truth, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
     if t.shape != p.shape or t.ndim != 2:
         raise ValueError(f"truth {t.shape} and prediction {p.shape} must both have shape (images, tokens)")
     image = np.broadcast_to(np.arange(len(t))[:, None], t.shape)
     known = t >= 0
+    if known.any() and (max(t.max(), p[known].max()) >= classes or p[known].min() < 0):
+        raise ValueError(f"a class in truth or prediction is outside 0..{classes - 1}")
     cell = (image[known] * classes + t[known]) * classes + p[known]
     return np.bincount(cell, minlength=len(t) * classes * classes).reshape(len(t), classes, classes)
 
@@ -274,24 +265,29 @@ class Segmentation:
 def segmentation(per_image: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> Segmentation:
     """Score confusion matrices of test images (N, C, C); intersections and unions are pooled over images.
 
-    The interval draws images again and pools anew. Images without a labelled token are left out.
+    The interval draws images again and pools anew. Images without a labelled token count for nothing.
 
     Raises:
         ValueError: when no image has a labelled token.
     """
     c = np.asarray(per_image, dtype=np.float64)
-    c = c[c.sum(axis=(1, 2)) > 0]
-    n, classes = len(c), c.shape[-1]
+    images, classes, n = len(c), c.shape[-1], int((c.sum(axis=(1, 2)) > 0).sum())
     if not n:
         raise ValueError("no test image has a labelled token")
-    counts = draws(n, resamples, seed)
-    pooled = (counts @ c.reshape(n, -1)).reshape(-1, classes, classes)
-    hits = np.trace(pooled, axis1=1, axis2=2) / pooled.sum(axis=(1, 2))
-    unions = mean_iou(pooled)
+    counts = draws(images, resamples, seed)
+    pooled = (counts @ c.reshape(images, -1)).reshape(-1, classes, classes)
     whole = c.sum(axis=0)
-    accuracy = float(np.trace(whole) / whole.sum())
-    return Segmentation(
-        accuracy=Score(accuracy, *interval(hits), n, hits),
-        miou=Score(float(mean_iou(whole)), *interval(unions), n, unions),
-        iou=intersection_over_union(whole),
-    )
+
+    def score(of: Callable[[Floats], Floats]) -> Score:
+        samples = of(pooled)
+        bounds = interval(samples) if n > 1 else (np.nan, np.nan)
+        return Score(float(of(whole)), *bounds, n, images, samples)
+
+    return Segmentation(score(_accuracy), score(mean_iou), intersection_over_union(whole))
+
+
+def _accuracy(confusion: Floats) -> Floats:
+    """Share of tokens on the diagonal: (..., C, C) -> (...); NaN without tokens."""
+    total = confusion.sum(axis=(-2, -1))
+    hits = np.asarray(np.trace(confusion, axis1=-2, axis2=-1))
+    return np.divide(hits, total, out=np.full(hits.shape, np.nan), where=total > 0)

@@ -2,9 +2,12 @@
 
 With a mask: intra-object cohesion, inter-object coupling and their contrast. Without one: neighbours against
 distant patches, and Moran's I. Source of the idea: PRe (arXiv 2603.20808, section on patch structure). It
-names the quantities without formulas; those below are our operationalisation.
+names the quantities without formulas; those below are our operationalisation: the cosine as similarity, every
+region weighing the same in cohesion, every pair of tokens the same in coupling, and kinds of background being
+regions as objects are.
 
-Everything is computed for each image alone; averages over images come afterwards (`summarise`).
+Everything is computed for each image alone; averages over images come afterwards (`summarise`). A zero token
+has cosine 0 to every other one; a token that is not finite makes whatever it takes part in NaN.
 """
 
 from __future__ import annotations
@@ -15,8 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from probes.bootstrap import Score, draws, interval, resampled_mean
-from probes.labels import UNLABELLED
+from probes.bootstrap import Score, interval, mean_score
 from probes.similarity import unit
 
 Floats = NDArray[np.float64]
@@ -28,8 +30,10 @@ SURROUNDINGS = ("neighbour cosine", "far cosine", "neighbour - far", "Moran's I"
 class Structure:
     """Patch structure of N images; every field float64 (N,), NaN where it is undefined.
 
-    cohesion: mean over regions of the mean cosine of two different tokens of that region, -1..1.
-    coupling: mean cosine over all pairs of tokens from different regions, -1..1.
+    cohesion: mean over regions of the mean cosine of two different tokens of that region, -1..1. Undefined
+        without a region that is large enough.
+    coupling: mean cosine over all pairs of tokens from different regions, -1..1. Undefined with fewer than
+        two regions, as in a picture of one object alone.
     chance: mean cosine over all pairs of labelled tokens. It is what coupling, and each region's part of
         cohesion, are on average when the labels are permuted: the exact permutation baseline of both.
     """
@@ -66,7 +70,8 @@ def structure(states: ArrayLike, regions: ArrayLike, *, minimum: int = 2, centre
 
     Args:
         states: (N, tokens, width) or (tokens, width).
-        regions: integers (N, tokens) or (tokens,), -1 for tokens that belong nowhere (see `token_labels`).
+        regions: integers (N, tokens) or (tokens,), negative for tokens that belong nowhere (see
+            `token_labels`).
         minimum: regions with fewer tokens are left out of both, at least 2.
         centre: subtract each image's mean token first.
 
@@ -81,7 +86,8 @@ def structure(states: ArrayLike, regions: ArrayLike, *, minimum: int = 2, centre
     out = np.full((3, len(u)), np.nan)
     for i, (vectors, names) in enumerate(zip(u, labels, strict=True)):
         members = _membership(names, minimum)
-        out[:, i] = _from_membership(vectors, members[None])[:, 0]
+        kept = members.any(axis=0)
+        out[:, i] = _from_membership(vectors[kept], members[None][..., kept])[:, 0]
     return Structure(*out)
 
 
@@ -98,10 +104,12 @@ def permuted_structure(
 
     Only labelled tokens of regions that count are permuted, so region sizes stay as they are. The same seed
     gives the same permutations for every stage of a model.
+
+    Raises:
+        ValueError: as `structure` does, for several images, and without a permutation.
     """
     x, labels = _batch(states, regions, minimum)
-    if len(x) != 1:
-        raise ValueError("permutations are drawn for one image at a time")
+    _check_permutations(len(x), permutations)
     members = _membership(labels[0], minimum)
     kept = members.any(axis=0)
     rng = np.random.default_rng(seed)
@@ -111,6 +119,13 @@ def permuted_structure(
         vectors = np.asarray(np.linalg.qr(vectors.T, mode="r")).T
     shuffled = np.stack([members[:, kept][:, rng.permutation(int(kept.sum()))] for _ in range(permutations)])
     return Structure(*_from_membership(vectors, shuffled))
+
+
+def _check_permutations(images: int, permutations: int) -> None:
+    if images != 1:
+        raise ValueError(f"permutations are drawn for one image at a time, not for {images}")
+    if permutations < 1:
+        raise ValueError(f"need at least one permutation, not {permutations}")
 
 
 def _batch(
@@ -129,7 +144,7 @@ def _batch(
 
 def _membership(labels: NDArray[np.int64], minimum: int) -> NDArray[np.bool_]:
     """(regions, tokens): which token belongs to which region that is large enough."""
-    names, sizes = np.unique(labels[labels != UNLABELLED], return_counts=True)
+    names, sizes = np.unique(labels[labels >= 0], return_counts=True)
     return labels[None, :] == names[sizes >= minimum][:, None]
 
 
@@ -183,13 +198,17 @@ def surroundings(states: ArrayLike, rows: int, cols: int, *, centre: bool = Fals
         I = N / (2 E) * (2 sum_{edges ij} z_i . z_j) / sum_i |z_i|^2
 
     Unit vectors rather than raw states, because one token of huge norm would otherwise decide it.
-    For one feature this is Moran (1950); the sum over features is the usual multivariate form.
+    For one feature this is Moran (1950, Biometrika 37); the sum over features is the usual multivariate form.
+    NaN where all unit vectors are the same.
 
     Args:
         states: (N, rows * cols, width) or (rows * cols, width), row-major.
-        rows: rows of the grid; the grid needs at least 2 x 2.
+        rows: rows of the grid, which needs at least two patches; a single row or column is a line of them.
         cols: columns of the grid.
         centre: subtract each image's mean token before the cosines.
+
+    Raises:
+        ValueError: when the grid does not fit the states or is a single patch.
     """
     x = np.asarray(states, dtype=np.float32)
     x = x[None] if x.ndim == 2 else x
@@ -198,17 +217,21 @@ def surroundings(states: ArrayLike, rows: int, cols: int, *, centre: bool = Fals
 
 
 def _check_grid(x: NDArray[np.float32], rows: int, cols: int) -> None:
-    if x.ndim != 3 or x.shape[1] != rows * cols or min(rows, cols) < 2:
+    if x.ndim != 3 or x.shape[1] != rows * cols or rows * cols < 2:
         raise ValueError(f"a grid of {rows} x {cols} patches does not fit states {x.shape}")
 
 
 def permuted_surroundings(
     states: ArrayLike, rows: int, cols: int, *, permutations: int = 200, seed: int = 0, centre: bool = False
 ) -> Surroundings:
-    """The same of ONE image after permuting the places of its tokens; fields of length `permutations`."""
+    """The same of ONE image after permuting the places of its tokens; fields of length `permutations`.
+
+    Raises:
+        ValueError: as `surroundings` does, for several images, and without a permutation.
+    """
     x = np.asarray(states, dtype=np.float32)
-    if x.ndim != 2:
-        raise ValueError("permutations are drawn for one image at a time")
+    _check_permutations(1 if x.ndim == 2 else len(x), permutations)
+    x = x.reshape(-1, x.shape[-1])
     _check_grid(x[None], rows, cols)
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(len(x)) for _ in range(permutations)]
@@ -256,28 +279,31 @@ class Average(Score):
 def summarise(per_image: Structure, *, resamples: int = 1000, seed: int = 0) -> dict[str, Average]:
     """Averages over images, with bootstrap intervals over images, for each name in STRUCTURE.
 
-    Cohesion, coupling and difference are means over images. The ratio is the ratio of the mean cohesion to
-    the mean coupling: a mean of per-image ratios is ruled by the few images whose coupling is close to 0.
+    Cohesion, coupling and difference are means over the images that have both. The ratio is the ratio of the
+    mean cohesion to the mean coupling: a mean of per-image ratios is ruled by the few images whose coupling
+    is close to 0. It has an interval where coupling is positive in every resample.
     """
     both = np.isfinite(per_image.cohesion) & np.isfinite(per_image.coupling)
-    n = int(both.sum())
-    if n == 0:
-        nothing = Average(np.nan, np.nan, np.nan, 0, np.full(resamples, np.nan), np.nan)
-        return dict.fromkeys(STRUCTURE, nothing)
-    counts = draws(n, resamples, seed)
-    cohesion, coupling = per_image.cohesion[both], per_image.coupling[both]
-    cohesion_samples, coupling_samples = resampled_mean(cohesion, counts), resampled_mean(coupling, counts)
-    chance = float(per_image.chance[both].mean())
-    a, b = float(cohesion.mean()), float(coupling.mean())
-
-    ratio_samples = contrast_ratio(cohesion_samples, coupling_samples)
+    cohesion, coupling, pairs = (
+        mean_score(np.where(both, values, np.nan), resamples=resamples, seed=seed)
+        for values in (per_image.cohesion, per_image.coupling, per_image.chance)
+    )
 
     def average(value: float, samples: Floats, by_chance: float) -> Average:
-        return Average(value, *interval(samples), n, samples, by_chance)
+        return Average(value, *interval(samples), cohesion.n, cohesion.images, samples, by_chance)
 
+    ratio = contrast_ratio(cohesion.samples, coupling.samples)
     return {
-        "cohesion": average(a, cohesion_samples, chance),
-        "coupling": average(b, coupling_samples, chance),
-        "contrast ratio": average(float(contrast_ratio(a, b)), ratio_samples, 1.0),
-        "contrast difference": average(a - b, cohesion_samples - coupling_samples, 0.0),
+        "cohesion": average(cohesion.value, cohesion.samples, pairs.value),
+        "coupling": average(coupling.value, coupling.samples, pairs.value),
+        "contrast ratio": average(
+            float(contrast_ratio(cohesion.value, coupling.value)),
+            ratio,
+            float(contrast_ratio(pairs.value, pairs.value)),
+        ),
+        "contrast difference": average(
+            cohesion.value - coupling.value,
+            cohesion.samples - coupling.samples,
+            0.0 if cohesion.n else np.nan,
+        ),
     }

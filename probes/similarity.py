@@ -7,22 +7,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+ROUNDING = 1e-6
+"""Part of a token's length below which what centring leaves of it is rounding of float32, and counts as 0."""
+
 
 def unit(states: ArrayLike, *, centre: bool = False) -> NDArray[np.float32]:
-    """Tokens scaled to length 1: x / |x|; a zero vector stays zero.
+    """Tokens scaled to length 1: x / |x|.
+
+    A zero vector stays zero, so its cosine to every token is 0, as in scikit-learn. NaN and infinity become
+    NaN: a token that is not finite is like no other, and says so.
 
     Args:
         states: (..., tokens, width).
         centre: subtract the mean token of each image first. Hidden states often share one large direction
-            that makes every cosine high; centring removes it, and the mean cosine is then about 0.
+            that makes every cosine high; centring removes it, and the mean cosine is then about 0. What is
+            left of tokens that are all the same is zero.
+
+    Raises:
+        ValueError: without an axis of tokens.
     """
     x = np.asarray(states, dtype=np.float32)
     if x.ndim < 2:
         raise ValueError(f"states must have shape (..., tokens, width), not {x.shape}")
     if centre:
-        x = x - x.mean(axis=-2, keepdims=True)
+        before = np.linalg.norm(x, axis=-1, keepdims=True)
+        x = (x - x.mean(axis=-2, keepdims=True, dtype=np.float64)).astype(np.float32)
+        x[(np.linalg.norm(x, axis=-1, keepdims=True) <= ROUNDING * before)[..., 0]] = 0.0
     length: NDArray[Any] = np.linalg.norm(x, axis=-1, keepdims=True)
-    return np.divide(x, length, out=np.zeros_like(x), where=length > 0)
+    with np.errstate(invalid="ignore"):
+        return np.divide(x, length, out=np.zeros_like(x), where=length != 0)
 
 
 def similarity_map(

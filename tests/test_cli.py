@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.capture.fake import FakeModel as Captured
 from tests.page.fake import FakeModel
 from workbench import cli
 from workbench.runs.store import load
@@ -46,6 +47,7 @@ def test_each_command_has_help_with_its_defaults(command: str) -> None:
     done = ran(command, "--help")
     assert done.returncode == 0, done.stderr
     assert "--model" in done.stdout and "[pocket-bagel]" in done.stdout
+    assert "--device NAME" in done.stdout and "--dtype {auto,float32,bfloat16,float16}" in done.stdout
     if command == "states":
         assert "--steps" in done.stdout and "[12]" in done.stdout
 
@@ -85,6 +87,7 @@ def test_states_writes_result_figures_and_numbers(tmp_path: Path, fake_model: No
         (["states", "--image", "scene:1", "--intensity", "0.9"], "name a corruption"),
         (["layers", "--question", "x" * 10_000], "10,000 characters"),
         (["layers", "--corruption", "rain"], "rain"),
+        (["layers", "--stage", "llm 1"], "--image"),
     ],
 )
 def test_a_mistake_is_one_sentence_on_stderr_and_exit_code_2(
@@ -95,6 +98,63 @@ def test_a_mistake_is_one_sentence_on_stderr_and_exit_code_2(
     last = told.err.strip().splitlines()[-1]
     assert sentence in last and "Traceback" not in told.err
     assert not (tmp_path / "out").exists()
+
+
+def test_device_and_dtype_are_those_asked_for_and_stand_in_the_manifest(tmp_path: Path) -> None:
+    words = ["layers", "--image", "scene:7", "--permutations", "20", "--device", "cpu", "--dtype", "bfloat16"]
+    assert cli.main([*words, "--out", str(tmp_path / "out")]) == 0
+    model = load(tmp_path / "out").manifest["model"]
+    assert (model["device"], model["dtype"], model["attention"]) == ("cpu", "bfloat16", "sdpa")
+    assert model["processor"]["patch_size"] == 8 and model["processor"]["image_mean"] == [0.5, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("command", ["states", "layers", "run"])
+def test_a_dtype_that_is_not_known_is_refused(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([command, "--dtype", "int4"])
+    assert stopped.value.code == 2
+    assert "--dtype" in capsys.readouterr().err
+
+
+def test_a_device_that_is_not_there_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["states", "--image", "scene:1", "--device", "abacus", "--out", str(tmp_path / "o")]
+    assert cli.main(words) == 2
+    assert "abacus" in capsys.readouterr().err and not (tmp_path / "o").exists()
+
+
+def test_the_page_opens_models_on_that_device_and_with_those_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[tuple[object, ...]] = []
+
+    def opening(name: str, *, device: str, dtype: str) -> FakeModel:
+        opened.append((name, device, dtype))
+        return FakeModel()
+
+    monkeypatch.setattr("workbench.models.open", opening)
+    monkeypatch.setattr("workbench.app.launch", lambda page, **options: page.models.model("another"))
+    assert cli.main(["run", "--device", "cuda:1", "--dtype", "float16"]) == 0
+    assert opened == [("another", "cuda:1", "float16")]
+
+
+def test_the_stage_that_is_asked_for_stands_in_the_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = Captured(side=12, width=16)
+    monkeypatch.setattr("workbench.models.open", lambda *a, **k: model)
+
+    def figure(*words: str) -> bytes:
+        out = tmp_path / "out"
+        assert cli.main(["layers", "--image", "scene:7", *words, "--out", str(out)]) == 0
+        return (out / "figure.svg").read_bytes()
+
+    usual = figure()
+    assert figure() == usual
+    assert figure("--stage", "vision 2") != usual
+    passes = model.passes
+    capsys.readouterr()
+    words = ["layers", "--image", "scene:7", "--stage", "llm 99", "--out", str(tmp_path / "other")]
+    assert cli.main(words) == 2
+    assert "'llm 99'" in capsys.readouterr().err
+    assert model.passes == passes and not (tmp_path / "other").exists()
 
 
 def test_an_unknown_model_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,15 +183,25 @@ def test_what_needs_no_model_is_refused_before_one_opens(
     assert opened == []
 
 
-def test_memory_that_runs_out_is_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("failure", "status", "sentence"),
+    [(MemoryError, 2, "There is not enough memory for that."), (KeyboardInterrupt, 130, "Stopped.")],
+)
+def test_what_no_refusal_foresees_is_a_sentence_too(
+    failure: type[BaseException],
+    status: int,
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def exhausted(*args: object, **kwargs: object) -> None:
-        raise MemoryError
+    def failing(*args: object, **kwargs: object) -> None:
+        raise failure
 
-    monkeypatch.setattr("workbench.models.open", exhausted)
-    assert cli.main(["states", "--image", "scene:1", "--out", str(tmp_path / "o")]) == 2
-    assert "not enough memory" in capsys.readouterr().err
+    monkeypatch.setattr("workbench.models.open", failing)
+    assert cli.main(["states", "--image", "scene:1", "--out", str(tmp_path / "o")]) == status
+    said = capsys.readouterr().err.strip()
+    assert said.startswith(sentence) and len(said.splitlines()) == 1
 
 
 def test_training_on_a_device_that_is_not_there_is_a_sentence(
@@ -149,17 +219,6 @@ def test_a_folder_with_other_things_in_it_is_left_alone(
     assert cli.main(["states", "--image", "scene:1", "--steps", "1", "--out", str(tmp_path)]) == 2
     assert "other files" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
-
-
-def test_an_interrupt_is_not_a_traceback(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def interrupted(*args: object, **kwargs: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("workbench.models.open", interrupted)
-    assert cli.main(["states", "--image", "scene:1", "--out", str(tmp_path / "o")]) == 130
-    assert capsys.readouterr().err.strip() == "Stopped."
 
 
 def test_without_a_command_the_page_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:

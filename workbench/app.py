@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 # Before Gradio is imported: nothing is reported to anyone.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -19,6 +20,9 @@ from workbench.page.session import MAX_AGE, Sessions  # noqa: E402
 from workbench.page.wiring import QUIET  # noqa: E402
 from workbench.panels.layers.view import LayersView  # noqa: E402
 from workbench.panels.states.view import StatesView  # noqa: E402
+
+if TYPE_CHECKING:
+    from workbench.models.protocol import Model
 
 MAX_UPLOAD = "110mb"
 """Above what images.read takes, so that its sentence is the one that is read."""
@@ -37,14 +41,16 @@ def build(
     model: str = "pocket-bagel",
     *,
     device: str = "auto",
+    dtype: str = "auto",
     host: Host | None = None,
     sessions: Sessions | None = None,
 ) -> Page:
     """The whole page. Nothing heavy is imported and no checkpoint is opened yet.
 
-    ``model`` is the id or folder that the page starts with; tests give their own ``host`` and ``sessions``.
+    ``model`` is the id or folder that the page starts with; it and any other that is opened later go to
+    ``device`` as ``dtype`` (see ``workbench.models.open``). Tests give their own ``host`` and ``sessions``.
     """
-    models = host or Host(model, device=device)
+    models = host or Host(model, opener=partial(_opened, device=device, dtype=dtype))
     visits = sessions or Sessions()
     with Page(title="Afterimage", analytics_enabled=False, delete_cache=(3600, int(MAX_AGE))) as page:
         bench = Bench(models, visits)
@@ -74,6 +80,12 @@ def build(
     page.models, page.bench = models, bench
     page.panels = {panel.study: panel for panel in (states, layers)}
     return page
+
+
+def _opened(name: str, *, device: str, dtype: str) -> Model:
+    from workbench.models import open
+
+    return open(name, device=device, dtype=dtype)
 
 
 def _facing(bench: Bench, name: str) -> Any:

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from workbench.images.read import Picture
+    from workbench.models.protocol import Model
     from workbench.runs.result import Result
 
 COMMANDS = ("run", "states", "layers", "train")
@@ -28,7 +30,8 @@ Afterimage shows what happens to an image inside a multimodal model.
   python -m workbench layers --out DIR       the bundled probe set in place of one image
   python -m workbench train base             train the embedded checkpoint
 
-An image is a file, or scene:SEED for a drawn scene of the test split. Each command has its own --help."""
+An image is a file, or scene:SEED for a drawn scene of the test split. --model, --device and --dtype say which
+checkpoint opens, where and with which numbers. Each command has its own --help."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,30 +75,38 @@ def _parser(asked: str) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="command", required=True)
 
     run = commands.add_parser("run", help="open the page in the browser", description="Open the page.")
-    _add_model(run)
     run.add_argument("--host", default=None, metavar="ADDRESS", help="address to serve on [127.0.0.1]")
     run.add_argument("--port", type=int, metavar="N", help="port to serve on [the first free one from 7860]")
     run.add_argument("--no-browser", action="store_true", help="do not open a browser window")
+    _add_model(run)
     run.set_defaults(command=_run)
 
-    states = commands.add_parser(
+    states, states_settings = _add_study(
+        commands,
         "states",
         help="what the model draws on its way to an answer",
-        usage="%(prog)s --image FILE --question TEXT --out DIR [options]",
+        needs="--image FILE --question TEXT",
         description="Degrade an image, ask a question, and keep what the model thinks, draws and answers: "
         "figures as PNG, SVG and PDF, the numbers as CSV, everything else beside them.",
     )
-    _add_study(states)
     states.set_defaults(command=_states)
 
-    layers = commands.add_parser(
+    layers, layers_settings = _add_study(
+        commands,
         "layers",
         help="what each layer still shows of an image",
-        usage="%(prog)s [--image FILE] --out DIR [options]",
+        needs="[--image FILE]",
         description="Patch structure of one image over vision blocks, projector and language layers "
-        "(--image), or what a linear reader finds at each on the bundled probe set (without --image).",
+        "(--image), or what a linear reader finds at each on the bundled probe set (without --image): "
+        "figures as PNG, SVG and PDF, the numbers as CSV, everything else beside them.",
     )
-    _add_study(layers)
+    layers.add_argument_group("figure").add_argument(
+        "--stage",
+        default="",
+        metavar="NAME",
+        help='a stage that the row of similarity maps shall show, such as "llm 3"; needs --image '
+        "[five stages over the axis]",
+    )
     layers.set_defaults(command=_layers)
 
     commands.add_parser("train", help="train base, train measure: make and measure the embedded checkpoint")
@@ -104,35 +115,60 @@ def _parser(asked: str) -> argparse.ArgumentParser:
         from workbench.panels.command import add_flags
         from workbench.panels.states.study import StatesConfig
 
-        add_flags(states, StatesConfig)
+        add_flags(states_settings, StatesConfig)
     elif asked == "layers":
         from workbench.panels.command import add_flags
         from workbench.panels.layers.config import LayersConfig
 
-        add_flags(layers, LayersConfig)
+        add_flags(layers_settings, LayersConfig)
     return parser
 
 
-def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model", default="pocket-bagel", metavar="ID", help="id, or folder of a checkpoint [pocket-bagel]"
+def _add_study(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    *,
+    help: str,
+    needs: str,
+    description: str,
+) -> tuple[argparse.ArgumentParser, argparse._ArgumentGroup]:
+    """A study's command, and the group that its settings' flags go to."""
+    parser = commands.add_parser(
+        name, help=help, usage=f"%(prog)s {needs} --out DIR [options]", description=description
     )
-    parser.add_argument(
-        "--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:1 … [auto: the GPU if there is one]"
-    )
-
-
-def _add_study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for the result; made if need be"
     )
+    settings = parser.add_argument_group("study")
     _add_model(parser)
+    return parser, settings
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    from workbench.models import DTYPES
+
+    group = parser.add_argument_group("model")
+    group.add_argument(
+        "--model", default="pocket-bagel", metavar="ID", help="id, or folder of a checkpoint [pocket-bagel]"
+    )
+    group.add_argument(
+        "--device",
+        default="auto",
+        metavar="NAME",
+        help="where it runs: cpu, cuda, cuda:1 … [auto: the GPU if there is one]",
+    )
+    group.add_argument(
+        "--dtype",
+        default="auto",
+        choices=("auto", *DTYPES),
+        help="numbers it computes with [auto: float32 on a CPU, bfloat16 on a GPU]",
+    )
 
 
 def _run(options: argparse.Namespace) -> None:
     from workbench.app import build, launch
 
-    page = build(options.model, device=options.device)
+    page = build(options.model, device=options.device, dtype=options.dtype)
     window = not options.no_browser and "SPACE_ID" not in os.environ
     try:
         launch(page, server_name=options.host, server_port=options.port, inbrowser=window)
@@ -156,10 +192,19 @@ def _states(options: argparse.Namespace) -> None:
 
 
 def _layers(options: argparse.Namespace) -> None:
-    from workbench.panels.layers import figure, study
+    from workbench.panels.layers import figure, maps, study
     from workbench.panels.layers.config import LayersConfig
 
-    _study(options, LayersConfig, study.prepared, study.run, figure.paper)
+    stage: str = options.stage
+    if stage and not getattr(options, "image", ""):
+        raise Refusal("--stage chooses among the maps of one picture: name the picture with --image too.")
+
+    def run(config: LayersConfig, model: Model, **others: Any) -> Result:
+        if stage:
+            maps.known_stage(stage, [each.name for each in model.stages()])
+        return study.run(config, model, **others)
+
+    _study(options, LayersConfig, study.prepared, run, partial(figure.paper, stage=stage or None))
 
 
 def _study(
@@ -181,7 +226,7 @@ def _study(
     config = from_flags(kind, vars(options))
     check_place(options.out)
     picture = prepared(config)
-    model = models.open(options.model, device=options.device)
+    model = models.open(options.model, device=options.device, dtype=options.dtype)
     result = run(config, model, picture=picture, progress=_progress())
     save(result, options.out)
     save_figure(paper(result), options.out / "figure")

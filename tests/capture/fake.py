@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from workbench.models.protocol import Capability, Grid, ModelCard, Prompt, Stage, Tap
+from tests.card import CARD
+from workbench.models.protocol import Capability, Grid, Prompt, Stage, Tap
 
 VISION_WIDTH = 12
 
@@ -49,12 +50,8 @@ class FakeModel:
             }
         ).eval()
         self.passes = 0
-        self.card = ModelCard(
-            id="fake", family="fake", folder=Path("."), revision="0" * 12, parameters=1, dtype="float32",
-            device="cpu", vision_layers=3, llm_layers=4, width=width,
-            capabilities=frozenset({Capability.HIDDEN_STATES}), licence="none",
-            knows="Nothing.",
-        )  # fmt: skip
+        shows = frozenset({Capability.HIDDEN_STATES})
+        self.card = replace(CARD, vision_layers=3, llm_layers=4, width=width, capabilities=shows)
 
     def stages(self) -> list[Stage]:
         names = [("vision", f"vision {i}") for i in (1, 2, 3)] + [("projector", "projector")]

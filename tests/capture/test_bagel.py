@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from tests.card import CARD
+from tests.models.tiny import CONFIG
 from workbench.capture.hidden import capture
 from workbench.models.bagel.adapter import BagelModel
 from workbench.models.bagel.autoencoder import Autoencoder
-from workbench.models.bagel.config import (
-    AutoencoderConfig,
-    BagelConfig,
-    LanguageConfig,
-    ResizeRule,
-    VisionConfig,
-)
+from workbench.models.bagel.config import ResizeRule
 from workbench.models.bagel.network import Bagel, Context, SpecialTokens
-from workbench.models.protocol import Capability, ModelCard
 
 
 @pytest.fixture(scope="module")
 def model() -> BagelModel:
     torch.manual_seed(0)
-    config = BagelConfig(
-        language=LanguageConfig(32, 3, 4, 2, 64, 50),
-        vision=VisionConfig(24, 3, 4, 48, image_size=64, patch_size=8),
-        autoencoder=AutoencoderConfig(ch=8, norm_groups=4),
+    config = replace(
+        CONFIG,
+        vision=replace(CONFIG.vision, image_size=64),
         vit_resize=ResizeRule(64, 32, 8),
-        vae_resize=ResizeRule(64, 32, 16),
+        vae_resize=ResizeRule(64, 32, 8),
     )
-    card = ModelCard(
-        "tiny", "bagel", Path(), "random", 0, "float32", "cpu", 2, 3, 32, frozenset(Capability), "", "nothing"
-    )
+    card = replace(CARD, vision_layers=2, llm_layers=3, width=32)
     network = Bagel(config)
     network.vit_pos_embed.reset()
     network.latent_pos_embed.reset()

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.models import tiny
 from workbench.errors import Refusal
 from workbench.models.bagel import adapter
 from workbench.models.bagel.adapter import BagelModel
+from workbench.models.bagel.config import ResizeRule
 from workbench.models.bagel.network import Context
+from workbench.models.bagel.patches import target_size
 from workbench.models.protocol import Model, Prompt
 from workbench.models.verify import verify
 
@@ -128,7 +131,7 @@ class TestForward:
     def test_one_pass_is_the_cached_path(self, model: BagelModel, text: str, count: int) -> None:
         prompt = model.prepare(images(count), text)
         logits = model.forward(prompt)
-        assert logits.shape == (count, model.config.language.vocab_size)
+        assert logits.shape == (count, model.config.usable_vocabulary)
         # The next token after either path must be equally likely.
         if text:
             ids = prompt.inputs["ids"].expand(count, -1)
@@ -235,6 +238,20 @@ class TestGrids:
         assert max(resized.shape) <= 48
         decoded = model.decoded(model.latents(pictures), pictures)
         assert decoded[0].shape == resized.shape
+
+    @pytest.mark.parametrize(("height", "width"), [(48, 48), (37, 91), (200, 60)])
+    def test_the_cards_processor_is_what_is_done(self, model: BagelModel, height: int, width: int) -> None:
+        said, image = model.card.processor, tiny.picture(height, width)
+        for size in (said["latent_size"], said["vision_size"]):
+            rule = ResizeRule(size["longest_edge"], size["shortest_edge"], size["multiple_of"])
+            to = target_size(image.shape[1], image.shape[0], rule)
+            how = Image.Resampling[said["resample"].upper()]
+            image = np.asarray(Image.fromarray(image).resize(to, how))
+        unit = (image / 255 - said["image_mean"]) / said["image_std"]
+        patch, prompt = said["patch_size"], model.prepare([tiny.picture(height, width)])
+        assert unit.shape == (prompt.grid.rows * patch, prompt.grid.cols * patch, 3)
+        first = prompt.inputs["patches"][0, 0].reshape(patch, patch, 3)
+        np.testing.assert_allclose(first, unit[:patch, :patch], atol=1e-6)
 
     def test_latents_are_the_same_every_time(self, model: BagelModel) -> None:
         pictures = model.pictures(images(2))

@@ -48,6 +48,7 @@ def test_a_whole_folder_opens(whole_folder: Path) -> None:
     assert (card.id, card.family, card.dtype, card.device) == ("tiny", "bagel", "float32", "cpu")
     assert (card.vision_layers, card.llm_layers, card.width) == (2, 3, 32)
     assert card.knows == "nothing"
+    assert card.attention == "sdpa" and json.loads(json.dumps(card.processor)) == card.processor
     assert len(card.revision) == 12
     assert isinstance(model, BagelModel)
     assert card.parameters == sum(

@@ -3,56 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor, nn
 
 from workbench.models.bagel.adapter import BagelModel
 from workbench.models.bagel.autoencoder import Autoencoder
-from workbench.models.bagel.config import (
-    AutoencoderConfig,
-    BagelConfig,
-    LanguageConfig,
-    ResizeRule,
-    VisionConfig,
-    write_config,
-)
+from workbench.models.bagel.config import ResizeRule
 from workbench.models.bagel.load import load
-from workbench.models.bagel.network import Bagel, Context
+from workbench.models.bagel.network import Bagel, Context, SpecialTokens
 from workbench.training import tokenizer as pocket_tokenizer
+from workbench.training.data import TextPacker
+from workbench.training.kit import POCKET, Kit
+from workbench.training.publish import publish
 
-CONFIG = BagelConfig(
-    language=LanguageConfig(
-        hidden_size=32,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        intermediate_size=48,
-        vocab_size=384,
+CONFIG = replace(
+    POCKET,
+    language=replace(
+        POCKET.language, hidden_size=32, num_hidden_layers=3, intermediate_size=48, vocab_size=384
     ),
-    vision=VisionConfig(
+    vision=replace(
+        POCKET.vision,
         hidden_size=24,
         num_hidden_layers=3,
         num_attention_heads=2,
         intermediate_size=32,
         image_size=48,
-        patch_size=8,
     ),
-    autoencoder=AutoencoderConfig(
-        ch=8, ch_mult=(1, 2), num_res_blocks=1, z_channels=4, norm_groups=4, scale=1.0, shift=0.0
-    ),
-    latent_patch=2,
+    autoencoder=replace(POCKET.autoencoder, ch=8, ch_mult=(1, 2), z_channels=4),
     latent_side=12,
     vit_resize=ResizeRule(48, 16, 8),
     vae_resize=ResizeRule(48, 16, 8),
     system_prompt="restore first if damage hides it.",
     knows="nothing",
 )
+"""Pocket-bagel with every dimension smaller still."""
 WORDS = ("red", "blue", "green", "dark", "noisy", "seven")
 SENTENCES = [
     f"<think>{word}</think><image_restore> <think>{word}</think><answer>{word}</answer> what {word} is it?"
@@ -98,13 +88,8 @@ def write(folder: Path, tags: str = "whole") -> Path:
     said = [tokenizer.token_to_id(f"Ġ{word}") for word in WORDS]
     said += [tokenizer.token_to_id("<|im_end|>")]
     network.language_model.lm_head.weight[[i for i in said if i is not None]] *= 8
-    folder.mkdir(parents=True, exist_ok=True)
-    write_config(CONFIG, folder)
-    pocket_tokenizer.save(tokenizer, folder)
-    tables = ("vit_pos_embed.pos_embed", "latent_pos_embed.pos_embed")
-    weights = {k: v.half() for k, v in network.state_dict().items() if k not in tables}
-    save_file(weights, folder / "ema.safetensors")
-    save_file({k: v.half() for k, v in autoencoder.state_dict().items()}, folder / "ae.safetensors")
+    special = SpecialTokens(*(tokenizer.token_to_id(name) for name in pocket_tokenizer.SPECIALS))
+    publish(Kit(network, autoencoder, tokenizer, special, TextPacker(tokenizer, special)), folder)
     return folder
 
 

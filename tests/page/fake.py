@@ -5,20 +5,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tests.card import CARD
 from workbench.errors import Cancelled
 from workbench.models.protocol import (
     Answer,
-    Capability,
     Decision,
     Event,
     Final,
     Grid,
-    ModelCard,
     Prompt,
     Sampling,
     Stage,
@@ -31,22 +29,6 @@ from workbench.models.protocol import (
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-CARD = ModelCard(
-    id="pocket-fake",
-    family="fake",
-    folder=Path("nowhere"),
-    revision="0" * 12,
-    parameters=1_200_000,
-    dtype="float32",
-    device="cpu",
-    vision_layers=0,
-    llm_layers=0,
-    width=1,
-    capabilities=frozenset(Capability),
-    licence="Apache-2.0",
-    knows="drawn scenes, and those only by pretending",
-)
 
 
 def said(text: str, probability: float) -> Answer:

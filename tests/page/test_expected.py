@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.page.fake import CARD
+from tests.card import CARD
 from workbench.page.expected import gain
 
 

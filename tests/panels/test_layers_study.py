@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from workbench.errors import Cancelled, Refusal
 from workbench.images.corruptions import corrupt
 from workbench.images.read import read
 from workbench.images.scenes import CLASSES, generate
-from workbench.models.protocol import Prompt, Tap
+from workbench.models.protocol import Grid, Prompt, Tap
 from workbench.panels.layers import maps
 from workbench.panels.layers.config import LayersConfig
 from workbench.panels.layers.study import run
@@ -268,6 +269,46 @@ def test_results_are_kept_whole(tmp_path: Path, probed: Result) -> None:
 def test_settings_have_limits(fault: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         LayersConfig(**fault)  # type: ignore[arg-type]
+
+
+class Overflowing(FakeModel):
+    """Its last layer shows a number that is not finite, as 16-bit numbers do when they run over."""
+
+    def __init__(self) -> None:
+        super().__init__(side=12, width=16)
+        self.card = replace(self.card, dtype="float16")
+
+        def overflow(module: object, args: object, output: tuple[Tensor, str]) -> tuple[Tensor, str]:
+            output[0][:, 5, 0] = torch.inf
+            return output
+
+        self.net["llm"][3].register_forward_hook(overflow)
+
+
+@pytest.mark.parametrize("config", [SMALL, LayersConfig(image="scene:7", permutations=20)])
+def test_states_that_are_not_finite_are_refused_with_their_stage(config: LayersConfig) -> None:
+    with pytest.raises(Refusal, match="not finite at llm 4 in float16.*--dtype float32"):
+        run(config, Overflowing())
+
+
+def test_a_strip_of_patches_is_measured_as_a_line() -> None:
+    class Strip(FakeModel):
+        """It says that its sixteen patches stand in one row."""
+
+        def prepare(self, images: Sequence[np.ndarray], text: str = "") -> Prompt:
+            height, width = images[0].shape[:2]
+            x = np.linspace(0, width, self.side**2 + 1, dtype=np.float32)
+            down = np.full(self.side**2, height, np.float32)
+            boxes = np.stack([x[:-1], 0 * down, x[1:], down], axis=1)
+            return replace(super().prepare(images, text), grid=Grid(1, self.side**2, boxes))
+
+    model = Strip(side=4, width=16)
+    pixels = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    result = run(LayersConfig(permutations=20), model, picture=read(pixels))
+    states = capture(model, model.prepare([pixels])).states[-1][0]
+    found = rows(result, "Moran's I").loc["llm 4", "value"]
+    assert found == pytest.approx(surroundings(states, 1, 16).moran[0], abs=1e-6)
+    assert maps.similarity(result, "llm 4", 3).shape == (1, 16)
 
 
 def test_refusals_are_sentences(model: FakeModel) -> None:

@@ -56,6 +56,7 @@ def test_only_the_part_inside_the_image_counts() -> None:
     [
         (np.zeros((4, 4)), [[0, 0, 1, 1]], 0.5),
         (np.zeros(4, int), [[0, 0, 1, 1]], 0.5),
+        (np.zeros((0, 4), int), [[0, 0, 1, 1]], 0.5),
         (np.zeros((4, 4), int), [[0, 0, 1]], 0.5),
         (np.zeros((4, 4), int), [[0, 0, 1, 1]], 1.5),
         (np.full((4, 4), -1), [[0, 0, 1, 1]], 0.5),

@@ -14,7 +14,6 @@ from probes.linear import (
     Moments,
     RidgePath,
     confusions,
-    grouped_accuracy,
     intersection_over_union,
     logistic,
     mean_iou,
@@ -48,12 +47,11 @@ def test_logistic_equals_scikit_learn() -> None:
     assert found.majority == pytest.approx((test[1] == most).mean())
 
 
-def test_shuffled_labels_leave_chance_and_signal_leaves_selectivity() -> None:
+def test_shuffled_labels_leave_chance() -> None:
     train, val, test = (blobs(n, 4, 10, 1.0, s) for n, s in ((600, 0), (200, 1), (400, 2)))
     found = logistic(train, val, test, shuffles=20)
     assert found.accuracy.value > 0.85
     assert found.control.value == pytest.approx(0.25, abs=0.05)
-    assert found.selectivity == pytest.approx(found.accuracy.value - found.control.value)
 
 
 def test_the_test_split_does_not_choose_the_penalty() -> None:
@@ -74,6 +72,18 @@ def test_scale_and_dead_features_do_not_matter() -> None:
     assert scaled.accuracy.value == pytest.approx(plain.accuracy.value, abs=0.011)
 
 
+def test_a_constant_features_rounding_is_no_signal() -> None:
+    # Constant but for the last digits of float32, and those would give every label away.
+    y = np.arange(120) % 3
+    leak = (1000.0 + 1e-4 * y)[:, None]
+    assert (leak.astype(np.float32) != 1000.0).any()
+    found = logistic((leak, y), (leak, y), (leak, y), shuffles=2)
+    assert found.accuracy.value == pytest.approx(1 / 3)
+    moments = Moments(1, 3)
+    moments.update(leak, y)
+    assert np.abs(RidgePath(moments).weights).max() == 0
+
+
 @pytest.mark.parametrize("case", ["one class", "nan", "mismatch", "empty"])
 def test_bad_data_is_named(case: str) -> None:
     x, y = blobs(50, 3, 4, 1.0, 0)
@@ -90,7 +100,7 @@ def test_bad_data_is_named(case: str) -> None:
 def test_bootstrap_interval_has_the_width_theory_gives() -> None:
     rng = np.random.default_rng(0)
     correct = rng.random(400) < 0.7
-    found = grouped_accuracy(correct, np.arange(400), resamples=4000, seed=1)
+    found = mean_score(correct, resamples=4000, seed=1)
     p = correct.mean()
     assert found.high - found.low == pytest.approx(3.92 * np.sqrt(p * (1 - p) / 400), rel=0.1)
     assert found.n == 400
@@ -98,11 +108,10 @@ def test_bootstrap_interval_has_the_width_theory_gives() -> None:
 
 def test_images_not_tokens_are_resampled() -> None:
     # 30 images of 50 tokens that are right or wrong together: the interval is that of 30 draws, not of 1,500.
-    right = np.random.default_rng(0).random(30) < 0.5
-    tokens, images = np.repeat(right, 50), np.repeat(np.arange(30), 50)
-    by_image = grouped_accuracy(tokens, images, resamples=4000)
-    by_token = grouped_accuracy(tokens, np.arange(1500), resamples=4000)
-    assert by_image.n == 30
+    right = np.repeat(np.random.default_rng(0).random((30, 1)) < 0.5, 50, axis=1)
+    by_image = segmentation(confusions(np.zeros((30, 50)), ~right, 2), resamples=4000).accuracy
+    by_token = mean_score(right.ravel(), resamples=4000)
+    assert by_image.n == 30 and by_image.value == pytest.approx(by_token.value)
     wider = (by_image.high - by_image.low) / (by_token.high - by_token.low)
     assert wider == pytest.approx(np.sqrt(50), rel=0.15)
 
@@ -111,14 +120,40 @@ def test_a_paired_drop_is_sharper_than_two_intervals() -> None:
     rng = np.random.default_rng(0)
     before = rng.random(300) < 0.7
     after = before & (rng.random(300) < 0.95)
-    a, b = grouped_accuracy(after, np.arange(300)), grouped_accuracy(before, np.arange(300))
+    a, b = mean_score(after), mean_score(before)
     value, low, high = drop(a, b)
     assert value == pytest.approx(after.mean() - before.mean())
     assert low < value < high < 0
     assert a.high > b.low
     assert drop(b, b) == (0.0, 0.0, 0.0)
     with pytest.raises(ValueError):
-        drop(a, grouped_accuracy(before[:10], np.arange(10)))
+        drop(a, mean_score(before[:10]))
+
+
+def test_pairs_stay_pairs_where_each_stage_lacks_another_image() -> None:
+    values = 10.0 * np.random.default_rng(0).normal(size=200)
+    here, there = values + 1.0, values.copy()
+    here[3], there[150] = np.nan, np.nan
+    a, b = mean_score(here), mean_score(there)
+    assert a.n == b.n == 199 and a.images == b.images == 200
+    _, low, high = drop(a, b)
+    # The images differ by 10, the pairs by nothing but the two that lack one: far sharper than either mean.
+    assert low < 1.0 < high and high - low < 0.2 * (a.high - a.low)
+
+
+def test_one_value_has_no_interval_and_none_has_nothing() -> None:
+    one = mean_score([np.nan, 0.25, np.nan], resamples=50)
+    assert one.value == 0.25 and one.n == 1 and np.isnan([one.low, one.high]).all()
+    assert np.isnan(drop(one, one)[1:]).all() and drop(one, one)[0] == 0.0
+    assert mean_score([], resamples=5).n == 0
+    lone = segmentation(confusions([[0, 1], [-1, -1]], [[0, 0], [0, 0]], 2), resamples=50)
+    assert lone.accuracy.n == 1 and lone.accuracy.value == 0.5 and np.isnan(lone.accuracy.low)
+
+
+def test_an_interval_with_holes_is_none() -> None:
+    assert np.isnan(interval([0.1, 0.2, np.nan])).all() and np.isnan(interval([])).all()
+    assert np.isnan(interval([0.1, np.inf])).all()
+    assert interval([0.1, 0.1]) == pytest.approx((0.1, 0.1))
 
 
 def test_ridge_path_equals_scikit_learn_for_every_penalty() -> None:
@@ -181,6 +216,14 @@ def test_segmentation_scores_equal_scikit_learn() -> None:
     assert np.isnan(found.iou[4:]).all()
     assert found.miou.low < found.miou.value < found.miou.high
     assert found.accuracy.n == 20
+
+
+@pytest.mark.parametrize(
+    ("truth", "guess"), [([[0, 2]], [[0, 1]]), ([[0, 1]], [[0, 2]]), ([[0, 1]], [[0, -1]])]
+)
+def test_a_class_outside_the_matrix_is_refused(truth: list[list[int]], guess: list[list[int]]) -> None:
+    with pytest.raises(ValueError, match="outside 0..1"):
+        confusions(truth, guess, 2)
 
 
 def test_mean_iou_worked_example() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from probes.patches import (
+    Structure,
     contrast_ratio,
     permuted_structure,
     permuted_surroundings,
@@ -82,6 +83,58 @@ def test_one_region_has_cohesion_only_and_no_region_has_nothing() -> None:
     assert np.isnan([found.cohesion[1], found.coupling[1], found.chance[1]]).all()
 
 
+def test_what_is_not_finite_is_nobodys_likeness() -> None:
+    x = RNG.normal(size=(3, 6, 4))
+    labels = np.tile([0, 0, 0, 1, 1, -1], (3, 1))
+    x[0, 1, 2], x[1, 5, 0], x[2, 5, 0] = np.nan, np.nan, np.inf
+    found = structure(x, labels)
+    assert np.isnan([found.cohesion[0], found.coupling[0], found.chance[0]]).all()
+    # The last token belongs to no region, so it has no part in either.
+    clean = structure(x[1:, :5], labels[1:, :5])
+    np.testing.assert_allclose(found.cohesion[1:], clean.cohesion)
+    np.testing.assert_allclose(found.coupling[1:], clean.coupling)
+    assert np.isnan(structure(x[1], labels[1], centre=True).cohesion).all()
+    around = surroundings(x, 2, 3)
+    for values in (around.near, around.moran, around.chance):
+        assert np.isnan(values).all()
+
+
+@pytest.mark.parametrize("value", [0.1, 1000.3, -7e5])
+def test_tokens_that_are_all_the_same_are_alike_and_centred_are_nothing(value: float) -> None:
+    x = np.full((1, 144, 8), value) * np.linspace(1, 2, 8)
+    labels = np.tile(np.repeat([0, 1, 2], 48), (1, 1))
+    plain, centred = structure(x, labels), structure(x, labels, centre=True)
+    assert plain.cohesion == pytest.approx([1.0]) and plain.coupling == pytest.approx([1.0])
+    assert plain.ratio == pytest.approx([1.0])
+    assert centred.cohesion[0] == centred.coupling[0] == 0.0 and np.isnan(centred.ratio[0])
+    around = surroundings(x, 12, 12)
+    assert around.near == pytest.approx([1.0]) and np.isnan(around.moran[0])
+
+
+def test_one_object_alone_permutes_to_itself() -> None:
+    x = RNG.normal(size=(9, 4))
+    labels = np.where(np.arange(9) < 5, 7, -1)
+    found = permuted_structure(x, labels, permutations=20)
+    assert found.cohesion == pytest.approx(np.full(20, structure(x, labels).cohesion[0]))
+    assert np.isnan(found.coupling).all()
+    nothing = permuted_structure(x, np.full(9, -1), permutations=20)
+    assert np.isnan(nothing.cohesion).all() and len(nothing.cohesion) == 20
+
+
+def test_negative_labels_belong_nowhere() -> None:
+    x = RNG.normal(size=(6, 4))
+    assert structure(x, [0, 0, 1, 1, -1, -1]).coupling == structure(x, [0, 0, 1, 1, -2, -2]).coupling
+
+
+def test_a_ratio_whose_coupling_may_be_zero_has_no_interval() -> None:
+    rng = np.random.default_rng(0)
+    around_zero = Structure(np.full(40, 0.5), rng.normal(0.01, 0.2, 40), np.full(40, -0.1))
+    found = summarise(around_zero, resamples=500)
+    ratio = found["contrast ratio"]
+    assert np.isnan([ratio.low, ratio.high, ratio.chance]).all()
+    assert np.isfinite([found["contrast difference"].low, found["contrast difference"].high]).all()
+
+
 def test_ratio_needs_a_positive_coupling() -> None:
     found = contrast_ratio([0.8, 0.8, 0.8], [0.4, 0.0, -0.1])
     assert found[0] == pytest.approx(2.0)
@@ -125,7 +178,7 @@ def brute_surroundings(x: np.ndarray, rows: int, cols: int) -> tuple[float, floa
     return float(np.mean(near)), float(np.mean(far)), float(moran)
 
 
-@pytest.mark.parametrize(("rows", "cols"), [(4, 5), (6, 3), (2, 2)])
+@pytest.mark.parametrize(("rows", "cols"), [(4, 5), (6, 3), (2, 2), (1, 7), (5, 1), (1, 2)])
 def test_surroundings_equal_loops_over_pairs(rows: int, cols: int) -> None:
     x = RNG.normal(size=(2, rows * cols, 4)) + 0.3
     found = surroundings(x, rows, cols)
@@ -166,3 +219,9 @@ def test_nonsense_is_refused() -> None:
         surroundings(np.ones((12, 3)), 3, 5)
     with pytest.raises(ValueError):
         permuted_structure(np.ones((2, 4, 3)), np.zeros((2, 4)))
+    with pytest.raises(ValueError, match="single|fit"):
+        surroundings(np.ones((1, 3)), 1, 1)
+    with pytest.raises(ValueError, match="one image"):
+        permuted_surroundings(np.ones((2, 4, 3)), 2, 2)
+    with pytest.raises(ValueError, match="at least one permutation"):
+        permuted_surroundings(np.ones((4, 3)), 2, 2, permutations=0)

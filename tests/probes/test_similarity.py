@@ -29,6 +29,22 @@ def test_zero_token_is_like_nothing() -> None:
     assert np.isfinite(unit(x)).all()
 
 
+def test_what_is_not_finite_is_like_nothing_and_says_so() -> None:
+    x = np.array([[np.nan, 1.0], [1.0, 0.0], [np.inf, 0.0], [0.6, 0.8]])
+    found = similarity_map(x, 1, 2, 2).ravel()
+    assert np.isnan(found[[0, 2]]).all() and found[[1, 3]] == pytest.approx([1.0, 0.6])
+
+
+@pytest.mark.parametrize("value", [0.1, 1e4 / 3])
+def test_centring_tokens_that_are_the_same_leaves_nothing(value: float) -> None:
+    same = np.full((50, 3), value, np.float32)
+    assert (unit(same, centre=True) == 0).all()
+    assert np.isnan(participation_ratio(same))
+    same[0] *= 1.01  # One that differs is enough.
+    assert np.linalg.norm(unit(same, centre=True), axis=1) == pytest.approx(np.ones(50))
+    assert participation_ratio(same) == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize(("token", "rows"), [(12, 3), (-1, 3), (0, 4)])
 def test_wrong_token_or_grid_is_refused(token: int, rows: int) -> None:
     with pytest.raises(ValueError):

@@ -5,37 +5,26 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from workbench.models.protocol import Capability, ModelCard
+from tests.card import CARD
 from workbench.runs.manifest import manifest
 
-CARD = ModelCard(
-    id="pocket-bagel",
-    family="bagel",
-    folder=Path("/home/somebody/checkpoints/pocket-bagel"),
-    revision="0123456789ab",
-    parameters=3_900_000,
-    dtype="float32",
-    device="cpu",
-    vision_layers=4,
-    llm_layers=8,
-    width=128,
-    capabilities=frozenset(Capability),
-    licence="Apache-2.0",
-    knows="scenes",
-)
+AT_HOME = replace(CARD, folder=Path("/home/somebody/checkpoints/pocket"), revision="0123456789ab")
 
 
 def test_holds_what_it_takes_to_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
     argv = ["/home/somebody/repo/workbench/__main__.py", "states", "--question", "what is this?"]
     monkeypatch.setattr(sys, "argv", argv)
-    made = manifest(CARD, {"steps": 12}, 7, {"original": "ab" * 32}, time.time() - 2)
+    made = manifest(AT_HOME, {"steps": 12}, 7, {"original": "ab" * 32}, time.time() - 2)
     assert json.loads(json.dumps(made)) == made
     assert made["model"]["revision"] == "0123456789ab" and made["model"]["dtype"] == "float32"
+    assert made["model"]["device"] == "cpu" and made["model"]["attention"] == "eager"
+    assert made["model"]["processor"] == {"size": {"longest_edge": 96}, "image_mean": [0.5, 0.5, 0.5]}
     assert made["config"] == {"steps": 12} and made["seed"] == 7 and made["images"]["original"] == "ab" * 32
     assert 2 <= made["seconds"] < 4 and made["started"].endswith("+00:00")
     assert made["packages"]["torch"] == metadata.version("torch")

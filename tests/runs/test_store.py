@@ -11,14 +11,14 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import Refusal
@@ -35,6 +35,8 @@ class Card:
     revision: str = "0123456789ab"
     dtype: str = "float32"
     device: str = "cpu"
+    attention: str = "sdpa"
+    processor: dict[str, Any] = field(default_factory=lambda: {"size": {"longest_edge": 96}})
 
 
 def made(seed: int = 0, side: int = 8) -> Result:
@@ -127,6 +129,7 @@ words = st.one_of(
 )
 
 
+@settings(deadline=None)  # A busy machine is no fault.
 @given(
     st.lists(st.tuples(numbers, words, st.integers(-(2**63), 2**63 - 1), st.booleans()), max_size=6), words
 )
@@ -374,6 +377,9 @@ def test_key_depends_on_everything_that_decides_the_result() -> None:
         {"model_card": replace(Card(), revision="f" * 12)},
         {"model_card": replace(Card(), dtype="bfloat16")},
         {"model_card": replace(Card(), device="cuda")},
+        {"model_card": replace(Card(), attention="eager")},
+        {"model_card": replace(Card(), processor={"size": {"longest_edge": 98}})},
+        {"model_card": replace(Card(), processor={})},
         {"image_hashes": {"o": "y"}},
         {"image_hashes": {"p": "x"}},
     ]
@@ -439,6 +445,28 @@ def test_what_is_old_goes_and_what_is_not_ours_stays(tmp_path: Path) -> None:
     fresh.mkdir()
     store.put(key_of(3), made(3))
     assert {p.name for p in tmp_path.iterdir()} == {"README", fresh.name, key_of(3)}
+
+
+def test_nothing_stands_under_its_key_while_it_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path, max_bytes=1)
+    removing, removed = shutil.rmtree, []
+
+    def watched(path: Path, **options: Any) -> None:
+        if any(path.glob("*.csv")):
+            removed.append(path)
+            assert not (tmp_path / key_of(0)).exists()
+            save(made(7), tmp_path / key_of(0))  # Whoever keeps the same result meanwhile succeeds.
+        removing(path, **options)
+
+    store.put(key_of(0), made(0))
+    monkeypatch.setattr(shutil, "rmtree", watched)
+    store.put(key_of(1), made(1))
+    assert len(removed) == 1
+    (tmp_path / key_of(0) / "arrays.safetensors").write_bytes(b"")
+    assert store.get(key_of(0)) is None
+    assert len(removed) == 2 and store.get(key_of(0)) is not None
 
 
 def test_many_at_once(tmp_path: Path) -> None:

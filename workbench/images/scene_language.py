@@ -246,15 +246,17 @@ def questions(scenes: Scenes, i: int, rng: np.random.Generator, per_kind: int = 
 
 
 _Asked = tuple[str, str] | None
+_Asks = Callable[["_Dice", "list[_Thing]", Scenes, int], _Asked]
 
 
-def _colour(dice: _Dice, things: list[_Thing], scenes: Scenes, i: int) -> _Asked:
-    thing = dice.one(things)
-    text = dice.one((
-        "what colour is the {}?", "what is the colour of the {}?", "which colour does the {} have?",
-        "what color is the {}?",
-    ))  # fmt: skip
-    return text.format(thing.shape), thing.colour
+def _about(attribute: str, *texts: str) -> _Asks:
+    """Asks one of the objects, named by its shape, for an attribute."""
+
+    def ask(dice: _Dice, things: list[_Thing], scenes: Scenes, i: int) -> _Asked:
+        thing = dice.one(things)
+        return dice.one(texts).format(thing.shape), str(getattr(thing, attribute))
+
+    return ask
 
 
 def _shape(dice: _Dice, things: list[_Thing], scenes: Scenes, i: int) -> _Asked:
@@ -272,23 +274,6 @@ def _shape(dice: _Dice, things: list[_Thing], scenes: Scenes, i: int) -> _Asked:
         ))  # fmt: skip
         return text.format(named), thing.shape
     return None
-
-
-def _texture(dice: _Dice, things: list[_Thing], scenes: Scenes, i: int) -> _Asked:
-    thing = dice.one(things)
-    text = dice.one((
-        "what texture is the {}?", "what pattern does the {} have?", "is the {} plain, striped or dotted?",
-        "what is the texture of the {}?",
-    ))  # fmt: skip
-    return text.format(thing.shape), thing.texture
-
-
-def _size(dice: _Dice, things: list[_Thing], scenes: Scenes, i: int) -> _Asked:
-    thing = dice.one(things)
-    text = dice.one((
-        "is the {} large or small?", "what size is the {}?", "how big is the {}, small or large?",
-    ))  # fmt: skip
-    return text.format(thing.shape), thing.size
 
 
 def _digit(dice: _Dice, things: list[_Thing], scenes: Scenes, i: int) -> _Asked:
@@ -380,11 +365,28 @@ def _front(dice: _Dice, things: list[_Thing], scenes: Scenes, i: int) -> _Asked:
     return text.format(pair[0].shape, pair[1].shape), "front" if pair[0].depth < pair[1].depth else "behind"
 
 
-_ASK: dict[str, Callable[[_Dice, list[_Thing], Scenes, int], _Asked]] = {
-    "colour": _colour,
+_ASK: dict[str, _Asks] = {
+    "colour": _about(
+        "colour",
+        "what colour is the {}?",
+        "what is the colour of the {}?",
+        "which colour does the {} have?",
+        "what color is the {}?",
+    ),
     "shape": _shape,
-    "texture": _texture,
-    "size": _size,
+    "texture": _about(
+        "texture",
+        "what texture is the {}?",
+        "what pattern does the {} have?",
+        "is the {} plain, striped or dotted?",
+        "what is the texture of the {}?",
+    ),
+    "size": _about(
+        "size",
+        "is the {} large or small?",
+        "what size is the {}?",
+        "how big is the {}, small or large?",
+    ),
     "digit": _digit,
     "count": _count,
     "exists": _exists,

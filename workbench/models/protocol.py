@@ -7,7 +7,7 @@ The types here are the one language between the adapters (which know a family's 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from numbers import Integral, Real
@@ -46,6 +46,11 @@ class ModelCard:
     ``revision`` is the first 12 hex digits of the sha256 of everything that decides what the model computes:
     weights, configuration and tokenizer. ``parameters`` counts numbers, not bytes; ``knows`` is one sentence
     on what the model was trained on.
+
+    ``attention`` names the implementation that runs, in transformers' words: "sdpa", "eager",
+    "flash_attention_2" … ``processor`` holds what decides how an image becomes the model's input (sizes,
+    resampling, normalisation, patches), of JSON's types and under transformers' names where it has one. Both
+    are written into every manifest, and a result is kept for one value of them only.
     """
 
     id: str
@@ -55,6 +60,8 @@ class ModelCard:
     parameters: int
     dtype: str
     device: str
+    attention: str
+    processor: Mapping[str, Any]
     vision_layers: int
     llm_layers: int
     width: int

@@ -26,7 +26,7 @@ def flag(field: str) -> str:
     return "--" + field.replace("_", "-")
 
 
-def add_flags(parser: argparse.ArgumentParser, config: type[BaseModel]) -> None:
+def add_flags(parser: argparse._ActionsContainer, config: type[BaseModel]) -> None:
     """One optional flag for every field of the config, with its description and default."""
     for name, field in config.model_fields.items():
         default = field.get_default(call_default_factory=True)

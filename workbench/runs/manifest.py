@@ -48,6 +48,8 @@ def manifest(
             "parameters": model_card.parameters,
             "dtype": model_card.dtype,
             "device": model_card.device,
+            "attention": model_card.attention,
+            "processor": dict(model_card.processor),
             "licence": model_card.licence,
         },
         "config": dict(config),

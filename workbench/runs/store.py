@@ -118,14 +118,22 @@ class Store:
     ) -> str:
         """The name of what these inputs lead to, 64 hexadecimal digits; any input changed gives another one.
 
-        The model counts by its weights, number type and device, not by where it lies.
+        The model counts by its weights and by how it is run: number type, device, attention implementation
+        and processor; not by where it lies.
         """
         made_from = {
             "format": FORMAT,
             "workbench": workbench.__version__,
             "study": study,
             "config": dict(config),
-            "model": [model_card.family, model_card.revision, model_card.dtype, model_card.device],
+            "model": {
+                "family": model_card.family,
+                "revision": model_card.revision,
+                "dtype": model_card.dtype,
+                "device": model_card.device,
+                "attention": model_card.attention,
+                "processor": dict(model_card.processor),
+            },
             "images": dict(image_hashes),
         }
         canonical = json.dumps(made_from, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -139,7 +147,7 @@ class Store:
                 return None
             result = load(folder)
         except (Refusal, OSError):
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
             return None
         with contextlib.suppress(OSError):  # A disk that cannot be written to any more can still be read.
             os.utime(folder)
@@ -173,7 +181,7 @@ class Store:
         total = sum(size for _, size, _ in entries)
         for used, size, path in sorted(entries):
             if path.name != newest and (now - used > self.max_age or total > self.max_bytes):
-                shutil.rmtree(path, ignore_errors=True)
+                _remove(path)
                 total -= size
 
 
@@ -217,6 +225,14 @@ def check_place(folder: Path) -> None:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         if not os.access(above, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _remove(folder: Path) -> None:
+    """Take a result away whole: a `put` of the same key must not meet a folder that is half gone."""
+    aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp")
+    with contextlib.suppress(OSError), _SWAPPING:
+        os.replace(folder, aside)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _swap(fresh: Path, folder: Path) -> None:

@@ -18,6 +18,8 @@ from workbench.models.watch import observe
 
 KeyValue = tuple[Tensor, Tensor]
 """Keys (after RoPE) and values of one layer, each (B, KV heads, T, head_dim)."""
+ATTENTION = "sdpa"
+"""What runs the attention here and in the vision tower: torch's scaled_dot_product_attention."""
 
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Queries (B, heads, N, head_dim), keys and values (B, KV heads, T + N, head_dim) → as the queries."""

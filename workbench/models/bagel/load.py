@@ -11,7 +11,9 @@ from workbench.errors import Refusal
 from workbench.models.bagel.adapter import BagelModel
 from workbench.models.bagel.autoencoder import Autoencoder
 from workbench.models.bagel.config import BagelConfig, config_files, read_config
+from workbench.models.bagel.language import ATTENTION
 from workbench.models.bagel.network import Bagel, SpecialTokens
+from workbench.models.bagel.patches import processor
 from workbench.models.checkpoint import check, find_weights, fingerprint, load_strict
 from workbench.models.protocol import Capability, ModelCard
 
@@ -55,6 +57,8 @@ def load(folder: Path, *, name: str, device: torch.device, dtype: torch.dtype) -
         parameters=numbers,
         dtype=str(dtype).removeprefix("torch."),
         device=str(device),
+        attention=ATTENTION,
+        processor=processor(config),
         vision_layers=config.vision.used_layers,
         llm_layers=config.language.num_hidden_layers,
         width=config.language.hidden_size,

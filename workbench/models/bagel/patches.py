@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from workbench.models.bagel.config import ResizeRule
+from workbench.models.bagel.config import BagelConfig, ResizeRule
 
 MOST_PIXELS = 14 * 14 * 9 * 1024
 """Above this many pixels the published code shrinks an image."""
+RESAMPLING = Image.Resampling.BICUBIC
 
 
 def patchify(x: Tensor, patch: int) -> Tensor:
@@ -53,7 +56,28 @@ def resize(image: np.ndarray, rule: ResizeRule) -> np.ndarray:
     size = target_size(width, height, rule)
     if size == (width, height):
         return image
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+    return np.asarray(Image.fromarray(image).resize(size, RESAMPLING))
+
+
+def processor(config: BagelConfig) -> dict[str, Any]:
+    """How an image becomes input, for `ModelCard.processor`; sizes in pixels.
+
+    The latent rule comes first; the vision tower gets what it made, sized again by its own.
+    """
+
+    def size(rule: ResizeRule) -> dict[str, int]:
+        return {"longest_edge": rule.longest, "shortest_edge": rule.shortest, "multiple_of": rule.stride}
+
+    return {
+        "latent_size": size(config.vae_resize),
+        "vision_size": size(config.vit_resize),
+        "max_pixels": MOST_PIXELS,
+        "resample": RESAMPLING.name.lower(),
+        "image_mean": [0.5] * config.vision.num_channels,
+        "image_std": [0.5] * config.vision.num_channels,
+        "patch_size": config.vision.patch_size,
+        "latent_patch_size": config.pixels_per_latent,
+    }
 
 
 def to_unit(image: np.ndarray) -> Tensor:

@@ -23,7 +23,10 @@ Named = tuple[str, "Result"]
 """A result with the name it is pinned under."""
 
 BAND_NAMES = {"vision": "vision", "projector": "proj.", "llm": "language"}
-MOST_TICKS = 9
+STEPS = (1, 2, 5, 10, 20, 50, 100)
+"""From one written number of a stage to the next."""
+ROOM = 1.2
+"""Widths of a character that one takes, with what keeps it from its neighbour."""
 LONGEST_TITLE = 18
 """Characters of a pin's name at a curve's end; there is no room for more."""
 
@@ -51,12 +54,14 @@ class Stretch:
 class Curve:
     """One measure of one result along the axis; arrays are float64 (stages,), NaN where nothing is known.
 
-    source and measure number the result, and the measure within the group, from 0: they decide colour and
-    dash. chance: what the measure is without order or with shuffled labels. reference: the value at "llm 0",
-    NaN without one. drop: the last stage minus "llm 0", with its interval.
+    source and measure number the result, and the measure within the group, from 0: they decide colour, marker
+    and dash. chance: what the measure is without order or with shuffled labels; chance_of: what tells that
+    level from others of the chart. reference: the value at "llm 0", NaN without one. drop: the last stage
+    minus "llm 0", with its interval.
     """
 
     label: str
+    chance_of: str
     source: int
     measure: int
     stages: list[str]
@@ -80,6 +85,7 @@ class Chart:
     stretches: list[Stretch]
     curves: list[Curve]
     ticks: list[tuple[float, str]]
+    """Every stage of the deepest model: where it stands, and its number (none for the projector)."""
     entry: float | None
     """Where "llm 0" stands, if there is one."""
     span: tuple[float, float]
@@ -124,7 +130,8 @@ def chart(results: Result | Sequence[Named], name: str) -> Chart:
             rows = table[table["measure"] == measure].sort_values("index")
             if len(rows):
                 label = _label(title, measure, len(many), len(shown))
-                curves.append(_curve(label, source, number, rows, places))
+                chance_of = short(measure) if len(shown) > 1 else label
+                curves.append(_curve(label, chance_of, source, number, rows, places, log=group.log))
     starts = {stretch.band: stretch.start for stretch in stretches}
     has_entry = any((t["stage"] == REFERENCE).any() for t in tables)
     return Chart(
@@ -137,11 +144,30 @@ def chart(results: Result | Sequence[Named], name: str) -> Chart:
     )
 
 
-def signed(value: float) -> str:
-    """A difference with its sign and a true minus: three decimals below 0.1, none above ten."""
-    text = (
-        f"{value:+.3f}" if abs(value) < 0.095 else f"{value:+.2f}" if abs(value) < 9.95 else f"{value:+.0f}"
-    )
+def sparse_ticks(drawn: Chart, characters: float) -> list[tuple[float, str]]:
+    """The ticks whose numbers fit side by side along an axis as long as so many characters.
+
+    Every band begins with one; then follows every second, fifth, tenth ... stage.
+    """
+    a_stage = characters / sum(stretch.stages for stretch in drawn.stretches)
+    kept: list[tuple[float, str]] = []
+    for place, stretch in enumerate(drawn.stretches):
+        band = [tick for tick in drawn.ticks if stretch.start <= tick[0] < stretch.start + stretch.stages]
+        room = ROOM * max(len(text) for _, text in band)
+        step = next((step for step in STEPS if step * a_stage >= room), len(band))
+        last = place + 1 == len(drawn.stretches)
+        end = math.inf if last else stretch.start + stretch.stages - room / a_stage / 2
+        kept += [tick for k, tick in enumerate(band) if k == 0 or (k % step == 0 and tick[0] <= end)]
+    return kept
+
+
+def signed(value: float, size: float | None = None) -> str:
+    """A difference with its sign and a true minus: three decimals below 0.1, none above ten.
+
+    `size`: decimals as for a number of this size, where several shall have the same.
+    """
+    large = abs(value if size is None else size)
+    text = f"{value:+.{3 if large < 0.095 else 2 if large < 9.95 else 0}f}"
     if not text.strip("+-0."):
         return "\N{PLUS-MINUS SIGN}0"
     return text.replace("-", "\N{MINUS SIGN}")
@@ -155,17 +181,21 @@ def plain(value: float) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def apart(values: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Places for labels near `values`, in their order, at least `gap` apart where low..high has room."""
+def apart(values: Sequence[float], sizes: Sequence[float], low: float, high: float) -> list[float]:
+    """Middles of labels of these sizes near `values`, in their order, free of each other within low..high.
+
+    Where the labels are larger than that together, they overlap all by the same part.
+    """
     order = np.argsort(values, kind="stable")
-    gap = min(gap, (high - low) / max(len(values) - 1, 1))
-    placed = np.clip(np.asarray(values, dtype=np.float64)[order], low, high)
+    half = np.asarray(sizes, dtype=np.float64)[order] / 2
+    half *= min(1.0, (high - low) / max(2 * half.sum(), 1e-12))
+    placed = np.maximum(np.asarray(values, dtype=np.float64)[order], low + half)
     for k in range(1, len(placed)):
-        placed[k] = max(placed[k], placed[k - 1] + gap)
-    if len(placed) and placed[-1] > high:
-        placed[-1] = high
-        for k in range(len(placed) - 2, -1, -1):
-            placed[k] = min(placed[k], placed[k + 1] - gap)
+        placed[k] = max(placed[k], placed[k - 1] + half[k - 1] + half[k])
+    ceiling = high
+    for k in range(len(placed) - 1, -1, -1):
+        placed[k] = min(placed[k], ceiling - half[k])
+        ceiling = placed[k] - half[k]
     out = np.empty(len(placed))
     out[order] = placed
     return [float(v) for v in out]
@@ -199,28 +229,38 @@ def _places(table: DataFrame, stretches: Sequence[Stretch]) -> dict[str, float]:
 
 
 def _ticks(tables: Sequence[DataFrame], stretches: Sequence[Stretch]) -> list[tuple[float, str]]:
-    """Numbers of stages as in the deepest model; in a long band only every so many."""
     ticks: list[tuple[float, str]] = []
     for stretch in stretches:
         deepest = max(tables, key=lambda table: int((table["band"] == stretch.band).sum()))
         names = deepest[deepest["band"] == stretch.band].sort_values("index")["stage"]
-        step = math.ceil(len(names) / MOST_TICKS)
         for k, name in enumerate(names):
-            if k % step == 0:
-                number = str(name).rpartition(" ")[2]
-                ticks.append((float(stretch.start + k), number if number.isdigit() else ""))
+            number = str(name).rpartition(" ")[2]
+            ticks.append((float(stretch.start + k), number if number.isdigit() else ""))
     return ticks
 
 
-def _curve(label: str, source: int, measure: int, rows: DataFrame, places: dict[str, float]) -> Curve:
+def _curve(
+    label: str,
+    chance_of: str,
+    source: int,
+    measure: int,
+    rows: DataFrame,
+    places: dict[str, float],
+    *,
+    log: bool,
+) -> Curve:
+    """The curve of a table's rows; on a logarithmic axis what is not positive is left out."""
+
     def column(name: str) -> np.ndarray:
-        return rows[name].to_numpy(dtype=np.float64)
+        values = rows[name].to_numpy(dtype=np.float64)
+        return np.where(values > 0, values, np.nan) if log else values
 
     stages = [str(stage) for stage in rows["stage"]]
     last = rows.iloc[-1]
     at = rows[rows["stage"] == REFERENCE]
     return Curve(
         label=label,
+        chance_of=chance_of,
         source=source,
         measure=measure,
         stages=stages,

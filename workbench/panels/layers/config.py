@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from workbench.images.corruptions import CORRUPTIONS
 from workbench.panels.specimen import CLEAN
 
 Target = Literal["shape", "colour", "texture", "count"]
@@ -29,7 +30,7 @@ class LayersConfig(BaseModel):
 
     image: str = Field(default="", description='a file, or "scene:SEED"; without it, the bundled probe set')
     question: str = Field(default="", description="text that follows the image in the model's input")
-    corruption: str = Field(default=CLEAN, description="a corruption's name, or none")
+    corruption: str = Field(default=CLEAN, description="none, or one of " + ", ".join(CORRUPTIONS))
     intensity: float = Field(default=0.45, ge=0.0, le=1.0, description="how strong the corruption is, 0 to 1")
     seed: int = Field(
         default=0, ge=0, lt=2**31, description="of the corruption, the controls and the intervals"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from probes.similarity import similarity_map
 from workbench.errors import Refusal
+from workbench.panels.layers.table import REFERENCE
 
 if TYPE_CHECKING:
     from workbench.runs.result import Result
@@ -31,14 +33,43 @@ def drawable_stages(result: Result) -> list[str]:
     ]
 
 
+def known_stage(stage: str, stages: Sequence[str]) -> str:
+    """The stage as given. Raises Refusal where it is none of `stages`, naming the ends of each band."""
+    if stage in stages:
+        return stage
+    bands: dict[str, list[str]] = {}
+    for name in stages:
+        bands.setdefault(name.rpartition(" ")[0] or name, []).append(name)
+    ends = [names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}" for names in bands.values()]
+    raise Refusal(f"There is no map of {stage!r}. Choose a stage out of {', '.join(ends) or 'none'}.")
+
+
+def shown_stages(stages: Sequence[str], chosen: str | None = None, count: int = 5) -> list[str]:
+    """`count` of the stages, in order, for a row of maps.
+
+    They lie evenly over the axis, first and last among them; "llm 0" and the chosen one take the places
+    nearest to them. Raises Refusal where the chosen one is none of `stages`.
+    """
+    last = len(stages) - 1
+    if last < count:
+        return list(stages)
+    picked = [round(k * last / (count - 1)) for k in range(count)]
+    wanted = [REFERENCE] if REFERENCE in stages else []
+    wanted += [] if chosen is None else [known_stage(chosen, stages)]
+    kept = {0, last, *(stages.index(name) for name in wanted)}
+    for index in sorted(kept - set(picked)):
+        free = [place for place in range(count) if picked[place] not in kept]
+        picked[min(free, key=lambda place: abs(picked[place] - index))] = index
+    return [stages[index] for index in sorted(picked)]
+
+
 def similarity(result: Result, stage: str, token: int) -> NDArray[np.float32]:
     """Cosine of one patch to all others at a stage, float32 (rows, cols), -1..1; centred if the config is.
 
     Raises:
         Refusal: for a stage or a patch that the result does not hold.
     """
-    if stage not in drawable_stages(result):
-        raise Refusal(f"There is no map of {stage!r} in this result: look at the picture again.")
+    known_stage(stage, drawable_stages(result))
     rows, cols = (int(v) for v in result.arrays["grid"])
     if not 0 <= token < rows * cols:
         raise Refusal(f"Patch {token} is outside the grid of {rows} by {cols}.")

@@ -67,7 +67,7 @@ GROUPS: dict[str, Group] = {
         ),
         Group(
             "segmentation reader",
-            "reading the class of a patch",
+            "patch accuracy, mean IoU",
             "higher is better ↑",
             ("patch accuracy", "patch mIoU"),
             PATCH_READER,
@@ -77,24 +77,25 @@ GROUPS: dict[str, Group] = {
             "cosine of patch pairs",
             "",
             ("cohesion", "coupling"),
-            "Cohesion: mean cosine of two patches of one object. Coupling: of two patches of different "
-            "objects. Grey: chance, the same with permuted labels. " + OURS,
+            "Cohesion: mean cosine of two patches of one object or kind of background. Coupling: of two "
+            "patches of different ones. Grey: chance, the same with permuted labels. " + OURS,
         ),
         Group(
             "contrast",
             "cohesion \N{MINUS SIGN} coupling",
             "higher is better ↑",
             ("contrast difference",),
-            "Mean cosine of two patches of one object, minus that of two patches of different objects. Grey: "
-            "chance, the same with permuted labels. " + OURS,
+            "Mean cosine of two patches of one object or kind of background, minus that of two patches of "
+            "different ones. Grey: chance, the same with permuted labels. " + OURS,
         ),
         Group(
             "contrast ratio",
             "cohesion / coupling",
             "higher is better ↑",
             ("contrast ratio",),
-            "Semantic contrast ratio, undefined where coupling is not positive; chance is 1. Over many "
-            "images it is the ratio of the two means. " + OURS,
+            "Semantic contrast ratio, undefined where coupling is not positive, and very large where it is "
+            "nearly 0; chance is 1. Over many images it is the ratio of the two means. " + OURS,
+            log=True,
         ),
         Group(
             "neighbourhood",

@@ -11,10 +11,11 @@ from probes.bootstrap import Score, interval
 from probes.geometry import participation_ratio, token_norm
 from probes.patches import permuted_structure, permuted_surroundings, structure, surroundings
 from probes.similarity import unit
-from workbench.capture.hidden import Captured, capture
+from workbench.capture.hidden import Captured
 from workbench.datasets.scenes import Batch, label
 from workbench.images.scenes import generate
 from workbench.models.protocol import Model
+from workbench.panels.layers.seeing import see
 from workbench.panels.layers.table import Chance, Measured, Row, curve, go_on, on_grid, stage_rows
 from workbench.panels.specimen import SCENE, degrade
 
@@ -36,7 +37,7 @@ def measure(
     shown = degrade(picture.pixels, config.corruption, config.intensity, config.seed)
     go_on(stop)
     progress(0.0, "one pass through the model")
-    captured = capture(model, model.prepare([shown], config.question))
+    captured = see(model, [shown], config.question)
 
     grid = captured.grid
     truth = _truth(config.image, picture.pixels)
@@ -90,7 +91,7 @@ def _curves(
             keep("coupling", true.coupling, mixed.coupling, labelled)
             keep("contrast difference", true.difference, mixed.difference, labelled)
             keep("contrast ratio", true.ratio, mixed.ratio, labelled)
-        if fits and min(rows, cols) > 1:
+        if fits and rows * cols > 1:
             near = surroundings(x, rows, cols, centre=config.centre)
             moved = permuted_surroundings(
                 x, rows, cols, permutations=config.permutations, seed=config.seed, centre=config.centre
@@ -108,7 +109,7 @@ def _curves(
         chance: list[Chance] = [(np.nan,) * 3] * len(captured.stages)
         for i, (value, permuted, n) in numbers.items():
             # One picture leaves nothing to resample, so there is no interval: only chance has one.
-            scores[i] = Score(value, np.nan, np.nan, n, NOTHING)
+            scores[i] = Score(value, np.nan, np.nan, n, 1, NOTHING)
             known = permuted[np.isfinite(permuted)]
             chance[i] = (float(known.mean()) if len(known) else np.nan, *interval(known))
         table += curve(name, captured.stages, scores, "patches", chance)

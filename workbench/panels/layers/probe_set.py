@@ -23,11 +23,12 @@ from probes.linear import (
     segmentation,
 )
 from probes.patches import STRUCTURE, Structure, Surroundings, structure, summarise, surroundings
-from workbench.capture.hidden import Captured, capture
+from workbench.capture.hidden import Captured
 from workbench.datasets.scenes import Batch, stream
 from workbench.images.scenes import CLASSES, Split
 from workbench.models.protocol import Model
 from workbench.panels.layers.measures import accuracy_of
+from workbench.panels.layers.seeing import see
 from workbench.panels.layers.table import UNKNOWN, Chance, Measured, Row, curve, go_on, on_grid, stage_rows
 from workbench.panels.specimen import degrade
 
@@ -42,7 +43,8 @@ READING, FITTING = 0.8, 0.2
 def measure(config: LayersConfig, model: Model, progress: Progress, stop: Callable[[], bool]) -> Measured:
     """Three passes over the splits, then the fits; see `study.run`.
 
-    Memory holds pooled states of all images but tokens of one batch only.
+    Memory holds pooled states of all images, tokens of one batch only, and for each stage the sums of its
+    patch reader: a square of its width in float64.
     """
     return _ProbeSet(config, model, progress, stop).measured()
 
@@ -93,7 +95,7 @@ class _ProbeSet:
                 degrade(image, config.corruption, config.intensity, config.seed + int(seed))
                 for image, seed in zip(batch.images, batch.seeds, strict=True)
             ]
-            captured = capture(self.model, self.model.prepare(shown, config.question))
+            captured = see(self.model, shown, config.question)
             self.first = self.first or captured
             self.pooled[split].append([states.mean(axis=1) for states in captured.states])
             self.targets[split].append(batch.targets)
@@ -208,7 +210,7 @@ class _Averages:
         for i, (states, fits) in enumerate(zip(captured.states, on_grid(captured), strict=True)):
             if fits:
                 self.structure[i].append(structure(states, regions, centre=self.config.centre))
-            if fits and min(rows, cols) > 1:
+            if fits and rows * cols > 1:
                 self.surroundings[i].append(surroundings(states, rows, cols, centre=self.config.centre))
             self.dimension[i].append(participation_ratio(states))
             self.norm[i].append(token_norm(states))

@@ -58,12 +58,7 @@ def curve(
     for stage, score, by_chance in zip(stages, scores, chance, strict=True):
         if score is None:
             continue
-        if before is None:
-            delta = UNKNOWN
-        elif score.n == before.n:
-            delta = drop(score, before)
-        else:  # A stage with other patches has no pairs to resample.
-            delta = (score.value - before.value, float("nan"), float("nan"))
+        delta = UNKNOWN if before is None else drop(score, before)
         rows.append(
             {
                 "measure": measure,

@@ -105,7 +105,7 @@ class LayersView(Panel):
             self.col,
         ]
         self.drawn_with = [self.group, bench.dark]
-        self.printed_with = [self.group, self.row, self.col]
+        self.printed_with = [self.group, self.row, self.col, self.stage]
         drawn = self.wire()
         mapping = (
             self._with_session(self.draw_map),
@@ -239,24 +239,28 @@ class LayersView(Panel):
         return {self.plot: gr.Plot(value=plot, visible=True), self.note: markup.remark(GROUPS[group].note)}
 
     def paper(self, named: Sequence[Named], *printed_with: Any) -> Figure:
-        """The chosen group's curves; for one picture more groups after it, and maps of the chosen patch."""
+        """The chosen group's curves; for one picture more groups after it, and maps of the chosen patch.
+
+        The chosen stage is among those maps.
+        """
         from workbench.panels.layers import figure
         from workbench.panels.layers.axis import groups_in
         from workbench.panels.layers.maps import default_token, drawable_stages
 
-        group, row, col = printed_with
+        group, row, col, stage = printed_with
         result = named[0][1]
         held = groups_in([named[0]])
         chosen = group if group in held else held[0]
         if len(named) > 1:
             return figure.paper([pair for pair in named if chosen in groups_in([pair])], [chosen])
-        if not drawable_stages(result):
+        stages = drawable_stages(result)
+        if not stages:
             return figure.paper(result, [chosen])
         rows, cols = (int(value) for value in result.arrays["grid"])
         on_grid = row and col and 1 <= row <= rows and 1 <= col <= cols
         token = (int(row) - 1) * cols + int(col) - 1 if on_grid else default_token(result)
         groups = [chosen, *(name for name in held if name != chosen)][: figure.MOST_PANELS]
-        return figure.paper(result, groups, token=token)
+        return figure.paper(result, groups, token=token, stage=_at(stages, stage))
 
     def table(self, result: Result) -> DataFrame:
         """The curves."""
@@ -279,7 +283,7 @@ class LayersView(Panel):
             return gr.skip(), gr.skip(), gr.skip()
         rows, cols = (int(value) for value in result.arrays["grid"])
         at = (min(max(int(row or 1), 1), rows), min(max(int(col or 1), 1), cols))
-        name = stages[min(int(stage), len(stages) - 1)]
+        name = _at(stages, stage)
         low, high = scale_of(result)
         pixels = similarity_image(result, name, (at[0] - 1) * cols + at[1] - 1)
         words = f"Cosine of the outlined patch (row {at[0]}, column {at[1]}) to all others at {name}."
@@ -299,6 +303,11 @@ class LayersView(Panel):
         self.choose(self.row, session, key, row + 1)
         self.choose(self.col, session, key, col + 1)
         return row + 1, col + 1
+
+
+def _at(stages: Sequence[str], place: float) -> str:
+    """The stage at a place of the slider, which may still be set for an earlier, longer result."""
+    return stages[min(int(place), len(stages) - 1)]
 
 
 def _settings() -> dict[str, Any]:

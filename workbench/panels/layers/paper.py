@@ -1,0 +1,250 @@
+"""The curves and the similarity maps on paper, with matplotlib."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.panels.layers.axis import Chart, Named, apart, chart, groups_in, named, sparse_ticks
+from workbench.panels.layers.maps import (
+    default_token,
+    drawable_stages,
+    scale_of,
+    shown_stages,
+    similarity_image,
+)
+from workbench.panels.layers.marks import (
+    MOST_GUIDES,
+    EndLabel,
+    axis_title,
+    colour_of,
+    dash_of,
+    end_labels,
+    limits,
+    marker_of,
+    scaled,
+)
+from workbench.runs.export import COLUMN, PAGE, paper_style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from workbench.runs.result import Result
+
+MINUS = "\N{MINUS SIGN}"
+MOST_PANELS = 4
+LEFT, TOP, BOTTOM, PANEL = 0.50, 0.22, 0.42, 1.75
+"""Inches: room for the axis at the left, bands above, stages below; a panel's height."""
+LINE, CHARACTER = 0.13, 0.071
+"""Inches: height of a line of a label, width of a digit."""
+GAP = 0.2
+"""Lines: between two labels."""
+MARKER, MARKED, BASELINE = 3.2, 9.0, 2.9
+"""Points: size of a curve's marker, room for it before the curve's name, and from its middle down to the
+baseline of the name."""
+MOST_MARKERS = 18
+"""Along a curve; a deeper model has one at every second, third ... stage."""
+MAPS = 1.32
+"""Inches: height of the row of similarity maps."""
+
+
+def paper(
+    results: Result | Sequence[Named],
+    groups: Sequence[str] | None = None,
+    *,
+    token: int | None = None,
+    stage: str | None = None,
+) -> Figure:
+    """The same curves for print: one group in a column of 3.25 in, more on 6.75 in with panel letters.
+
+    A single picture's figure ends with a row of similarity maps.
+
+    Args:
+        results: one result, or (name, result) pairs laid over each other.
+        groups: which groups; by default the first four that the results hold.
+        token: the patch of the similarity maps; by default the middle of the largest object.
+        stage: a stage that the similarity maps shall show; by default five over the axis.
+
+    Raises:
+        Refusal: when none of the results holds a group that was asked for, or there is no map of the stage.
+    """
+    from matplotlib.figure import Figure
+
+    many = named(results)
+    wanted = list(groups) if groups is not None else groups_in(many)[:MOST_PANELS]
+    charts = [chart(many, name) for name in wanted]
+    stages = drawable_stages(many[0][1]) if len(many) == 1 else []
+    columns = 1 if len(charts) == 1 and not stages else 2
+    width = COLUMN if columns == 1 else PAGE
+    rows = -(-len(charts) // columns)
+    row = TOP + PANEL + BOTTOM
+    height = rows * row + (MAPS if stages else 0.0)
+    with paper_style():
+        figure = Figure(figsize=(width, height))
+        cell, beside = width / columns, _room_for_labels(charts)
+        for k, drawn in enumerate(charts):
+            left, top = (k % columns) * cell, height - (k // columns) * row
+            box = (left + LEFT, top - TOP - PANEL, cell - LEFT - beside, PANEL)
+            axes = figure.add_axes((box[0] / width, box[1] / height, box[2] / width, box[3] / height))
+            _paper_panel(axes, drawn, box[2])
+            if columns > 1 or stages:
+                at = ((left + 0.04) / width, (top - 0.04) / height)
+                figure.text(*at, chr(ord("a") + k), weight="bold", fontsize=8, va="top")
+        if stages:
+            letter = chr(ord("a") + len(charts))
+            _paper_maps(figure, many[0][1], shown_stages(stages, stage), token, width, height, letter)
+    return figure
+
+
+def _paper_panel(axes: Axes, drawn: Chart, across: float) -> None:
+    """One group's curves on axes that are so many inches wide."""
+    low, high = limits(drawn)
+    pad = 0.04 * (high - low)
+    end = drawn.stretches[-1].edges[1]
+    for number, stretch in enumerate(drawn.stretches):
+        left, right = stretch.edges
+        if number % 2 == 0:
+            axes.axvspan(left, right, color="0.955", lw=0, zorder=0)
+        # The outer names keep to the sides: in the middle of a short band they would touch the projector's.
+        side = "left" if number == 0 else "right" if right == end else "center"
+        axes.text(
+            {"left": left, "center": (left + right) / 2, "right": right}[side],
+            1.02,
+            stretch.name,
+            transform=axes.get_xaxis_transform(),
+            ha=side,
+            fontsize=8,
+        )
+    if drawn.entry is not None:
+        axes.axvline(drawn.entry, color="0.6", lw=0.6, ls=(0, (4, 3)), zorder=1)
+    for curve in drawn.curves:
+        colour = colour_of(curve, drawn, "paper")
+        axes.fill_between(
+            curve.x, curve.chance_low, curve.chance_high, color="0.5", alpha=0.15, lw=0, zorder=1
+        )
+        axes.plot(curve.x, curve.chance, color="0.55", lw=0.7, ls=":", zorder=2)
+        axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.2, lw=0, zorder=2)
+        style: Any = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}[dash_of(curve, drawn)]
+        axes.plot(
+            curve.x,
+            curve.value,
+            color=colour,
+            ls=style,
+            marker=marker_of(curve, drawn),
+            ms=MARKER,
+            markevery=-(-len(curve.x) // MOST_MARKERS),
+            zorder=3,
+        )
+        if drawn.entry is not None and len(drawn.curves) <= MOST_GUIDES and math.isfinite(curve.reference):
+            axes.plot([drawn.entry, end], [curve.reference] * 2, color=colour, lw=0.6, ls="--", alpha=0.7)
+    if drawn.group.log:
+        axes.set_yscale("log")
+        _plain_numbers(axes, decades=high - low)
+        axes.set_ylim(10 ** (low - pad), 10 ** (high + pad))
+    else:
+        axes.set_ylim(low - pad, high + pad)
+    axes.set_xlim(-0.5, end)
+    ticks = sparse_ticks(drawn, across / CHARACTER)
+    axes.set_xticks([x for x, _ in ticks], [text for _, text in ticks])
+    axes.tick_params(length=2, pad=1.5)
+    axes.set_xlabel("layer", labelpad=1)
+    axes.set_ylabel(axis_title(drawn), labelpad=2)
+    _write_ends(axes, drawn)
+
+
+def _write_ends(axes: Axes, drawn: Chart) -> None:
+    """Names and drops at the right end, each with its curve's marker."""
+    from matplotlib.transforms import ScaledTranslation
+
+    low, high = limits(drawn)
+    pad = 0.04 * (high - low)
+    labels = _end_labels(drawn)
+    line = LINE * (high - low + 2 * pad) / PANEL
+    sizes = [line * (len(label.lines) + GAP) for label in labels]
+    places = apart([scaled(drawn, label.value) for label in labels], sizes, low, high)
+    for label, y in zip(labels, places, strict=True):
+        colour = "0.4" if label.curve is None else colour_of(label.curve, drawn, "paper")
+        top = (y + line * (len(label.lines) - 1) / 2 - low + pad) / (high - low + 2 * pad)
+        for number, words in enumerate(label.lines):
+            axes.annotate(
+                words,
+                (1, top),
+                xycoords="axes fraction",
+                xytext=(MARKED, -72 * LINE * number - BASELINE),
+                textcoords="offset points",
+                color=colour,
+                fontsize=8,
+                va="baseline",
+                annotation_clip=False,
+            )
+        if label.curve is not None:
+            aside = ScaledTranslation(MARKED / 2 / 72, 0, axes.figure.dpi_scale_trans)
+            style: Any = {"marker": marker_of(label.curve, drawn), "ms": MARKER, "ls": "", "clip_on": False}
+            axes.plot([1], [top], color=colour, transform=axes.transAxes + aside, **style)
+
+
+def _end_labels(drawn: Chart) -> list[EndLabel]:
+    return end_labels(drawn, room=int(0.9 * PANEL / LINE), intervals=True)
+
+
+def _room_for_labels(charts: Sequence[Chart]) -> float:
+    """Inches that the longest line at a right end takes, markers included."""
+    from matplotlib.textpath import TextPath
+
+    lines = {line for drawn in charts for label in _end_labels(drawn) for line in label.lines}
+    widest = max((TextPath((0, 0), line, size=8).get_extents().width for line in lines), default=0.0)
+    return float(widest + MARKED) / 72 + 0.07
+
+
+def _plain_numbers(axes: Axes, decades: float) -> None:
+    """Ticks of a logarithmic axis as plain numbers, several of them also in less than a decade."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    few = MaxNLocator(5, steps=[1, 2, 5, 10]) if decades < 1 else LogLocator(subs=(1, 2, 5), numticks=8)
+    axes.yaxis.set_major_locator(few)
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _paper_maps(
+    figure: Figure,
+    result: Result,
+    picked: list[str],
+    token: int | None,
+    width: float,
+    height: float,
+    letter: str,
+) -> None:
+    """The picture and its similarity maps at these stages, with their scale."""
+    chosen = default_token(result) if token is None else token
+    shown = result.images["shown"]
+    side = 0.92
+    gap = (width - 0.3 - 0.75 - (len(picked) + 1) * side) / max(len(picked), 1)
+    bottom = 0.08
+    pictures = [("the input", shown)]
+    pictures += [(name, similarity_image(result, name, chosen)) for name in picked]
+    for k, (name, pixels) in enumerate(pictures):
+        left = 0.22 + k * (side + gap)
+        axes = figure.add_axes((left / width, bottom / height, side / width, side / height))
+        axes.imshow(pixels, interpolation="nearest")
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[:].set_visible(False)
+        axes.set_title(name, fontsize=8, pad=2)
+    figure.text(0.04 / width, (MAPS - 0.06) / height, letter, weight="bold", fontsize=8, va="top")
+    bar = figure.add_axes(((width - 0.62) / width, bottom / height, 0.07 / width, side / height))
+    low, high = scale_of(result)
+    bar.imshow(np.linspace(1, 0, 128)[:, None], cmap="cividis", aspect="auto", extent=(0, 1, low, high))
+    bar.set_xticks([])
+    bar.set_yticks(
+        [low, (low + high) / 2, high], [f"{v:g}".replace("-", MINUS) for v in (low, (low + high) / 2, high)]
+    )
+    bar.yaxis.tick_right()
+    bar.tick_params(length=2, pad=1.5, labelsize=8)
+    bar.spines[:].set_visible(False)
+    bar.set_ylabel("cosine", fontsize=8, labelpad=2)
+    bar.yaxis.set_label_position("right")
