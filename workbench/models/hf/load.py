@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -64,6 +65,8 @@ def load(
         parameters=sum(p.numel() for p in network.parameters()),
         dtype=how.quantised or kind,
         device=str(device),
+        attention=str(text._attn_implementation),
+        processor=_settings(processor),
         vision_layers=family.used_blocks,
         llm_layers=len(family.parts.layers),
         width=text.hidden_size,
@@ -162,6 +165,12 @@ def _listing(names: Any) -> str:
 
 def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0]
+
+
+def _settings(processor: Any) -> dict[str, Any]:
+    """The image processor's settings, of JSON's types."""
+    found = json.loads(processor.image_processor.to_json_string())
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _watched(network: Any) -> bool:
