@@ -13,6 +13,8 @@ from tests.models.hf.words import tokenizer
 
 Builder = Callable[[], tuple[Any, Any]]
 BUILDERS: dict[str, Builder] = {}
+REACH: dict[str, float] = {}
+"""By model type, the share of its cell by which a visual token reaches beyond it, resizing aside."""
 
 TEXT = {
     "hidden_size": 64,
@@ -132,3 +134,6 @@ def qwen2_5_vl() -> tuple[Any, Any]:
 
     processor = image_only(Qwen2_5_VLProcessor)(pictures, words, chat_template=template)
     return Qwen2_5_VLForConditionalGeneration(config), processor
+
+
+import tests.models.hf.builders_tiles  # noqa: E402, F401

@@ -29,6 +29,11 @@ class Family:
     """One open model's ways. Subclasses name the `model_types` of the configurations they are for."""
 
     model_types: ClassVar[tuple[str, ...]] = ()
+    scales_logits: ClassVar[bool] = True
+    """Whether the model's logits have the scale and the cap that the language model's configuration names.
+
+    Many models apply the head alone, whatever the language model would do by itself.
+    """
 
     def __init__(self, network: Any, processor: Any) -> None:
         self.network, self.processor = network, processor
@@ -66,16 +71,20 @@ class Family:
         places = self.visual_positions(inputs)
         shapes = self.grids(inputs, sizes)
         if sum(grid.rows * grid.cols for grid in shapes) != len(places):
-            raise Refusal(
-                f"{self.config.model_type} has {len(places)} visual tokens here, which is not what its grids "
-                f"({', '.join(f'{g.rows}×{g.cols}' for g in shapes)}) need: where they stand is not known."
-            )
+            raise self.misplaced(len(places), shapes)
         out, first = [], 0
         for grid in shapes:
             count = grid.rows * grid.cols
             out.append(View(grid, places[first : first + count]))
             first += count
         return out
+
+    def misplaced(self, tokens: int, grids: Sequence[Grid]) -> Refusal:
+        """What to raise where there are not as many visual tokens as the grids need."""
+        return Refusal(
+            f"{self.config.model_type} has {tokens} visual tokens here, which is not what its grids "
+            f"({', '.join(f'{g.rows}×{g.cols}' for g in grids)}) need: where they stand is not known."
+        )
 
     def visual_positions(self, inputs: Inputs) -> Tensor:
         """Where the visual tokens stand in the first sequence, int64."""
@@ -182,6 +191,8 @@ class Family:
     def readout(self, states: Tensor) -> Tensor:
         """Logits that the final norm and the head make of states (..., width) of the last layer."""
         logits: Tensor = self.parts.head(self.parts.norm(states))
+        if not self.scales_logits:
+            return logits
         text = self.config.get_text_config()
         if scale := getattr(text, "logit_scale", None):
             logits = logits * scale
