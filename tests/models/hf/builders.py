@@ -90,6 +90,31 @@ def llava() -> tuple[Any, Any]:
 
 
 @builder
+def llava_siglip() -> tuple[Any, Any]:
+    """Patches that leave some of the picture over, as the published towers' 27 of 14 pixels on 384 do."""
+    from transformers import (
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+        SiglipImageProcessorPil,
+        SiglipVisionConfig,
+    )
+
+    words = tokenizer(image_token="<image>")
+    config = LlavaConfig(
+        vision_config=SiglipVisionConfig(**VISION, image_size=39, patch_size=8, vision_use_head=False),
+        text_config=LlamaConfig(**TEXT),
+        image_token_id=words.image_token_id,
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="full",
+    )
+    pictures = SiglipImageProcessorPil(size={"height": 39, "width": 39})
+    processor = LlavaProcessor(pictures, words, patch_size=8, vision_feature_select_strategy="full")
+    return LlavaForConditionalGeneration(config), processor
+
+
+@builder
 def qwen2_5_vl() -> tuple[Any, Any]:
     from transformers import (
         Qwen2_5_VLConfig,

@@ -56,10 +56,13 @@ class Family:
         """The prompt with its images, as the processor takes it, up to where the answer begins."""
         if getattr(self.processor, "chat_template", None):
             content = [{"type": "image"}] * images + ([{"type": "text", "text": text}] if text else [])
-            turns = [{"role": "user", "content": content}]
-            return str(self.processor.apply_chat_template(turns, add_generation_prompt=True))
+            return self.templated([{"role": "user", "content": content}])
         mark = getattr(self.processor, "boi_token", None) or self.processor.image_token
         return f"{mark * images}\n{text}" if text else str(mark * images)
+
+    def templated(self, turns: list[dict[str, Any]]) -> str:
+        """The turns of a chat, and how the answer begins, in the processor's own template."""
+        return str(self.processor.apply_chat_template(turns, add_generation_prompt=True))
 
     # Places
 
@@ -115,7 +118,8 @@ class Family:
             )
         step = int(side)
         return [
-            grid_over(rows // step, cols // step, self.framed(size), image=k) for k, size in enumerate(sizes)
+            grid_over(rows // step, cols // step, self.covered(inputs, size), image=k)
+            for k, size in enumerate(sizes)
         ]
 
     @property
@@ -134,9 +138,22 @@ class Family:
     def patches(self, inputs: Inputs) -> Size:
         """Rows and columns of patches that the tower cuts each image into."""
         height, width = inputs["pixel_values"].shape[-2:]
+        down, across = self.patch_size
+        return int(height) // down, int(width) // across
+
+    @property
+    def patch_size(self) -> Size:
+        """Height and width of one of the tower's patches, in pixels that it sees."""
         patch = self.config.vision_config.patch_size
         down, across = patch if isinstance(patch, (tuple, list)) else (patch, patch)
-        return int(height) // down, int(width) // across
+        return int(down), int(across)
+
+    def covered(self, inputs: Inputs, size: Size) -> Rectangle:
+        """Of the rectangle that the tower sees of an image of this size, what whole patches cover."""
+        height, width = inputs["pixel_values"].shape[-2:]
+        (rows, cols), (down, across) = self.patches(inputs), self.patch_size
+        x0, y0, x1, y1 = self.framed(size)
+        return x0, y0, x0 + (x1 - x0) * cols * across / width, y0 + (y1 - y0) * rows * down / height
 
     def framed(self, size: Size) -> Rectangle:
         """The rectangle of an image of this size that the tower sees."""
@@ -161,7 +178,8 @@ class Family:
             return None
         rows, cols = self.patches(inputs)
         first = int(self.has_class_token)
-        return View(grid_over(rows, cols, self.framed(sizes[0])), torch.arange(first, first + rows * cols))
+        grid = grid_over(rows, cols, self.covered(inputs, sizes[0]))
+        return View(grid, torch.arange(first, first + rows * cols))
 
     @property
     def has_class_token(self) -> bool:

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.models.grids import grid_over
+from workbench.models.grids import Edges, Part, Rectangle, edges, grid_of, pooled
 from workbench.models.hf.family import Family, Inputs, Size
 from workbench.models.hf.tiles import assembled
 from workbench.models.protocol import Grid, Prompt, Stage, Tap, View
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """The patches of an image's tiles put together, or some rows and columns of them.
+
+    y and x: where rows and columns begin and end on the image; places: int64 (rows, columns), where each
+    patch stands in the sequence of the tiles' patches.
+    """
+
+    y: Edges
+    x: Edges
+    places: Tensor
+
+    def grid(self, image: int = 0) -> Grid:
+        """The rectangles of its patches."""
+        return grid_of(self.y, self.x, image=image, name="tiles")
 
 
 class LlavaNext(Family):
@@ -27,45 +45,55 @@ class LlavaNext(Family):
 
     @property
     def side(self) -> int:
-        """Tokens on a side of a tile, and of the thumbnail."""
+        """Patches on a side of a tile, and of the thumbnail."""
         vision = self.config.vision_config
         return int(vision.image_size) // int(vision.patch_size)
 
-    def canvas(self, size: Size, image: int = 0) -> tuple[Grid, Tensor]:
-        """The canvas's patches, padding included, for an image of this size.
+    @property
+    def seen(self) -> float:
+        """The share of a tile's side that its patches cover: what is left over at its end is not seen."""
+        vision = self.config.vision_config
+        return self.side * float(vision.patch_size) / float(vision.image_size)
 
-        Returns their grid, and where each stands in the sequence of the tiles' patches.
-        """
+    def canvas(self, size: Size) -> Canvas:
+        """All patches of the canvas, padding included, for an image of this size."""
         from transformers.image_processing_utils import get_patch_output_size, select_best_resolution
         from transformers.image_utils import ChannelDimension
 
-        tile = self.config.vision_config.image_size
-        height, width = size
+        tile = int(self.config.vision_config.image_size)
         down, across = select_best_resolution(size, self.config.image_grid_pinpoints)
-        resized = get_patch_output_size(
-            np.broadcast_to(0, (3, *size)), (down, across), ChannelDimension.FIRST
-        )
-        y, x = height / resized[0], width / resized[1]
-        top, left = (down - resized[0]) // 2, (across - resized[1]) // 2
+        blank = np.broadcast_to(0, (3, *size))
+        inner = get_patch_output_size(blank, (down, across), ChannelDimension.FIRST)
         rows, cols = down // tile, across // tile
-        box = (-left * x, -top * y, (across - left) * x, (down - top) * y)
-        grid = grid_over(rows * self.side, cols * self.side, box, image=image, name="tiles")
-        return grid, assembled(rows, cols, self.side, self.side)
+        shape = (rows * self.side, cols * self.side)
 
-    def unpadded(self, size: Size, image: int = 0) -> tuple[Grid, Tensor]:
-        """What the model keeps of the canvas: its grid, and where each patch stands among the tiles'."""
+        def along(axis: int, length: int, tiles: int) -> Edges:
+            scale, before = size[axis] / inner[axis], (length - inner[axis]) // 2
+            return edges(-before * scale, (length - before) * scale, self.side, tiles=tiles, seen=self.seen)
+
+        places = assembled(rows, cols, self.side, self.side).view(shape)
+        return Canvas(along(0, down, rows), along(1, across, cols), places)
+
+    def unpadded(self, size: Size) -> Canvas:
+        """What the model keeps of the canvas."""
         from transformers.models.llava_next.modeling_llava_next import unpad_image
 
-        grid, places = self.canvas(size, image)
-        kept = unpad_image(torch.arange(len(places)).view(1, grid.rows, grid.cols), size)[0]
-        rows, cols = kept.shape
-        kept = kept.reshape(-1)
-        return Grid(rows, cols, grid.boxes[kept.numpy()], image, "tiles"), places[kept]
+        canvas = self.canvas(size)
+        rows, cols = canvas.places.shape
+        kept = unpad_image(torch.arange(rows * cols).view(1, rows, cols), size)[0]
+        down, across = kept[:, 0] // cols, kept[0] % cols
+        return Canvas(canvas.y[down.numpy()], canvas.x[across.numpy()], canvas.places[down][:, across])
+
+    def picture(self, box: Rectangle, image: int, name: Part) -> Grid:
+        """The patches of a picture of its own that shows this part of an image."""
+        y = edges(box[1], box[3], self.side, seen=self.seen)
+        x = edges(box[0], box[2], self.side, seen=self.seen)
+        return grid_of(y, x, image=image, name=name)
 
     def layout(self, size: Size, image: int, images: int) -> tuple[Grid, Grid | None]:
         """The grid of one of so many images as a whole, and that of its canvas, None where it has none."""
-        small = grid_over(self.side, self.side, (0, 0, size[1], size[0]), image=image, name="thumbnail")
-        return small, self.unpadded(size, image)[0]
+        whole = self.picture((0, 0, size[1], size[0]), image, "thumbnail")
+        return whole, self.unpadded(size).grid(image)
 
     def views(self, inputs: Inputs, sizes: Sequence[Size]) -> list[View]:
         """For each image its canvas and its thumbnail; newlines belong to neither."""
@@ -85,16 +113,16 @@ class LlavaNext(Family):
 
     def tower_view(self, inputs: Inputs, sizes: Sequence[Size]) -> View | None:
         """The patches of the first image's canvas, padding included; its thumbnail's are left out."""
-        grid, places = self.canvas(sizes[0])
-        cells, extra = self.side**2, int(self.has_class_token)
+        canvas, cells, extra = self.canvas(sizes[0]), self.side**2, int(self.has_class_token)
+        places = canvas.places.reshape(-1)
         # The thumbnail comes first, and every picture may have a class token before its patches.
-        return View(grid, (places // cells + 1) * (cells + extra) + extra + places % cells)
+        return View(canvas.grid(), (places // cells + 1) * (cells + extra) + extra + places % cells)
 
     def projected(self, stage: Stage, prompt: Prompt) -> Tap:
         """The patches that are kept of the first image's canvas."""
         assert self.parts.projector is not None
-        grid, places = self.unpadded(prompt.images[0].shape[:2])
-        return Tap(stage, self.parts.projector, places + self.side**2, grid=grid)
+        canvas = self.unpadded(prompt.images[0].shape[:2])
+        return Tap(stage, self.parts.projector, canvas.places.reshape(-1) + self.side**2, grid=canvas.grid())
 
 
 class LlavaOnevision(LlavaNext):
@@ -115,16 +143,15 @@ class LlavaOnevision(LlavaNext):
         ratio = math.sqrt(canvas.rows * canvas.cols / (most * self.side**2))
         if ratio <= 1.1:
             return whole, canvas
-        (left, top), (right, bottom) = canvas.boxes[0, :2], canvas.boxes[-1, 2:]
-        rows, cols = int(canvas.rows // ratio), int(canvas.cols // ratio)
-        return whole, grid_over(rows, cols, (left, top, right, bottom), image=image, name="tiles")
+        kept = self.unpadded(size)
+        y, x = pooled(kept.y, int(canvas.rows // ratio)), pooled(kept.x, int(canvas.cols // ratio))
+        return whole, grid_of(y, x, image=image, name="tiles")
 
     def squared(self, size: Size, image: int) -> Grid:
         """An image that stands in the middle of a square."""
-        height, width = size
         longest = max(size)
-        left, top = -((longest - width) // 2), -((longest - height) // 2)
-        return grid_over(self.side, self.side, (left, top, left + longest, top + longest), image=image)
+        top, left = -((longest - size[0]) // 2), -((longest - size[1]) // 2)
+        return self.picture((left, top, left + longest, top + longest), image, "image")
 
     def tower_view(self, inputs: Inputs, sizes: Sequence[Size]) -> View | None:
         """As in LLaVA-NeXT; of several images the square of the first."""
