@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from workbench.errors import Refusal
+from workbench.models.hf.image_processors import register
 
 
 def read_processor(folder: Path) -> Any:
@@ -16,6 +18,7 @@ def read_processor(folder: Path) -> Any:
     """
     from transformers import AutoProcessor
 
+    register()
     try:
         kind = _processor_class(folder)
         reader = AutoProcessor if kind is None else image_only(kind)
@@ -47,6 +50,10 @@ def _processor_class(folder: Path) -> Any:
 
 def image_only(kind: Any) -> Any:
     """The class without a video processor, which transformers then does not look for; all else as it was."""
+    module: Any = sys.modules[kind.__module__]
+    if getattr(module, "num2words", kind) is None:
+        # SmolVLM's asks for the package num2words, with which it would count the frames of a video.
+        module.num2words = str
 
     class ImageOnly(kind):
         @classmethod

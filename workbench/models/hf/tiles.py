@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from workbench.models.grids import Rectangle, grid_over
+from workbench.models.grids import Part, Rectangle, grid_over
 from workbench.models.hf.family import Family, Inputs, Size
 from workbench.models.protocol import Grid, Prompt, Stage, Tap, View
 
@@ -41,7 +40,7 @@ class Cut:
         return self.rows * self.cols > 1
 
     @property
-    def part(self) -> Literal["image", "tiles"]:
+    def part(self) -> Part:
         """What of the image the tiles' grid shows."""
         return "tiles" if self.several else "image"
 
