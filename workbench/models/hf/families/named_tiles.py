@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
+from workbench.errors import Refusal
 from workbench.models.hf.family import Inputs, Size
 from workbench.models.hf.tiles import Cut, Tiled
 
@@ -16,7 +17,7 @@ NAME = re.compile(r"<row_(\d+)_col_(\d+)>")
 class NamedTiles(Tiled):
     """The image is stretched over whole tiles, if it is cut at all; blocks of patches become one token."""
 
-    model_types = ("idefics3",)
+    model_types: ClassVar[tuple[str, ...]] = ("idefics3",)
 
     @property
     def merged(self) -> int:
@@ -38,7 +39,10 @@ class NamedTiles(Tiled):
                 shapes.append(shape)
                 shape = (1, 1)
         if len(shapes) != len(sizes):
-            raise self.misplaced(len(places), [])
+            raise Refusal(
+                f"{self.config.model_type} names the tiles of {len(shapes)} images where {len(sizes)} were "
+                "shown: where its visual tokens stand is not known."
+            )
         return [
             Cut(*shape, (0, 0, width, height)) for shape, (height, width) in zip(shapes, sizes, strict=True)
         ]

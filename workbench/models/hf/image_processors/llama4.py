@@ -55,7 +55,7 @@ def _inside(size: Size, frame: Size) -> Size:
     return frame[0], max(min(math.floor(size[1] * down), frame[1]), 1)
 
 
-class Llama4ImagesKwargs(ImagesKwargs, total=False):
+class Llama4ImagesKwargs(ImagesKwargs, total=False):  # type: ignore[call-arg]
     """What it can be told besides the usual."""
 
     max_patches: int
