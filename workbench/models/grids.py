@@ -5,27 +5,50 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from workbench.models.protocol import Grid
 
 Rectangle = tuple[float, float, float, float]
 """x0, y0, x1, y1 in pixels."""
+Part = Literal["image", "tiles", "thumbnail"]
 
 
-def grid_over(
-    rows: int,
-    cols: int,
-    part: Rectangle,
-    *,
-    image: int = 0,
-    name: Literal["image", "tiles", "thumbnail"] = "image",
-) -> Grid:
+Edges = NDArray[np.float32]
+"""Where each of some cells begins and ends along one side of an image: (cells, 2), in pixels."""
+
+
+def edges(start: float, end: float, cells: int, *, tiles: int = 1, seen: float = 1.0) -> Edges:
+    """Equal cells from `start` to `end`, so many in each of the tiles.
+
+    seen: the share of a tile, from its beginning, that its cells cover, where patches leave some of it over.
+    """
+    length = (end - start) / tiles
+    begins = [start + tile * length for tile in range(tiles)]
+    marks = [np.linspace(b, b + length * seen, cells + 1, dtype=np.float32) for b in begins]
+    return np.concatenate([np.stack([m[:-1], m[1:]], axis=1) for m in marks])
+
+
+def pooled(cells: Edges, count: int) -> Edges:
+    """The cells when they are made fewer: `count` ones of equally many of them, whole or in part."""
+    first, last = np.arange(count) * len(cells) / count, np.arange(1, count + 1) * len(cells) / count
+    begin, end = np.floor(first).astype(int), np.ceil(last).astype(int) - 1
+    width = cells[:, 1] - cells[:, 0]
+    starts, ends = cells[begin, 0] + (first - begin) * width[begin], cells[end, 0] + (last - end) * width[end]
+    return np.stack([starts, ends], axis=1).astype(np.float32)
+
+
+def grid_of(y: Edges, x: Edges, *, image: int = 0, name: Part = "image") -> Grid:
+    """The grid whose rows and columns begin and end there."""
+    row, col = np.mgrid[: len(y), : len(x)].reshape(2, -1)
+    boxes = np.stack([x[col, 0], y[row, 0], x[col, 1], y[row, 1]], axis=1)
+    return Grid(len(y), len(x), boxes, image, name)
+
+
+def grid_over(rows: int, cols: int, part: Rectangle, *, image: int = 0, name: Part = "image") -> Grid:
     """A grid of equal cells over one part of an image."""
-    x = np.linspace(part[0], part[2], cols + 1, dtype=np.float32)
-    y = np.linspace(part[1], part[3], rows + 1, dtype=np.float32)
-    row, col = np.mgrid[:rows, :cols].reshape(2, -1)
-    boxes = np.stack([x[col], y[row], x[col + 1], y[row + 1]], axis=1)
-    return Grid(rows, cols, boxes, image, name)
+    y, x = edges(part[1], part[3], rows), edges(part[0], part[2], cols)
+    return grid_of(y, x, image=image, name=name)
 
 
 def centre_crop(height: int, width: int, shortest: int, crop_height: int, crop_width: int) -> Rectangle:

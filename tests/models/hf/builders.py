@@ -13,6 +13,8 @@ from tests.models.hf.words import tokenizer
 
 Builder = Callable[[], tuple[Any, Any]]
 BUILDERS: dict[str, Builder] = {}
+REACH: dict[str, float] = {}
+"""By model type, the share of its cell by which a visual token reaches beyond it, resizing aside."""
 
 TEXT = {
     "hidden_size": 64,
@@ -95,6 +97,31 @@ def llava() -> tuple[Any, Any]:
 
 
 @builder
+def llava_siglip() -> tuple[Any, Any]:
+    """Patches that leave some of the picture over, as the published towers' 27 of 14 pixels on 384 do."""
+    from transformers import (
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+        SiglipImageProcessorPil,
+        SiglipVisionConfig,
+    )
+
+    words = tokenizer(image_token="<image>")
+    config = LlavaConfig(
+        vision_config=SiglipVisionConfig(**VISION, image_size=39, patch_size=8, vision_use_head=False),
+        text_config=LlamaConfig(**TEXT),
+        image_token_id=words.image_token_id,
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="full",
+    )
+    pictures = SiglipImageProcessorPil(size={"height": 39, "width": 39})
+    processor = LlavaProcessor(pictures, words, patch_size=8, vision_feature_select_strategy="full")
+    return LlavaForConditionalGeneration(config), processor
+
+
+@builder
 def qwen2_5_vl() -> tuple[Any, Any]:
     from transformers import (
         Qwen2_5_VLConfig,
@@ -141,4 +168,10 @@ def qwen2_5_vl() -> tuple[Any, Any]:
     return Qwen2_5_VLForConditionalGeneration(config), processor
 
 
-from tests.models.hf import builders_gemma, builders_native, builders_pixtral, builders_unified  # noqa: E402, F401
+from tests.models.hf import (  # noqa: E402
+    builders_gemma,  # noqa: F401
+    builders_native,  # noqa: F401
+    builders_pixtral,  # noqa: F401
+    builders_tiles,  # noqa: F401
+    builders_unified,  # noqa: F401
+)

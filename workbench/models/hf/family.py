@@ -36,6 +36,11 @@ class Family:
     """
 
     model_types: ClassVar[tuple[str, ...]] = ()
+    scales_logits: ClassVar[bool] = True
+    """Whether the model's logits have the scale and the cap that the language model's configuration names.
+
+    Many models apply the head alone, whatever the language model would do by itself.
+    """
 
     def __init__(self, network: Any, processor: Any) -> None:
         self.network, self.processor = network, processor
@@ -58,10 +63,13 @@ class Family:
         """The prompt with its images, as the processor takes it, up to where the answer begins."""
         if getattr(self.processor, "chat_template", None):
             content = [{"type": "image"}] * images + ([{"type": "text", "text": text}] if text else [])
-            turns = [{"role": "user", "content": content}]
-            return str(self.processor.apply_chat_template(turns, add_generation_prompt=True))
+            return self.templated([{"role": "user", "content": content}])
         mark = getattr(self.processor, "boi_token", None) or self.processor.image_token
         return f"{mark * images}\n{text}" if text else str(mark * images)
+
+    def templated(self, turns: list[dict[str, Any]]) -> str:
+        """The turns of a chat, and how the answer begins, in the processor's own template."""
+        return str(self.processor.apply_chat_template(turns, add_generation_prompt=True))
 
     # Places
 
@@ -73,16 +81,20 @@ class Family:
         places = self.visual_positions(inputs)
         shapes = self.grids(inputs, sizes)
         if sum(grid.rows * grid.cols for grid in shapes) != len(places):
-            raise Refusal(
-                f"{self.config.model_type} has {len(places)} visual tokens here, which is not what its grids "
-                f"({', '.join(f'{g.rows}×{g.cols}' for g in shapes)}) need: where they stand is not known."
-            )
+            raise self.misplaced(len(places), shapes)
         out, first = [], 0
         for grid in shapes:
             count = grid.rows * grid.cols
             out.append(View(grid, places[first : first + count]))
             first += count
         return out
+
+    def misplaced(self, tokens: int, grids: Sequence[Grid]) -> Refusal:
+        """What to raise where there are not as many visual tokens as the grids need."""
+        return Refusal(
+            f"{self.config.model_type} has {tokens} visual tokens here, which is not what its grids "
+            f"({', '.join(f'{g.rows}×{g.cols}' for g in grids)}) need: where they stand is not known."
+        )
 
     def visual_positions(self, inputs: Inputs) -> Tensor:
         """Where the visual tokens stand in the first sequence, int64."""
@@ -119,7 +131,8 @@ class Family:
             )
         step = int(side)
         return [
-            grid_over(rows // step, cols // step, self.framed(size), image=k) for k, size in enumerate(sizes)
+            grid_over(rows // step, cols // step, self.covered(inputs, size), image=k)
+            for k, size in enumerate(sizes)
         ]
 
     @property
@@ -138,9 +151,22 @@ class Family:
     def patches(self, inputs: Inputs) -> Size:
         """Rows and columns of patches that the tower cuts each image into."""
         height, width = inputs["pixel_values"].shape[-2:]
+        down, across = self.patch_size
+        return int(height) // down, int(width) // across
+
+    @property
+    def patch_size(self) -> Size:
+        """Height and width of one of the tower's patches, in pixels that it sees."""
         patch = self.config.vision_config.patch_size
         down, across = patch if isinstance(patch, (tuple, list)) else (patch, patch)
-        return int(height) // down, int(width) // across
+        return int(down), int(across)
+
+    def covered(self, inputs: Inputs, size: Size) -> Rectangle:
+        """Of the rectangle that the tower sees of an image of this size, what whole patches cover."""
+        height, width = inputs["pixel_values"].shape[-2:]
+        (rows, cols), (down, across) = self.patches(inputs), self.patch_size
+        x0, y0, x1, y1 = self.framed(size)
+        return x0, y0, x0 + (x1 - x0) * cols * across / width, y0 + (y1 - y0) * rows * down / height
 
     def framed(self, size: Size) -> Rectangle:
         """The rectangle of an image of this size that the tower sees."""
@@ -165,7 +191,8 @@ class Family:
             return None
         rows, cols = self.patches(inputs)
         first = int(self.has_class_token)
-        return View(grid_over(rows, cols, self.framed(sizes[0])), torch.arange(first, first + rows * cols))
+        grid = grid_over(rows, cols, self.covered(inputs, sizes[0]))
+        return View(grid, torch.arange(first, first + rows * cols))
 
     @property
     def has_class_token(self) -> bool:
@@ -195,6 +222,8 @@ class Family:
     def readout(self, states: Tensor) -> Tensor:
         """Logits that the final norm and the head make of states (..., width) of the last layer."""
         logits: Tensor = self.parts.head(self.parts.norm(states))
+        if not self.scales_logits:
+            return logits
         text = self.config.get_text_config()
         if scale := getattr(text, "logit_scale", None):
             logits = logits * scale

@@ -42,6 +42,9 @@ def parts_of(network: Any) -> Parts:
     """The parts of a transformers model; raises Refusal where its language layers cannot be told."""
     name = type(network).__name__
     decoder = network.get_decoder()
+    if not any(hasattr(decoder, n) for n in BLOCKS):
+        # Some hand out their language model whole, head and all.
+        decoder = getattr(decoder, "model", decoder)
     layers = next((getattr(decoder, n) for n in BLOCKS if isinstance(_of(decoder, n), nn.ModuleList)), None)
     norm = next((getattr(decoder, n) for n in NORMS if isinstance(_of(decoder, n), nn.Module)), None)
     head = network.get_output_embeddings()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import Refusal
+from workbench.models.hf.image_processors import register
 
 
 def read_processor(folder: Path) -> Any:
@@ -19,6 +20,7 @@ def read_processor(folder: Path) -> Any:
     """
     from transformers import AutoProcessor
 
+    register()
     try:
         kind = _processor_class(folder)
         reader = AutoProcessor if kind is None else kind
@@ -51,19 +53,22 @@ def _processor_class(folder: Path) -> Any:
 
 
 def image_only(kind: Any) -> Any:
-    """The class without a video processor: transformers reads from the signature which parts to look for."""
+    """The class without a video processor, which transformers then does not look for; all else as it was."""
+    module: Any = sys.modules[kind.__module__]
+    if getattr(module, "num2words", kind) is None:
+        # SmolVLM's asks for the package num2words, with which it would count the frames of a video.
+        module.num2words = str
 
     class ImageOnly(kind):
-        def __init__(
-            self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None, **more: Any
-        ) -> None:
-            super().__init__(
-                image_processor=image_processor,
-                tokenizer=tokenizer,
-                video_processor=None,
-                chat_template=chat_template,
-                **more,
-            )
+        @classmethod
+        def get_attributes(cls) -> list[str]:
+            return [name for name in super().get_attributes() if name != "video_processor"]
+
+        @classmethod
+        def from_args_and_dict(cls, args: Any, processor_dict: dict[str, Any], **more: Any) -> Any:
+            # By name, since without the video processor the parts no longer stand in the signature's order.
+            parts = dict(zip(cls.get_attributes(), args, strict=True)) | {"video_processor": None}
+            return super().from_args_and_dict([], processor_dict, **more, **parts)
 
     ImageOnly.__name__ = kind.__name__
     return ImageOnly

@@ -1,0 +1,23 @@
+"""Image processors that transformers has for torchvision only, on PIL and numpy."""
+
+from __future__ import annotations
+
+from functools import cache
+
+
+@cache
+def register() -> None:
+    """Make transformers find them, under the names that published folders give."""
+    from transformers import AutoImageProcessor, Cohere2VisionConfig, Llama4Config
+    from transformers.utils import is_torchvision_available
+
+    from workbench.models.hf.image_processors.cohere2_vision import Cohere2VisionImageProcessor
+    from workbench.models.hf.image_processors.llama4 import Llama4ImageProcessor
+
+    # Where torchvision is missing, transformers would take its placeholder for a class.
+    absent = {} if is_torchvision_available() else {"torchvision": None}
+    for config, kind in (
+        (Cohere2VisionConfig, Cohere2VisionImageProcessor),
+        (Llama4Config, Llama4ImageProcessor),
+    ):
+        AutoImageProcessor.register(config, image_processor_classes={"pil": kind, **absent}, exist_ok=True)
