@@ -67,9 +67,9 @@ class Family:
         mark = getattr(self.processor, "boi_token", None) or self.processor.image_token
         return f"{mark * images}\n{text}" if text else str(mark * images)
 
-    def templated(self, turns: list[dict[str, Any]]) -> str:
-        """The turns of a chat, and how the answer begins, in the processor's own template."""
-        return str(self.processor.apply_chat_template(turns, add_generation_prompt=True))
+    def templated(self, turns: list[dict[str, Any]], *, begun: bool = True) -> str:
+        """The turns of a chat in the processor's own template, with how an answer begins if it is to."""
+        return str(self.processor.apply_chat_template(turns, add_generation_prompt=begun))
 
     # Places
 
@@ -270,7 +270,7 @@ class Family:
         if getattr(self.processor, "chat_template", None):
             # A template may refuse a turn that it was not written for, in ways of its own.
             with suppress(TemplateError, TypeError, ValueError):
-                written = str(self.processor.apply_chat_template(turns)).rpartition(answer)[2]
+                written = self.templated(turns, begun=False).rpartition(answer)[2]
         candidates = [*self._ids(written), self.processor.tokenizer.eos_token_id, *sorted(self.ends)]
         return next((token for token in candidates if token in self.ends), None)
 

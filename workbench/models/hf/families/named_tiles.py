@@ -53,9 +53,9 @@ class SmolVLM(NamedTiles):
 
     model_types = ("smolvlm",)
 
-    def templated(self, turns: list[dict[str, Any]]) -> str:
+    def templated(self, turns: list[dict[str, Any]], *, begun: bool = True) -> str:
         """The turns of a chat, and how the answer begins, in the processor's own template."""
         from transformers.processing_utils import ProcessorMixin
 
-        written = ProcessorMixin.apply_chat_template(self.processor, turns, add_generation_prompt=True)
+        written = ProcessorMixin.apply_chat_template(self.processor, turns, add_generation_prompt=begun)
         return str(written)

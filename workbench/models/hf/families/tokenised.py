@@ -48,11 +48,11 @@ class Chameleon(Family):
 
     model_types: ClassVar[tuple[str, ...]] = ("chameleon",)
 
-    def patches(self, inputs: Inputs) -> Size:
-        """Rows and columns of codes."""
-        height, width = inputs["pixel_values"].shape[-2:]
+    @property
+    def patch_size(self) -> Size:
+        """Height and width in pixels of the place that a code stands for."""
         cell = 2 ** (len(self.config.vq_config.channel_multiplier) - 1)
-        return int(height) // cell, int(width) // cell
+        return cell, cell
 
     def readout(self, states: Tensor) -> Tensor:
         """As by convention, with the words for images at the lowest number there is."""
