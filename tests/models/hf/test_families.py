@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from tests.models.hf.builders import BUILDERS, REACH, saved
+from tests.models.hf.builders import REACH
 from tests.models.hf.tokenisers import Narrowed
 from workbench.capture.attention import attention_rows
 from workbench.capture.hidden import capture
 from workbench.errors import Refusal
 from workbench.models.hf.adapter import HFModel
-from workbench.models.hf.load import load
 from workbench.models.hf.speech import speak
 from workbench.models.protocol import Capability, Grid, Prompt, never
 from workbench.models.verify import verify
@@ -28,12 +26,6 @@ PAINTINGS = 6
 """Times that pixels are changed before a token that stays is said not to see them."""
 BLUR = 0.4
 """Share of a cell that resizing may smear a change over."""
-
-
-@pytest.fixture(scope="session", params=sorted(BUILDERS))
-def model(request: pytest.FixtureRequest, folder: Path) -> HFModel:
-    path = saved(request.param, folder)
-    return load(path, name=request.param, device=torch.device("cpu"), dtype=torch.float32)
 
 
 def noise(size: tuple[int, int], seed: int = 0) -> np.ndarray:
