@@ -19,22 +19,25 @@ HEAD = """\
 # Models
 
 Any image-text-to-text model of the installed transformers opens by convention
-(`workbench/models/hf/family.py`) where its visual tokens make a grid that is known, and is refused with the reason
-where they do not. A family that departs from the convention is one file in `workbench/models/hf/families/`.
+(`workbench/models/hf/family.py`) where its visual tokens make a grid that is known, and is refused
+with the reason where they do not. A family that departs from the convention is one file in
+`workbench/models/hf/families/`.
 
-The table is written by `python -m tests.models.hf.table` from tiny random checkpoints that were made with
-transformers' own configuration, model and processor classes, saved, and opened from disk; a test holds it to what
-they say. What is verified for every row (`tests/models/hf/test_families.py`, on wide, tall and square images):
+The table is written by `python -m tests.models.hf.table` from tiny random checkpoints that were
+made with transformers' own configuration, model and processor classes, saved, and opened from disk;
+a test holds it to what they say. What is verified for every row
+(`tests/models/hf/test_families.py`, on wide, tall and square images):
 
-- a visual token changes when the pixels of its rectangle do, and no other token does; so in tower and projector,
-  where their grids are known;
+- a visual token changes when the pixels of its rectangle do, and no other token does; so in tower
+  and projector, where their grids are known;
 - images shown together keep their places; a batch computes what each image alone does;
 - the last stage through the final norm and the head gives the model's logits;
 - answers are those of `generate`, word by word; scores are sums of log-probabilities;
-- attention rows under the fast kernel equal a plain softmax over everything within 1e-5 (where attention is read).
+- attention rows under the fast kernel equal a plain softmax over everything within 1e-5 (where
+  attention is read).
 
-No published checkpoint was opened for this table. `grids` are the parts of an image that visual tokens stand
-for; `tower` says whether the tower's own tokens are placed on the image too.
+No published checkpoint was opened for this table. `grids` are the parts of an image that visual
+tokens stand for; `tower` says whether the tower's own tokens are placed on the image too.
 
 | checkpoint | class | grids | tower | attention |
 |---|---|---|---|---|
