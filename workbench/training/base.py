@@ -22,10 +22,10 @@ SCHEDULES = {
     "autoencoder": Schedule(steps=1300, batch=32, decay=0.5),
     "teacher": Schedule(steps=900, batch=64, other_lr=3e-3, warmup=30, decay=0.5),
     "tower": Schedule(steps=1100, batch=24, warmup=50, decay=0.5),
-    "understanding": Schedule(steps=900, batch=24, warmup=50),
-    "interleaving": Schedule(steps=1100, batch=16, matrix_lr=0.015, decay=0.5),
+    "understanding": Schedule(steps=1100, batch=24, warmup=50),
+    "interleaving": Schedule(steps=1330, batch=16, matrix_lr=0.015, decay=0.5),
 }
-"""In order. The embedded weights had these steps, but were resumed while the schedules still changed."""
+"""In order. The embedded weights had these steps, but were resumed while data and rates still changed."""
 
 
 def stages(kit: Kit, seed: int, scale: float, *, started: bool = False) -> Iterator[Stage]:

@@ -59,10 +59,12 @@ def card_text(model: BagelModel, found: Measured, scenes: int, restored: int) ->
         f"It knows {card.knows}. Anything else, a photograph above all, is outside what it was trained on: "
         "its states can be measured there, its answers mean nothing.",
         "",
-        "Trained by `python -m workbench train base`. The vision tower learned from the words of captions "
-        "of windows that hold one object, and from masked pixels; no map (class of a patch, instance, depth) "
-        "was ever its target. Shape and colour words stand in captions, so pooled probes show how well words "
-        "known to the tower survive; probes of patches show what it was never told.",
+        "Trained by `python -m workbench train base`. The vision tower learned first from the words of "
+        "captions of windows that hold one object, and from masked pixels; then, with the language model, "
+        "from captions, questions and answers. No map (class of a patch, instance, depth) was ever its "
+        "target. "
+        "Shape and colour words stand in captions and answers, so pooled probes show how well words known to "
+        "the tower survive; probes of patches show what it was never told.",
         "",
         f"Revision {card.revision}. Every number below: `python -m workbench train measure --scenes "
         f"{scenes} --restored {restored}`, on test scenes (seeds 0 to {scenes - 1}; other "

@@ -1,7 +1,7 @@
 """Stage *understanding*: captions and answers.
 
-The language model learns to read what the frozen tower sees: nine kinds of questions and captions, all about
-one image in one packed pass.
+The language model learns to read what the tower sees, and the tower to see what is asked: questions and
+captions, all about one image in one packed pass.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def accuracy_by_kind(kit: Kit, images: np.ndarray, scenes: Scenes, seed: int, ba
 
 
 class UnderstandingStage:
-    """Questions and captions on a frozen tower."""
+    """Questions and captions; everything but generation trains."""
 
     name = "understanding"
 
@@ -91,7 +91,7 @@ class UnderstandingStage:
         return {"network": self.kit.network}
 
     def trainable(self) -> Iterator[tuple[str, Tensor]]:
-        """What reading and answering use; the tower stays as it is."""
+        """What seeing, reading and answering use."""
         return understanding_parameters(self.kit.network)
 
     def loss(self, step: int) -> tuple[Tensor, Metrics]:
