@@ -8,6 +8,7 @@ DOES: dict[Capability, str] = {
     Capability.ANSWERS: "answer a question",
     Capability.SCORES: "score answers given to it",
     Capability.HIDDEN_STATES: "show its hidden states",
+    Capability.ATTENTION: "show its attention",
     Capability.GENERATES: "draw an image",
     Capability.INTERLEAVES: "draw on its way to an answer",
 }
