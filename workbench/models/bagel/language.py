@@ -213,7 +213,7 @@ class Decoder(nn.Module):
         cos, sin = rope(positions, self.config.head_dim, self.config.rope_theta)
         seen: list[KeyValue] = []
         for index, layer in enumerate(self.layers):
-            if (device := layer.input_layernorm.weight.device) != x.device:
+            if (device := next(layer.parameters()).device) != x.device:
                 x, cos, sin = x.to(device), cos.to(device), sin.to(device)
                 mask = mask.to(device) if isinstance(mask, Tensor) else mask
             x, key_value = layer(

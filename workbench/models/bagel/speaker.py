@@ -49,7 +49,12 @@ class Speaker:
     @property
     def written(self) -> list[int]:
         """What has been said as the tokenizer writes it, which may not be how the model spelled it."""
-        return self.model.pieces(self.text)
+        text, model = self.text, self.model
+        if not text:
+            return []
+        ids = model.pieces(text)
+        # A tokenizer may put a space before whatever it writes; `text` has that one already.
+        return model.pieces(text.removeprefix(" ")) if model.words(ids) == f" {text}" else ids
 
     def finished(self) -> Context:
         """The context after this segment and its eos; nothing can be said any more.
