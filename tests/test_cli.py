@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,8 @@ import pytest
 from tests.capture.fake import FakeModel as Captured
 from tests.page.fake import FakeModel
 from workbench import cli
+from workbench.app import Page
+from workbench.models import Opening
 from workbench.runs.store import load
 
 HEAVY = ("torch", "gradio", "transformers", "matplotlib", "sklearn", "pandas", "skimage")
@@ -123,16 +126,47 @@ def test_a_device_that_is_not_there_is_a_sentence(tmp_path: Path, capsys: pytest
 
 
 def test_the_page_opens_models_on_that_device_and_with_those_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[tuple[object, ...]] = []
+    opened: dict[str, Opening] = {}
 
-    def opening(name: str, *, device: str, dtype: str) -> FakeModel:
-        opened.append((name, device, dtype))
+    def opening(name: str, **how: str) -> FakeModel:
+        opened[name] = Opening(**how)
+        return FakeModel()
+
+    def launch(page: Page, **options: object) -> None:
+        for name in ("clear", "another"):
+            page.models.model(name)
+
+    monkeypatch.setattr("workbench.models.open", opening)
+    monkeypatch.setattr("workbench.app.launch", launch)
+    words = ["run", "--device", "cuda:1", "--dtype", "float16", "--model", "clear", "--base", "bagel"]
+    assert cli.main(words) == 0
+    plain = Opening(device="cuda:1", dtype="float16")
+    assert opened == {"clear": replace(plain, base="bagel"), "another": plain}
+
+
+def test_a_study_opens_weights_over_a_base_with_a_prompt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[tuple[str, Opening]] = []
+
+    def opening(name: str, **how: str) -> FakeModel:
+        opened.append((name, Opening(**how)))
         return FakeModel()
 
     monkeypatch.setattr("workbench.models.open", opening)
-    monkeypatch.setattr("workbench.app.launch", lambda page, **options: page.models.model("another"))
-    assert cli.main(["run", "--device", "cuda:1", "--dtype", "float16"]) == 0
-    assert opened == [("another", "cuda:1", "float16")]
+    words = ["states", "--image", "scene:10", "--steps", "2", "--out", str(tmp_path / "out")]
+    words += ["--model", "clear", "--base", "bagel", "--weights", "model", "--system-prompt", "p.txt"]
+    assert cli.main(words) == 0
+    assert opened == [("clear", Opening(base="bagel", weights="model", system_prompt="p.txt"))]
+
+
+def test_a_preset_gives_what_no_flag_gives(tmp_path: Path, fake_model: None) -> None:
+    words = ["states", "--image", "scene:10", "--out", str(tmp_path / "out"), "--seed", "4"]
+    assert cli.main([*words, "--preset", "clear-evaluation", "--steps", "2", "--route", "both"]) == 0
+    config = load(tmp_path / "out").config
+    assert (config["steps"], config["route"], config["seed"]) == (2, "both", 4)
+    assert (config["text_scale"], config["image_scale"], config["renorm"]) == (3.0, 1.5, "text_channel")
+    assert (config["max_new_tokens"], config["interval"]) == (8192, [0.4, 1.0])
 
 
 def test_the_stage_that_is_asked_for_stands_in_the_figure(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import gradio as gr  # noqa: E402
 
+from workbench.models import Opening  # noqa: E402
 from workbench.page import theme  # noqa: E402
 from workbench.page.bench import Bench  # noqa: E402
 from workbench.page.host import Host  # noqa: E402
@@ -40,17 +42,17 @@ class Page(gr.Blocks):
 def build(
     model: str = "pocket-bagel",
     *,
-    device: str = "auto",
-    dtype: str = "auto",
+    opening: Opening | None = None,
     host: Host | None = None,
     sessions: Sessions | None = None,
 ) -> Page:
     """The whole page. Nothing heavy is imported and no checkpoint is opened yet.
 
-    ``model`` is the id or folder that the page starts with; it and any other that is opened later go to
-    ``device`` as ``dtype`` (see ``workbench.models.open``). Tests give their own ``host`` and ``sessions``.
+    ``model`` is the id or folder that the page starts with, opened as ``opening`` says; any other that is
+    opened later goes to the same device in the same number type. Tests give their own ``host`` and
+    ``sessions``.
     """
-    models = host or Host(model, opener=partial(_opened, device=device, dtype=dtype))
+    models = host or Host(model, opener=partial(_opened, first=model, opening=opening or Opening()))
     visits = sessions or Sessions()
     with Page(title="Afterimage", analytics_enabled=False, delete_cache=(3600, int(MAX_AGE))) as page:
         bench = Bench(models, visits)
@@ -82,10 +84,12 @@ def build(
     return page
 
 
-def _opened(name: str, *, device: str, dtype: str) -> Model:
-    from workbench.models import open
+def _opened(name: str, *, first: str, opening: Opening) -> Model:
+    from workbench import models
 
-    return open(name, device=device, dtype=dtype)
+    if name != first.strip():
+        opening = Opening(device=opening.device, dtype=opening.dtype)
+    return models.open(name, **asdict(opening))
 
 
 def _facing(bench: Bench, name: str) -> Any:

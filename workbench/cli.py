@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from workbench.images.read import Picture
+    from workbench.models import Opening
     from workbench.models.protocol import Model
     from workbench.runs.result import Result
 
@@ -115,6 +117,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
         from workbench.panels.command import add_flags
         from workbench.panels.states.study import StatesConfig
 
+        _add_preset(states_settings)
         add_flags(states_settings, StatesConfig)
     elif asked == "layers":
         from workbench.panels.command import add_flags
@@ -145,7 +148,7 @@ def _add_study(
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    from workbench.models import DTYPES
+    from workbench.models import DTYPES, WEIGHTS
 
     group = parser.add_argument_group("model")
     group.add_argument(
@@ -163,12 +166,51 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         choices=("auto", *DTYPES),
         help="numbers it computes with [auto: float32 on a CPU, bfloat16 on a GPU]",
     )
+    group.add_argument(
+        "--base",
+        default="",
+        metavar="ID",
+        help="BAGEL folder or hub id that gives configuration, tokenizer and autoencoder where --model is "
+        "weights alone, as CLEAR is published",
+    )
+    group.add_argument(
+        "--weights",
+        default="auto",
+        choices=WEIGHTS,
+        help="of BAGEL's layout: ema.safetensors or model.safetensors [auto: the first that is there]",
+    )
+    group.add_argument(
+        "--system-prompt",
+        default="",
+        metavar="FILE",
+        help="of BAGEL's layout: a text file; CLEAR's is in prompts.py of its public code "
+        "[the checkpoint's own]",
+    )
+
+
+def _add_preset(group: argparse._ArgumentGroup) -> None:
+    from workbench.models.presets import PRESETS
+
+    group.add_argument(
+        "--preset",
+        choices=[preset.name for preset in PRESETS],
+        help="a documented set of the sampling parameters below, each of which may still be given: "
+        + "; ".join(f"{preset.name} ({preset.source})" for preset in PRESETS),
+    )
+
+
+def _opening(options: argparse.Namespace) -> Opening:
+    """How the model's flags say to open it."""
+    from workbench.models import Opening
+
+    given = vars(options)
+    return Opening(**{field.name: given[field.name] for field in fields(Opening) if field.name in given})
 
 
 def _run(options: argparse.Namespace) -> None:
     from workbench.app import build, launch
 
-    page = build(options.model, device=options.device, dtype=options.dtype)
+    page = build(options.model, opening=_opening(options))
     window = not options.no_browser and "SPACE_ID" not in os.environ
     try:
         launch(page, server_name=options.host, server_port=options.port, inbrowser=window)
@@ -186,8 +228,11 @@ def _train(words: Sequence[str]) -> None:
 
 
 def _states(options: argparse.Namespace) -> None:
+    from workbench.models.presets import preset
     from workbench.panels.states import figure, study
 
+    if options.preset:
+        options = argparse.Namespace(**preset(options.preset).parameters() | vars(options))
     _study(options, study.StatesConfig, study.prepared, study.run, figure.paper)
 
 
@@ -226,7 +271,7 @@ def _study(
     config = from_flags(kind, vars(options))
     check_place(options.out)
     picture = prepared(config)
-    model = models.open(options.model, device=options.device, dtype=options.dtype)
+    model = models.open(options.model, **asdict(_opening(options)))
     result = run(config, model, picture=picture, progress=_progress())
     save(result, options.out)
     save_figure(paper(result), options.out / "figure")

@@ -253,6 +253,27 @@ class TestGrids:
         first = prompt.inputs["patches"][0, 0].reshape(patch, patch, 3)
         np.testing.assert_allclose(first, unit[:patch, :patch], atol=1e-6)
 
+    @pytest.mark.parametrize(
+        ("rule", "image", "size"),
+        [
+            # Computed with the published code's rule; another rounding gives the neighbours of some.
+            ((1024, 512, 16), (1914, 162), (1024, 96)),
+            ((1024, 512, 16), (136, 2510), (64, 1024)),
+            ((1024, 512, 16), (640, 480), (688, 512)),
+            ((1024, 512, 16), (3000, 60), (1024, 16)),
+            ((980, 224, 14), (1854, 1232), (980, 644)),
+            ((980, 224, 14), (4000, 3000), (980, 728)),
+            ((518, 224, 14), (2242, 1244), (518, 280)),
+            ((518, 224, 14), (95, 87), (252, 224)),
+            ((518, 224, 14), (1, 1), (224, 224)),
+        ],
+    )
+    def test_sizes_are_the_published_ones(
+        self, rule: tuple[int, int, int], image: tuple[int, int], size: tuple[int, int]
+    ) -> None:
+        assert target_size(*image, ResizeRule(*rule)) == size
+        assert target_size(*size, ResizeRule(*rule)) == size
+
     def test_latents_are_the_same_every_time(self, model: BagelModel) -> None:
         pictures = model.pictures(images(2))
         first, second = model.latents(pictures), model.latents(pictures)

@@ -319,8 +319,13 @@ def test_too_little_memory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         raise torch.OutOfMemoryError("CUDA out of memory.\nlong story")
 
     monkeypatch.setattr(torch.nn.Module, "to_empty", full)
-    with pytest.raises(Refusal, match=r"damaged needs 0\.0 GiB .* cpu does not have free .* Close other"):
+    with pytest.raises(Refusal, match=r"cpu did not give .* damaged needs \(CUDA out of .* Close other"):
         models.open(folder, device="cpu")
+    monkeypatch.setattr("workbench.models.bagel.placement.free_on", lambda device: 1000)
+    monkeypatch.setattr(torch.nn.Module, "to_empty", lambda *_, **__: pytest.fail("memory was taken"))
+    with pytest.raises(Refusal, match="damaged needs 1 MiB for its weights in float32, and cpu has") as said:
+        models.open(folder, device="cpu")
+    assert "quantise" not in str(said.value)
 
 
 class TestNames:

@@ -12,7 +12,7 @@ import torch
 from tests.models import tiny
 from workbench.errors import Cancelled, Refusal
 from workbench.models.bagel.adapter import BagelModel
-from workbench.models.bagel.interleave import MOST_DRAWINGS
+from workbench.models.bagel.interleave import MOST_TEXTS
 from workbench.models.protocol import ROUTES, Decision, Event, Final, Sampling, Thought, VisualState
 
 QUESTION = "what dark is it?"
@@ -131,12 +131,13 @@ class TestWords:
         assert found[2].answer.text == "seven"
 
     def test_rounds_are_limited(self, fresh: BagelModel) -> None:
-        tiny.Script(fresh, lambda said: said + "seven</answer>" if said.endswith("<answer>") else RESTORES)
+        """Three texts and two drawings, as published: what the third text asks for is not done."""
+        tiny.Script(fresh, lambda said: RESTORES)
         found = events(fresh)
-        assert len([e for e in of(VisualState, found) if e.step == 0]) == MOST_DRAWINGS
-        assert [d.restore for d in of(Decision, found)] == [True] * MOST_DRAWINGS
-        assert len(of(Thought, found)) == MOST_DRAWINGS + 1
-        assert "<image_restore>" not in of(Thought, found)[-1].text
+        assert len([e for e in of(VisualState, found) if e.step == 0]) == MOST_TEXTS - 1 == 2
+        assert [d.restore for d in of(Decision, found)] == [True, True]
+        assert [thought.text for thought in of(Thought, found)] == [RESTORES] * MOST_TEXTS
+        assert found[-1].answer.text == "" and found[-1].restored is not None
 
     def test_a_finished_answer_comes_before_a_tag(self, fresh: BagelModel) -> None:
         tiny.Script(fresh, lambda said: f"{ANSWERS}<image_restore>")
@@ -153,6 +154,7 @@ class TestWords:
             ("<think>dark</think><answer>green", "green"),
             ("<answer></answer>", ""),
             ("<think>dark dark", ""),
+            ("<answer>red <answer>blue</answer>", "red <answer>blue"),
         ],
     )
     def test_answers_without_every_tag(self, fresh: BagelModel, said: str, answer: str) -> None:
@@ -288,7 +290,7 @@ class TestDrawing:
     def test_drawings_of_one_response_differ(self, fresh: BagelModel) -> None:
         tiny.Script(fresh, lambda said: RESTORES)
         noises = [e.latent for e in of(VisualState, events(fresh, steps=1)) if e.step == 0]
-        assert len(noises) == MOST_DRAWINGS
+        assert len(noises) == MOST_TEXTS - 1
         assert (noises[0] != noises[1]).any()
 
     @pytest.mark.parametrize("scale", [1.0, 2.0])
@@ -350,6 +352,32 @@ class TestDrawing:
         assert full == system + picture + asked + thought
         assert no_text == full - thought
         assert no_image == full - picture
+
+    @pytest.mark.parametrize("route", ROUTES)
+    def test_a_second_drawing_is_guided_by_contexts_with_the_first(
+        self, fresh: BagelModel, route: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As published: after a bridge the image's guidance has the full context, and every drawing that is
+        looked at is seen by both contexts."""
+        wishes = iter([RESTORES, RESTORES, ANSWERS])
+        wish = [next(wishes)]
+        tiny.Script(fresh, lambda said: wish[0])
+        velocities = count(monkeypatch, fresh, "velocity")
+        settings = Sampling(steps=1, text_scale=2.0, image_scale=2.0, route=route)
+        for event in fresh.respond(tiny.picture(), QUESTION, settings):
+            if isinstance(event, VisualState) and event.step == 1:
+                wish[0] = next(wishes)
+        assert len(velocities) == 6
+        (full, no_image, no_text), again = velocities[:3], velocities[3:]
+        latent, seen, thought = 144 + 2, 36 + 2, len(fresh.pieces(RESTORES)) + 2
+        read = {"bridge": latent, "re-encode": seen, "both": latent + seen}[route]
+        assert again[0].length == full.length + read + thought
+        assert again[2].length == full.length + read
+        expected = no_image.length + read + thought if route == "re-encode" else again[0].length
+        assert again[1].length == expected
+        steps = {"bridge": 1, "re-encode": 1, "both": 2}[route]
+        assert again[0].position == full.position + steps + thought
+        assert no_text.length == full.length - thought
 
 
 class TestStopping:

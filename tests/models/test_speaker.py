@@ -11,6 +11,7 @@ from tests.models import tiny
 from workbench.models.bagel.adapter import BagelModel
 from workbench.models.bagel.network import Context
 from workbench.models.bagel.speaker import Speaker
+from workbench.models.protocol import Token
 
 THOUGHT, TAG = "<think>dark</think>", "<image_restore>"
 
@@ -129,3 +130,22 @@ def test_an_end_is_not_said(fresh: BagelModel) -> None:
     assert fresh.special.eos not in speaker.ids
     length = context_of(fresh).length
     assert speaker.finished().length == length + 1 + len(speaker.ids) + 1
+
+
+def test_a_segment_is_read_back_as_the_tokenizer_writes_it(fresh: BagelModel) -> None:
+    """As published: between two segments there is text, not what the model spelled it with."""
+    network, text = fresh.network, "<think>dark</think>"
+    opening, _ = network.add_text(Context(), fresh.segment(fresh.pieces("what?")))
+    letters = [fresh.tokenizer.token_to_id(letter) for letter in text]
+    assert fresh.words(letters) == text
+    expected, _ = network.add_text(opening, fresh.segment(fresh.pieces(text)))
+    for said in (letters, fresh.pieces(text)):
+        speaker = Speaker(fresh, opening)
+        for number in said:
+            speaker.tokens.append(Token(fresh.words([number]), -1.0, number))
+            speaker._context, speaker._next = speaker._fed(speaker._context, [number])
+        after = speaker.finished()
+        assert (after.length, after.position) == (expected.length, expected.position)
+        for (key, value), (k, v) in zip(after.past, expected.past, strict=True):
+            torch.testing.assert_close(key, k, atol=1e-5, rtol=1e-4)
+            torch.testing.assert_close(value, v, atol=1e-5, rtol=1e-4)

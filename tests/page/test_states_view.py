@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import fromstring
 
+import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,6 +17,7 @@ from PIL import Image
 from tests.page.conftest import opener
 from tests.page.fake import FakeModel, said, spoken
 from workbench.app import Page, build
+from workbench.models.presets import PRESETS
 from workbench.models.protocol import Answer, Decision, Event, Final, VisualState
 from workbench.page.host import Host
 from workbench.page.session import Session, Sessions
@@ -208,6 +210,24 @@ def test_an_empty_answer_is_said_to_be_empty(page: Page, session: Session) -> No
     assert "having decided not to draw: no words" in " ".join(
         t.get_text() for t in figure.paper(result).texts
     )
+
+
+@pytest.mark.parametrize("name", [each.name for each in PRESETS])
+def test_a_documented_set_fills_every_setting_within_its_limits(page: Page, name: str) -> None:
+    panel = page.panels["states"]
+    values = dict(zip(panel.settings, view._documented(list(panel.settings), name), strict=True))
+    for setting, value in values.items():
+        part = panel.settings[setting]
+        if isinstance(part, gr.Slider | gr.Number):
+            assert part.minimum <= value <= part.maximum
+        else:
+            assert value in [each for _, each in part.choices]
+    assert values["guide_above"] == 0.4 and values["guide_up_to"] == 1.0
+
+
+def test_no_documented_set_changes_nothing(page: Page) -> None:
+    names = list(page.panels["states"].settings)
+    assert view._documented(names, None) == [gr.skip()] * len(names)
 
 
 def test_the_pair_that_is_compared_stays_chosen(page: Page, session: Session) -> None:

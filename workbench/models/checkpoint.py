@@ -27,8 +27,8 @@ def find_weights(folder: Path, names: Sequence[str]) -> list[Path]:
     for name in names:
         if (folder / name).is_file():
             return [folder / name]
-        if (index := folder / f"{name}.index.json").is_file():
-            return _shards(index)
+        if has_weights(folder, name):
+            return _shards(_index(folder, name))
     pickled = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLED)
     hint = (
         f" It has {_listing(pickled)}, but pickled weights can run code and are never loaded: "
@@ -37,6 +37,15 @@ def find_weights(folder: Path, names: Sequence[str]) -> list[Path]:
         else " Fetch the weights again, or choose another folder."
     )
     raise Refusal(f"{folder} lacks its weights: there is no {' or '.join(names)}.{hint}")
+
+
+def has_weights(folder: Path, name: str) -> bool:
+    """Whether a folder has that weight file, whole or in shards."""
+    return (folder / name).is_file() or _index(folder, name).is_file()
+
+
+def _index(folder: Path, name: str) -> Path:
+    return folder / f"{name}.index.json"
 
 
 def _shards(index: Path) -> list[Path]:
@@ -68,11 +77,14 @@ def _open(path: Path) -> Any:
         ) from None
 
 
-def check(module: nn.Module, files: Sequence[Path], *, regenerated: Sequence[str] = ()) -> None:
+def check(
+    module: nn.Module, files: Sequence[Path], *, regenerated: Sequence[str] = (), base: Path | None = None
+) -> None:
     """Compare what the files' headers promise with what `module` needs; reads no weight.
 
-    `regenerated`: names that may be absent because the caller fills them. Raises Refusal where a file is
-    damaged, or with the lists of missing, unexpected, mis-shaped and quantised tensors.
+    `regenerated`: names that may be absent because the caller fills them. `base`: the folder of the
+    configuration, where it is not the files' own. Raises Refusal where a file is damaged, or with the lists
+    of missing, unexpected, mis-shaped and quantised tensors.
     """
     stored: dict[str, tuple[tuple[int, ...], str]] = {}
     for path in files:
@@ -97,9 +109,12 @@ def check(module: nn.Module, files: Sequence[Path], *, regenerated: Sequence[str
     problems = [f"{label}: {_listing(keys)}" for label, keys in found.items() if keys]
     if problems:
         names = _listing([p.name for p in files])
+        where, advice = "beside it", "Take weights and configuration from the same place."
+        if base is not None:
+            where, advice = f"in {base}", "Give the base that these weights were trained from."
         raise Refusal(
-            f"{names} in {files[0].parent} does not fit the configuration beside it. "
-            f"{'; '.join(problems)}. Take weights and configuration from the same place."
+            f"{names} in {files[0].parent} does not fit the configuration {where}. "
+            f"{'; '.join(problems)}. {advice}"
         )
 
 
@@ -123,11 +138,15 @@ def load_strict(module: nn.Module, files: Sequence[Path], *, regenerated: Sequen
                     )
 
 
-def fingerprint(files: Iterable[Path]) -> str:
-    """SHA-256 over the files one after the other, first 12 hex digits: the revision of a local checkpoint."""
+def fingerprint(files: Iterable[Path], more: bytes = b"") -> str:
+    """SHA-256 over the files one after the other, first 12 hex digits: the revision of a local checkpoint.
+
+    `more`: what else decides what the model computes.
+    """
     digest = hashlib.sha256()
     for path in files:
         with path.open("rb") as handle:
             while chunk := handle.read(1 << 20):
                 digest.update(chunk)
+    digest.update(more)
     return digest.hexdigest()[:12]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from workbench.errors import Refusal
@@ -17,8 +18,10 @@ def is_hub_id(name: str) -> bool:
     return HUB_ID.fullmatch(name) is not None
 
 
-def fetch(name: str, revision: str | None = None) -> Path:
+def fetch(name: str, revision: str | None = None, files: Sequence[str] = WANTED) -> Path:
     """The folder of a hub repository's files, downloaded where they are not in the cache yet.
+
+    `files`: patterns of the names that are wanted.
 
     Offline (HF_HUB_OFFLINE=1, or no network) the cache alone serves. Raises Refusal where the repository is
     unknown, gated, or neither reachable nor cached, with what to do.
@@ -33,7 +36,7 @@ def fetch(name: str, revision: str | None = None) -> Path:
     )
 
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(WANTED)))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(files)))
     except GatedRepoError:
         raise Refusal(
             f"{name} is gated: accept its licence at https://huggingface.co/{name}, then set HF_TOKEN to a "

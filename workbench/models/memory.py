@@ -99,11 +99,14 @@ def in_words(size: int) -> str:
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{max(1, round(size / 2**20))} MiB"
 
 
-def demand(needed: int, free: int | None, name: str, device: str, dtype: str) -> None:
+def demand(
+    needed: int, free: int | None, name: str, device: str, dtype: str, *, quantisable: bool = True
+) -> None:
     """Raise Refusal where weights of `needed` bytes do not fit in what is free."""
     if free is not None and needed > free:
         smaller = "" if dtype in ("bfloat16", "float16") else " bfloat16 halves it;"
+        or_quantise = "quantise it, " if quantisable else ""
         raise Refusal(
             f"{name} needs {in_words(needed)} for its weights in {dtype}, and {device} has {in_words(free)} "
-            f"free.{smaller} Close other programs, quantise it, or open it on another device."
+            f"free.{smaller} Close other programs, {or_quantise}or open it on another device."
         )

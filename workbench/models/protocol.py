@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from numbers import Integral, Real
 from pathlib import Path
@@ -26,6 +26,8 @@ BANDS: tuple[Band, ...] = ("vision", "projector", "llm")
 RENORMS = ("global", "channel", "text_channel")
 ROUTES = ("re-encode", "bridge", "both")
 RESTORES = ("auto", "always", "never")
+MOST_NEW_TOKENS = 8192
+"""Longest stretch of text in a response, in tokens: what CLEAR was evaluated with."""
 
 
 class Capability(StrEnum):
@@ -51,6 +53,9 @@ class ModelCard:
     "flash_attention_2" … ``processor`` holds what decides how an image becomes the model's input (sizes,
     resampling, normalisation, patches), of JSON's types and under transformers' names where it has one. Both
     are written into every manifest, and a result is kept for one value of them only.
+
+    ``choices`` says in words, by name, what was chosen at opening beyond the checkpoint itself: the folder
+    that lent the configuration, which of two sets of weights, whose system prompt.
     """
 
     id: str
@@ -68,6 +73,7 @@ class ModelCard:
     capabilities: frozenset[Capability]
     licence: str
     knows: str
+    choices: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -201,7 +207,7 @@ class Sampling:
         _within("renorm_min", self.renorm_min, 0.0, 1.0)
         _within("shift", self.shift, 0.1, 20.0)
         _whole("seed", self.seed, 0, 2**31 - 1)
-        _whole("max_new_tokens", self.max_new_tokens, 1, 2048)
+        _whole("max_new_tokens", self.max_new_tokens, 1, MOST_NEW_TOKENS)
         _one_of("renorm", self.renorm, RENORMS)
         _one_of("route", self.route, ROUTES)
         _one_of("restore", self.restore, RESTORES)

@@ -32,8 +32,9 @@ def details(card: ModelCard) -> str:
         ("built as", f"{card.family}, {layers}"),
         ("weights", card.revision),
         ("licence", card.licence),
+        *card.choices.items(),
     ]
-    body = "".join(f"<dt>{name}</dt><dd>{escape(words)}</dd>" for name, words in rows)
+    body = "".join(f"<dt>{escape(name)}</dt><dd>{escape(words)}</dd>" for name, words in rows if words)
     return f'<dl class="aft facts">{body}</dl>'
 
 

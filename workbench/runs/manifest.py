@@ -51,6 +51,7 @@ def manifest(
             "attention": model_card.attention,
             "processor": dict(model_card.processor),
             "licence": model_card.licence,
+            "choices": dict(model_card.choices),
         },
         "config": dict(config),
         "seed": seed,

@@ -153,7 +153,8 @@ class BagelModel(BagelReader):
                 ids = torch.stack([encoded[i] for i in some]).repeat(batch, 1)
                 _, states = self.network.add_text(context.repeated(len(some)), ids)
                 logits = self.network.logits(states[:, :-1]).float()
-                losses = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
+                targets = ids[:, 1:].flatten().to(logits.device)
+                losses = F.cross_entropy(logits.flatten(0, 1), targets, reduction="none")
                 out[:, some] = -losses.view(batch, len(some), -1).double().sum(-1).cpu().numpy()
         return out
 

@@ -3,6 +3,10 @@
 `llm_config.json` and `vit_config.json` are those of the published checkpoint. What the published code
 hard-codes (the autoencoder's shape, the resize rules, table sizes) stands here as defaults; a folder may
 change it in `bagel_config.json`, which published folders do not have.
+
+Weights without a configuration of their own, opened over a BAGEL folder, are read as CLEAR's are: `CLEAR`
+says what CLEAR's public code sets otherwise than BAGEL's. A `bagel_config.json` beside such weights has the
+last word.
 """
 
 from __future__ import annotations
@@ -19,6 +23,12 @@ from workbench.errors import Refusal
 T = TypeVar("T")
 
 EXTRA = "bagel_config.json"
+CLEAR: dict[str, Any] = {
+    "vit_resize": {"longest": 518, "shortest": 224, "stride": 14},
+    "usable_vocabulary": 151665,
+    "licence": "the weights' own; BAGEL's is Apache-2.0",
+}
+"""Fields of `EXTRA` as CLEAR has them; its latent rule is BAGEL's (1024, 512, 16)."""
 
 
 @dataclass(frozen=True)
@@ -182,13 +192,16 @@ def read_json(path: Path) -> dict[str, Any]:
     return values
 
 
-def read_config(folder: Path) -> BagelConfig:
-    """The configuration of a BAGEL folder; raises Refusal where a file is missing or unusable."""
+def read_config(folder: Path, weights: Path | None = None) -> BagelConfig:
+    """The configuration of a BAGEL folder; raises Refusal where a file is missing or unusable.
+
+    `weights`: another folder, of weights that are to be read as CLEAR's are with this one's configuration.
+    """
     language = read_json(folder / "llm_config.json")
     if isinstance(rope := language.get("rope_parameters"), dict) and "rope_theta" in rope:
         language.setdefault("rope_theta", rope["rope_theta"])
     vision = read_json(folder / "vit_config.json")
-    extra = read_json(folder / EXTRA) if (folder / EXTRA).exists() else {}
+    extra = _extra(folder) if weights is None else _extra(folder) | CLEAR | _extra(weights)
     nested: dict[str, Any] = {
         "language": _build(LanguageConfig, language, f"{folder}/llm_config.json", strict=False),
         "vision": _build(VisionConfig, vision, f"{folder}/vit_config.json", strict=False),
@@ -206,6 +219,10 @@ def read_config(folder: Path) -> BagelConfig:
             f"The configuration in {folder} contradicts itself: {'; '.join(problems)}. Fetch it again."
         )
     return config
+
+
+def _extra(folder: Path) -> dict[str, Any]:
+    return read_json(folder / EXTRA) if (folder / EXTRA).exists() else {}
 
 
 def _contradictions(config: BagelConfig) -> Iterator[str]:

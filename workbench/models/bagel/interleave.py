@@ -2,8 +2,11 @@
 
 The context (CLEAR, public inference code) holds system prompt, image (latent block, then vision block) and
 question. Text guidance compares with the context before the last thought, image guidance with one that never
-saw the image. A thought that ends in the restore tag starts a drawing; what was drawn comes back as latent
-tokens (*bridge*), as vision tokens of the decoded picture (*re-encode*), or as both.
+saw the image. A text that has the restore tag and no whole answer starts a drawing; what was drawn comes back
+as latent tokens (*bridge*), as vision tokens of the decoded picture (*re-encode*), or as both.
+
+Two things are not as in that code: an image's latent is the mean of the autoencoder's Gaussian, not a sample
+of it, so that a result repeats; and a decoded picture is rounded to 8 bits, not cut off.
 """
 
 from __future__ import annotations
@@ -25,8 +28,8 @@ from workbench.models.protocol import Answer, Decision, Event, Final, Sampling, 
 THOUGHT, THOUGHT_ENDS, RESTORE = "<think>", "</think>", "<image_restore>"
 ANSWER, ANSWER_ENDS = "<answer>", "</answer>"
 TAGS = (THOUGHT, THOUGHT_ENDS, RESTORE, ANSWER, ANSWER_ENDS)
-MOST_DRAWINGS = 3
-"""CLEAR's limit on rounds in one response."""
+MOST_TEXTS = 3
+"""CLEAR's limit on rounds in one response: texts. Before the last of them the model may draw."""
 HALF_A_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 """What bytes decode to while those that complete them are still to be said."""
 
@@ -61,28 +64,31 @@ def respond(
         blind, _ = model.network.add_text(system, asked)
     generator = torch.Generator().manual_seed(settings.seed)
     drawn: np.ndarray | None = None
-    for drawings in range(MOST_DRAWINGS + 1):
-        undecided = drawings < (MOST_DRAWINGS if settings.restore == "auto" else 1)
+    # Where nothing is left to the model there is one decision, and it is made for it.
+    free = settings.restore == "auto"
+    rounds = MOST_TEXTS if free else 2
+    for text in range(1, rounds + 1):
         speaker = Speaker(model, context)
-        decision = yield from _speak(speaker, settings, settings.restore if undecided else "never", stop)
+        restore = settings.restore if free or text == 1 else "never"
+        decision = yield from _speak(speaker, settings, restore, stop)
         yield Thought(speaker.text.strip(), tuple(speaker.tokens))
-        if undecided:
-            yield decision
+        if text == rounds:
+            break
+        yield decision
         if not decision.restore:
             break
         thoughtless = context if guidance.on_text else None
         context = speaker.finished()
         if blind is not None:
-            blind, _ = model.network.add_text(blind, model.segment(speaker.ids))
+            blind, _ = model.network.add_text(blind, model.segment(speaker.written))
         drawing = _draw(model, (context, thoughtless, blind), pictures, settings, guidance, generator, stop)
         for state, latent in drawing:  # noqa: B007 - the last latent is taken in below
             yield state
         drawn = state.image
         del thoughtless, drawing  # Their caches are as large as the context's.
-        context = _taken_in(model, context, latent, drawn, pictures, settings.route, stop)
-        if blind is not None and settings.route != "re-encode":
-            # As published: after a bridge, image guidance compares with the full context.
-            blind = context
+        if text + 1 == rounds:
+            blind = None  # Nothing is drawn any more.
+        context, blind = _taken_in(model, (context, blind), latent, drawn, pictures, settings.route, stop)
     yield Final(_answer(speaker), drawn)
 
 
@@ -112,22 +118,29 @@ def _with_latent(model: BagelReader, context: Context, latent: Tensor, pictures:
 
 def _taken_in(
     model: BagelReader,
-    context: Context,
+    contexts: tuple[Context, Context | None],
     latent: Tensor,
     image: np.ndarray,
     pictures: Pictures,
     route: str,
     stop: Callable[[], bool],
-) -> Context:
-    """The context after reading what was drawn, by the chosen route."""
+) -> tuple[Context, Context | None]:
+    """The full context, and the one without the first image, after what was drawn is read by the route.
+
+    As published: a bridge makes the second equal to the first, vision tokens are read by both.
+    """
+    context, blind = contexts
     if route in ("bridge", "both"):
         go_on(stop)
         context = _with_latent(model, context, latent, pictures)
+        blind = None if blind is None else context
     if route in ("re-encode", "both"):
         go_on(stop)
         seen = model.embedded_vision(replace(pictures, pixels=[image]))
-        context = model.network.add_vision(context, seen, model.special)
-    return context
+        before, context = context, model.network.add_vision(context, seen, model.special)
+        if blind is not None:
+            blind = context if blind is before else model.network.add_vision(blind, seen, model.special)
+    return context, blind
 
 
 def _speak(
@@ -198,21 +211,20 @@ def _answered(text: str) -> bool:
 def _answer(speaker: Speaker) -> Answer:
     """The words between the answer tags and their log-probabilities.
 
-    Without tags, what follows the thought; without a thought, everything; nothing where the thought has no
-    end. A token that is shared by a word and a tag counts as the word's.
+    Without tags, what follows the thought up to a restore tag; without a thought, everything; nothing where
+    the thought has no end. A token that is shared by a word and a tag counts as the word's.
     """
     text = speaker.text
     start = len(text) if THOUGHT in text else 0
     for tag in (THOUGHT_ENDS, ANSWER):
         if tag in text:
             start = text.index(tag) + len(tag)
-    stop = text.find(ANSWER_ENDS, start)
-    if stop < 0:
-        stop = _standing(text, start)
-    ends = speaker.ends()
+    ends = (text.find(tag, start) for tag in (ANSWER_ENDS, RESTORE))
+    stop = next((end for end in ends if end >= 0), _standing(text, start))
+    places = speaker.ends()
     words = tuple(
         token
-        for token, first, last in zip(speaker.tokens, [0, *ends], ends, strict=False)
+        for token, first, last in zip(speaker.tokens, [0, *places], places, strict=False)
         if first < stop and last > start
     )
     return Answer(text[start:stop].strip(), words, sum(token.logprob for token in words))

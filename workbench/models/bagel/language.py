@@ -205,18 +205,22 @@ class Decoder(nn.Module):
         values) pair a layer. `mask`: bool, broadcast to (B, heads, N, T + N), true = may attend; where it is
         None each token attends to the whole past and, if `causal`, to no later token of the N, else to all of
         them; a function does the attending itself.
-        Returns the normed states (B, N, width) and the extended keys and values.
+        Returns the normed states (B, N, width) and the extended keys and values. Layers may lie on several
+        devices: keys and values stay with theirs, the states end where the final norm is.
         """
         if causal and mask is None and past:
             mask, causal = causal_mask(x.shape[1], past[0][0].shape[2], x.device), False
         cos, sin = rope(positions, self.config.head_dim, self.config.rope_theta)
         seen: list[KeyValue] = []
         for index, layer in enumerate(self.layers):
+            if (device := next(layer.parameters()).device) != x.device:
+                x, cos, sin = x.to(device), cos.to(device), sin.to(device)
+                mask = mask.to(device) if isinstance(mask, Tensor) else mask
             x, key_value = layer(
                 x, cos, sin, gen, past[index] if past else None, mask, causal and mask is None
             )
             seen.append(key_value)
-        return routed(x, gen, self.norm, self.norm_moe_gen), seen
+        return routed(x.to(self.norm.weight.device), gen, self.norm, self.norm_moe_gen), seen
 
 
 def causal_mask(new: int, old: int, device: torch.device | str) -> Tensor | None:

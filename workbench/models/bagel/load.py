@@ -1,20 +1,24 @@
-"""Open a folder in BAGEL's layout."""
+"""Open a folder in BAGEL's layout, or weights alone over one, as CLEAR publishes them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from workbench.errors import Refusal
+from workbench.models import Opening
 from workbench.models.bagel.adapter import BagelModel
 from workbench.models.bagel.autoencoder import Autoencoder
-from workbench.models.bagel.config import BagelConfig, config_files, read_config
+from workbench.models.bagel.config import EXTRA, BagelConfig, config_files, read_config
 from workbench.models.bagel.language import ATTENTION
 from workbench.models.bagel.network import Bagel, SpecialTokens
 from workbench.models.bagel.patches import processor
-from workbench.models.checkpoint import check, find_weights, fingerprint, load_strict
+from workbench.models.bagel.placement import candidates, place
+from workbench.models.bagel.prompts import SystemPrompt, read_prompt
+from workbench.models.checkpoint import check, find_weights, fingerprint, has_weights, load_strict
 from workbench.models.protocol import Capability, ModelCard
 
 SPECIAL_NAMES = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>")
@@ -22,41 +26,71 @@ REGENERATED = ("vit_pos_embed.pos_embed", "latent_pos_embed.pos_embed")
 """Deterministic tables that some checkpoints of this layout leave out."""
 
 
-def load(folder: Path, *, name: str, device: torch.device, dtype: torch.dtype) -> BagelModel:
+WEIGHTS = {"auto": ("ema", "model"), "ema": ("ema",), "model": ("model",)}
+"""Which weight file is taken, the first that is there. Fine-tuning writes both, and CLEAR evaluates it by its
+running average, ema; its reinforcement learning writes model alone."""
+READ_AS_CLEAR = b"CLEAR"
+
+
+def load(
+    folder: Path,
+    *,
+    name: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    opening: Opening | None = None,
+    base: tuple[Path, str] | None = None,
+) -> BagelModel:
     """A BAGEL folder as a model; raises Refusal where a file is missing or does not fit.
 
-    Everything is compared with the configuration before memory is taken for the weights.
+    `base`: a BAGEL folder and its name; then `folder` gives the weights of the network and this one
+    configuration, tokenizer and autoencoder, and images are read as CLEAR reads them.
+
+    Everything is compared with the configuration, and with the memory that is free, before memory is taken.
     """
-    config = read_config(folder)
-    files = find_weights(folder, ("ema.safetensors", "model.safetensors"))
-    pixels = find_weights(folder, ("ae.safetensors",))
-    words = folder / "tokenizer.json"
+    how = opening or Opening()
+    if how.quantised:
+        raise Refusal(
+            "BAGEL and CLEAR are not opened in 8 or 4 bits: what that does to what they draw was never "
+            "checked here. Leave quantisation out: bfloat16 takes 29 GB, and several GPUs share the weights."
+        )
+    if how.attention not in ("auto", ATTENTION):
+        raise Refusal(f"BAGEL and CLEAR run under {ATTENTION}, not {how.attention}. Leave the kernel out.")
+    prompt = read_prompt(how.system_prompt) if how.system_prompt else None
+    home = base[0] if base else folder
+    files = find_weights(folder, [f"{kind}.safetensors" for kind in WEIGHTS[how.weights]])
+    config = read_config(home, folder if base else None)
+    if prompt is not None:
+        config = replace(config, system_prompt=prompt.text)
+    pixels = find_weights(home, ("ae.safetensors",))
+    words = home / "tokenizer.json"
     tokenizer, special = _tokenizer(words, config)
     with torch.device("meta"):
         network, autoencoder = Bagel(config).to(dtype), Autoencoder(config.autoencoder).to(dtype)
-    check(network, files, regenerated=REGENERATED)
+    check(network, files, regenerated=REGENERATED, base=base[0] if base else None)
     check(autoencoder, pixels)
-    numbers = sum(p.numel() for module in (network, autoencoder) for p in module.parameters())
+    placement = place(network, autoencoder, candidates(how.device, device), name, dtype)
     try:
-        network.to_empty(device=device)
-        autoencoder.to_empty(device=device)
+        placement.allocate(network, autoencoder)
     except (RuntimeError, MemoryError) as error:
         raise Refusal(
-            f"{name} needs {numbers * dtype.itemsize / 2**30:.1f} GiB for its weights, which {device} does "
-            f"not have free ({str(error).splitlines()[0]}). Close other programs, or open it elsewhere."
+            f"{placement.words} did not give the memory that {name} needs ({str(error).splitlines()[0]}). "
+            "Close other programs, or open it elsewhere."
         ) from None
     network.vit_pos_embed.reset()
     network.latent_pos_embed.reset()
     load_strict(network, files, regenerated=REGENERATED)
     load_strict(autoencoder, pixels)
+    own = [folder / EXTRA] if base and (folder / EXTRA).is_file() else []
+    more = (READ_AS_CLEAR if base else b"") + (prompt.text.encode() if prompt else b"")
     card = ModelCard(
         id=name,
         family="bagel",
         folder=folder,
-        revision=fingerprint([*files, *pixels, *config_files(folder), words]),
-        parameters=numbers,
+        revision=fingerprint([*files, *pixels, *config_files(home), *own, words], more),
+        parameters=sum(p.numel() for module in (network, autoencoder) for p in module.parameters()),
         dtype=str(dtype).removeprefix("torch."),
-        device=str(device),
+        device=placement.words,
         attention=ATTENTION,
         processor=processor(config),
         vision_layers=config.vision.used_layers,
@@ -67,8 +101,30 @@ def load(folder: Path, *, name: str, device: torch.device, dtype: torch.dtype) -
         - ({Capability.INTERLEAVES} if not config.system_prompt else set()),
         licence=config.licence,
         knows=config.knows,
+        choices=_choices(folder, how, config, base[1] if base else "", prompt),
     )
     return BagelModel(network, autoencoder, tokenizer, special, card)
+
+
+def _choices(
+    folder: Path, how: Opening, config: BagelConfig, base: str, prompt: SystemPrompt | None
+) -> dict[str, str]:
+    """What a person should know of how it was opened; nothing of an ordinary folder."""
+    found = {}
+    there = [kind for kind in WEIGHTS["auto"] if has_weights(folder, f"{kind}.safetensors")]
+    if base:
+        found["base"] = base
+        found["read as"] = (
+            f"CLEAR: at most {config.vit_resize.longest} pixels a side for the vision tower, "
+            f"{config.usable_vocabulary or config.language.vocab_size:,} tokens"
+        )
+    if base or len(there) > 1:
+        taken = next(kind for kind in WEIGHTS[how.weights] if kind in there)
+        left = [f"{kind}.safetensors" for kind in there if kind != taken]
+        found["weight file"] = f"{taken}.safetensors" + (f"; {left[0]} is there, too" if left else "")
+    if prompt is not None:
+        found["system prompt"] = prompt.about
+    return found
 
 
 def _tokenizer(path: Path, config: BagelConfig) -> tuple[Any, SpecialTokens]:

@@ -67,7 +67,7 @@ class Bagel(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Where inputs go: the first of the devices that the weights are on."""
         return self.vae2llm.weight.device
 
     @property
@@ -77,7 +77,7 @@ class Bagel(nn.Module):
 
     def embed_text(self, ids: Tensor) -> Tensor:
         """Token ids (B, N) → (B, N, width)."""
-        return self.language_model.model.embed_tokens(ids)
+        return self.language_model.model.embed_tokens(ids.to(self.device))
 
     def embed_vision(self, patches: Tensor, rows: int, cols: int) -> Tensor:
         """Patch vectors (B, rows·cols, p·p·3) in −1 … 1 → LLM input (B, rows·cols, width)."""
@@ -101,7 +101,7 @@ class Bagel(nn.Module):
     def add_text(self, context: Context, ids: Tensor) -> tuple[Context, Tensor]:
         """Read token ids (B, N), causally; returns the context and the normed states (B, N, width)."""
         n = ids.shape[1]
-        positions = torch.arange(context.position, context.position + n, device=ids.device)[None]
+        positions = torch.arange(context.position, context.position + n, device=self.device)[None]
         states, past = self.language_model.model(
             self.embed_text(ids), positions, past=context.past or None, causal=True
         )
@@ -134,4 +134,4 @@ class Bagel(nn.Module):
         times = torch.full((tokens.shape[0],), t, device=tokens.device)
         embedded = self.embed_latent(tokens, rows, cols, times)
         states, _ = self._image_block(context, embedded, special, latent=True)
-        return self.llm2vae(states[:, 1:-1]).to(tokens.dtype)
+        return self.llm2vae(states[:, 1:-1]).to(tokens)

@@ -33,20 +33,17 @@ def unpatchify(tokens: Tensor, rows: int, cols: int, patch: int) -> Tensor:
 def target_size(width: int, height: int, rule: ResizeRule) -> tuple[int, int]:
     """The (width, height) that the rule gives an image: within the bounds, multiples of the stride."""
 
-    def scaled(scale: float) -> tuple[int, int]:
-        across, down = (
-            max(rule.stride, round(side * scale / rule.stride) * rule.stride) for side in (width, height)
-        )
+    def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+        # To whole pixels first and then to the stride, as published: the two roundings differ from one.
+        across, down = (max(rule.stride, round(round(s * scale) / rule.stride) * rule.stride) for s in size)
         return across, down
 
     scale = min(rule.longest / max(width, height), 1.0)
-    scale = max(scale, rule.shortest / min(width, height))
-    size = scaled(scale)
+    size = scaled((width, height), max(scale, rule.shortest / min(width, height)))
     if size[0] * size[1] > MOST_PIXELS:
-        scale *= MOST_PIXELS / (size[0] * size[1])
-        size = scaled(scale)
+        size = scaled(size, MOST_PIXELS / (size[0] * size[1]))
     if max(size) > rule.longest:
-        size = scaled(scale * rule.longest / max(size))
+        size = scaled(size, rule.longest / max(size))
     return size
 
 

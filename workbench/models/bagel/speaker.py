@@ -46,10 +46,27 @@ class Speaker:
         """What has been said, white space and all."""
         return self.model.words(self.ids)
 
+    @property
+    def written(self) -> list[int]:
+        """What has been said as the tokenizer writes it, which may not be how the model spelled it."""
+        text, model = self.text, self.model
+        if not text:
+            return []
+        ids = model.pieces(text)
+        # A tokenizer may put a space before whatever it writes; `text` has that one already.
+        return model.pieces(text.removeprefix(" ")) if model.words(ids) == f" {text}" else ids
+
     def finished(self) -> Context:
-        """The context after this segment and its eos; nothing can be said any more."""
+        """The context after this segment and its eos; nothing can be said any more.
+
+        As published: it holds the segment as it is `written`.
+        """
         self.ended = True
-        self._context, self._next = self._fed(self._context, [self.model.special.eos])
+        context, rest, written = self._context, [self.model.special.eos], self.written
+        if written != self.ids:
+            context = context.without(len(self.tokens) + 1)
+            rest = [self.model.special.bos, *written, *rest]
+        self._context, self._next = self._fed(context, rest)
         return self._context
 
     def say(self) -> None:

@@ -6,12 +6,22 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import numpy as np
 
-from workbench.models.protocol import RENORMS, RESTORES, ROUTES, Decision, Thought, VisualState
+from workbench.models.presets import PRESETS, preset
+from workbench.models.protocol import (
+    MOST_NEW_TOKENS,
+    RENORMS,
+    RESTORES,
+    ROUTES,
+    Decision,
+    Thought,
+    VisualState,
+)
 from workbench.page import cards, expected, markup
 from workbench.page.bench import Bench, OnBench
 from workbench.page.panel import Done, Named, Pace, Panel, Updates, condition
@@ -302,6 +312,10 @@ def _settings() -> dict[str, Any]:
         )
 
     with gr.Accordion("Sampling", open=False, elem_id="states-settings"):
+        sets = [(f"{each.label}: {each.source}", each.name) for each in PRESETS]
+        chosen = gr.Dropdown(
+            sets, value=None, label="Documented set", info="fills in what is below", elem_id="states-preset"
+        )
         with gr.Row():
             restore = gr.Radio(
                 list(RESTORES),
@@ -350,10 +364,10 @@ def _settings() -> dict[str, Any]:
                 info="tokens at a time",
                 precision=0,
                 minimum=1,
-                maximum=2048,
+                maximum=MOST_NEW_TOKENS,
                 min_width=180,
             )
-    return {
+    settings: dict[str, Any] = {
         "restore": restore,
         "steps": steps,
         "shift": shift,
@@ -366,6 +380,20 @@ def _settings() -> dict[str, Any]:
         "route": route,
         "max_new_tokens": tokens,
     }
+    parts = list(settings.values())
+    chosen.input(partial(_documented, list(settings)), [chosen], parts, **QUIET)
+    # A set with one value changed is that set no more.
+    gr.on([part.input for part in parts], None, None, [chosen], js="() => null", api_visibility="private")
+    return settings
+
+
+def _documented(names: Sequence[str], chosen: str | None) -> list[Any]:
+    """What a documented set says for the settings of these names."""
+    if not chosen:
+        return [gr.skip()] * len(names)
+    values = preset(chosen).parameters()
+    values["guide_above"], values["guide_up_to"] = values.pop("interval")
+    return [values[name] for name in names]
 
 
 def _pictures(seen: Seen) -> str:
