@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from tests.capture.fake import FakeModel as Captured
 from tests.page.fake import FakeModel
 from workbench import cli
 from workbench.app import Page
 from workbench.models import Opening
-from workbench.runs.store import load
+from workbench.runs.store import load, save
 
 HEAVY = ("torch", "gradio", "transformers", "matplotlib", "sklearn", "pandas", "skimage")
 
@@ -55,7 +59,7 @@ def test_each_command_has_help_with_its_defaults(command: str) -> None:
         assert "--steps" in done.stdout and "[12]" in done.stdout
 
 
-@pytest.mark.parametrize("words", [["--help"], ["states", "--help"]])
+@pytest.mark.parametrize("words", [["--help"], ["states", "--help"], ["capture", "--help"]])
 def test_help_imports_nothing_heavy(words: list[str]) -> None:
     code = (
         "import sys\nfrom workbench.cli import main\n"
@@ -91,6 +95,9 @@ def test_states_writes_result_figures_and_numbers(tmp_path: Path, fake_model: No
         (["layers", "--question", "x" * 10_000], "10,000 characters"),
         (["layers", "--corruption", "rain"], "rain"),
         (["layers", "--stage", "llm 1"], "--image"),
+        (["capture", "m", "/nowhere.png"], "nowhere.png"),
+        (["capture", "m", "scene:1", "--attention-rows", "99"], "--attention-rows"),
+        (["capture", "m", "scene:1", "--prompt", "x" * 10_000], "10,000 characters"),
     ],
 )
 def test_a_mistake_is_one_sentence_on_stderr_and_exit_code_2(
@@ -253,6 +260,93 @@ def test_a_folder_with_other_things_in_it_is_left_alone(
     assert cli.main(["states", "--image", "scene:1", "--steps", "1", "--out", str(tmp_path)]) == 2
     assert "other files" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_capture_is_told_its_size_written_and_opens_without_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("workbench.models.open", lambda *a, **k: Captured(side=12, width=16))
+    out = tmp_path / "runs"
+    words = ["capture", "some/model", "scene:3", "scene:4", "--prompt", "what?", "--dtype-states", "float32"]
+    assert cli.main([*words, "-o", str(out)]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in told] == [str(out / "scene-3"), str(out / "scene-4"), "Open with"]
+    assert "for all 2 that are left" in told[0] and "MB to write" in told[1]
+    for name in ("scene-3", "scene-4"):
+        result = load(out / name)
+        assert result.study == "capture" and result.config["prompt"] == "what?"
+        on_disk = sum(path.stat().st_size for path in (out / name).rglob("*") if path.is_file())
+        assert 0.5 < on_disk / result.size < 1.5, "the estimate is about what is written"
+
+    monkeypatch.setattr("workbench.models.open", lambda *a, **k: pytest.fail("a model was opened"))
+    pages: list[Page] = []
+    monkeypatch.setattr("workbench.app.launch", lambda page, **options: pages.append(page))
+    opening = shlex.split(told[2].partition("workbench ")[2])
+    assert opening[:2] == ["run", "--no-model"] and cli.main(opening) == 0
+    (page,) = pages
+    assert [one.study for one in page.saved.common] == ["layers", "layers"]
+    assert page.models.first == ""
+    pages.clear()
+    assert cli.main(["run", "--open", str(tmp_path)]) == 2 and not pages
+    assert "holds no result" in capsys.readouterr().err
+
+
+def test_one_image_is_captured_into_the_folder_itself_and_so_are_several_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.models.open", lambda *a, **k: Captured(side=12, width=16))
+    assert cli.main(["capture", "m", "scene:3", "--out", str(tmp_path / "one")]) == 0
+    assert load(tmp_path / "one").config["images"] == ["scene:3"]
+    image = tmp_path / "a.png"
+    Image.new("RGB", (96, 96)).save(image)
+    (tmp_path / "b").mkdir()
+    Image.new("RGB", (96, 96), "red").save(tmp_path / "b" / "a.png")
+    words = ["capture", "m", str(image), str(tmp_path / "b" / "a.png")]
+    assert cli.main([*words, "--out", str(tmp_path / "each")]) == 0
+    assert sorted(path.name for path in (tmp_path / "each").iterdir()) == ["a", "a-2"]
+    asked: list[tuple[int, bool]] = []
+    prepare = Captured.prepare
+
+    def watched(self: Captured, images: list[Any], text: str = "", *, together: bool = False) -> Any:
+        asked.append((len(images), together))
+        return prepare(self, images, text)
+
+    monkeypatch.setattr(Captured, "prepare", watched)
+    assert cli.main([*words, "--together", "--out", str(tmp_path / "both")]) == 0
+    assert asked == [(2, True)] and len(load(tmp_path / "both").tables["images"]) == 2
+
+
+def test_a_capture_that_does_not_fit_on_the_disk_is_refused_before_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("workbench.models.open", lambda *a, **k: Captured(side=12, width=16))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=100_000))
+    words = ["capture", "m", "scene:3", "scene:4", "scene:5"]
+    assert cli.main([*words, "-o", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "0.1 MB left" in said and "“scene-3”" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_and_none_are_not_both_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["run", "--model", "x", "--no-model"])
+    assert stopped.value.code == 2 and "--no-model" in capsys.readouterr().err
+
+
+def test_a_saved_run_is_read_without_loading_torch(tmp_path: Path) -> None:
+    shows: Any = Captured(side=12, width=16)
+    from workbench.panels.capture import study
+    from workbench.panels.capture.config import CaptureConfig
+
+    save(study.run(CaptureConfig(images=("scene:4",)), shows), tmp_path / "run")
+    code = (
+        "import sys\nfrom workbench import app, cli\napp.launch = lambda page, **options: None\n"
+        f"assert cli.main(['run', '--no-model', '--open', {str(tmp_path / 'run')!r}]) == 0\n"
+        "print([name for name in ('torch', 'transformers') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240)
+    assert done.stdout.strip().endswith("[]"), done.stdout + done.stderr
 
 
 def test_without_a_command_the_page_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:

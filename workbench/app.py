@@ -18,6 +18,7 @@ from workbench.page import theme  # noqa: E402
 from workbench.page.bench import Bench  # noqa: E402
 from workbench.page.host import Host  # noqa: E402
 from workbench.page.panel import Panel  # noqa: E402
+from workbench.page.saved import SavedRuns  # noqa: E402
 from workbench.page.session import MAX_AGE, Sessions  # noqa: E402
 from workbench.page.wiring import QUIET  # noqa: E402
 from workbench.panels.layers.view import LayersView  # noqa: E402
@@ -26,17 +27,18 @@ from workbench.panels.states.view import StatesView  # noqa: E402
 if TYPE_CHECKING:
     from workbench.models.protocol import Model
 
-MAX_UPLOAD = "110mb"
-"""Above what images.read takes, so that its sentence is the one that is read."""
+MAX_UPLOAD = "1100mb"
+"""Above what images.read and runs.archive take, so that their sentences are the ones that are read."""
 IS_DARK = "() => document.body.classList.contains('dark')"
 
 
 class Page(gr.Blocks):
-    """The page, with the models that it shows, its bench and its panels by name."""
+    """The page, with the models that it shows, its bench, its panels by name, and saved runs on it."""
 
     models: Host
     bench: Bench
     panels: dict[str, Panel]
+    saved: SavedRuns
 
 
 def build(
@@ -48,39 +50,42 @@ def build(
 ) -> Page:
     """The whole page. Nothing heavy is imported and no checkpoint is opened yet.
 
-    ``model`` is the id or folder that the page starts with, opened as ``opening`` says; any other that is
-    opened later goes to the same device in the same number type. Tests give their own ``host`` and
-    ``sessions``.
+    ``model`` is the id or folder that the page starts with, empty for none, opened as ``opening`` says; any
+    other that is opened later goes to the same device in the same number type. Tests give their own ``host``
+    and ``sessions``.
     """
     models = host or Host(model, opener=partial(_opened, first=model, opening=opening or Opening()))
     visits = sessions or Sessions()
     with Page(title="Afterimage", analytics_enabled=False, delete_cache=(3600, int(MAX_AGE))) as page:
         bench = Bench(models, visits)
-        with gr.Tabs(elem_id="panels"):
+        with gr.Tabs(elem_id="panels") as row:
             tabs: dict[str, gr.Tab] = {}
-            with gr.Tab("States") as tabs["states"]:
+            with gr.Tab("States", id="states") as tabs["states"]:
                 states = StatesView(bench)
-            with gr.Tab("Layers") as tabs["layers"]:
+            with gr.Tab("Layers", id="layers") as tabs["layers"]:
                 layers = LayersView(bench)
+        panels: dict[str, Panel] = {panel.study: panel for panel in (states, layers)}
         for name, tab in tabs.items():
             tab.select(
-                _facing(bench, name),
+                partial(bench.facing, name),
                 None,
                 [*bench.looks.values(), *bench.stops.values()],
                 queue=False,
                 **QUIET,
             )
         page.load(None, None, [bench.dark], js=IS_DARK, api_visibility="private")
-        opened = page.load(bench.show_card, [bench.model], [bench.card, bench.details], **QUIET)
-        for panel in (states, layers):
+        saved = SavedRuns(bench, panels, row)
+        opened = saved.wire(page.load).then(
+            bench.show_card, [bench.model], [bench.card, bench.details], **QUIET
+        )
+        for panel in panels.values():
             panel.settle(opened.then)
 
         def leave(request: gr.Request) -> None:
             visits.close(request.session_hash)
 
         page.unload(leave)
-    page.models, page.bench = models, bench
-    page.panels = {panel.study: panel for panel in (states, layers)}
+    page.models, page.bench, page.panels, page.saved = models, bench, panels, saved
     return page
 
 
@@ -90,19 +95,6 @@ def _opened(name: str, *, first: str, opening: Opening) -> Model:
     if name != first.strip():
         opening = Opening(device=opening.device, dtype=opening.dtype)
     return models.open(name, **asdict(opening))
-
-
-def _facing(bench: Bench, name: str) -> Any:
-    """A handler that leaves only the buttons of the panel in front on the bench."""
-
-    def select() -> dict[Any, Any]:
-        return {
-            button: gr.Button(visible=other == name)
-            for buttons in (bench.looks, bench.stops)
-            for other, button in buttons.items()
-        }
-
-    return select
 
 
 def launch(page: Page, **options: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from workbench.models.protocol import Model
     from workbench.runs.result import Result
 
-COMMANDS = ("run", "states", "layers", "train")
+COMMANDS = ("run", "states", "layers", "capture", "train")
 SUMMARY = """\
 Afterimage shows what happens to an image inside a multimodal model.
 
@@ -30,6 +31,8 @@ Afterimage shows what happens to an image inside a multimodal model.
   python -m workbench states --image F --question "what colour is the star?" --out DIR
   python -m workbench layers --image F --out DIR
   python -m workbench layers --out DIR       the bundled probe set in place of one image
+  python -m workbench capture MODEL F -o DIR keep what one pass shows, for any panel to open later
+  python -m workbench run --no-model --open DIR    read a saved run where there is no checkpoint
   python -m workbench train base             train the embedded checkpoint
 
 An image is a file, or scene:SEED for a drawn scene of the test split. --model, --device and --dtype say which
@@ -80,7 +83,17 @@ def _parser(asked: str) -> argparse.ArgumentParser:
     run.add_argument("--host", default=None, metavar="ADDRESS", help="address to serve on [127.0.0.1]")
     run.add_argument("--port", type=int, metavar="N", help="port to serve on [the first free one from 7860]")
     run.add_argument("--no-browser", action="store_true", help="do not open a browser window")
-    _add_model(run)
+    run.add_argument(
+        "--open",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a saved run to show, its folder or a .zip of it; may be given several times",
+    )
+    _add_model(run).add_argument(
+        "--no-model", action="store_const", const="", dest="model", help="open no checkpoint: saved runs only"
+    )
     run.set_defaults(command=_run)
 
     states, states_settings = _add_study(
@@ -111,6 +124,25 @@ def _parser(asked: str) -> argparse.ArgumentParser:
     )
     layers.set_defaults(command=_layers)
 
+    capture = commands.add_parser(
+        "capture",
+        help="keep what one pass shows, to open later without the model",
+        usage="%(prog)s MODEL IMAGE [IMAGE ...] --prompt TEXT -o DIR [options]",
+        description="Show a model an image and keep what a panel can need later: hidden states of every "
+        "stage at the visual tokens, where those stand on the image, the answer with its log-probabilities, "
+        "and what it attends to. Several images make a run each, in folders of DIR named after them, or one "
+        "run with --together. Open it with: python -m workbench run --no-model --open DIR",
+    )
+    capture.add_argument("model", metavar="MODEL", help="id, or folder of a checkpoint")
+    capture.add_argument("images", metavar="IMAGE", nargs="+", help="a file, or scene:SEED for a drawn scene")
+    capture.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="DIR", help="folder for the run; made if need be"
+    )
+    capture.add_argument("--together", action="store_true", help="all images in one prompt")
+    capture_settings = capture.add_argument_group("study")
+    _add_place(capture.add_argument_group("model"))
+    capture.set_defaults(command=_capture)
+
     commands.add_parser("train", help="train base, train measure: make and measure the embedded checkpoint")
 
     if asked == "states":
@@ -124,6 +156,11 @@ def _parser(asked: str) -> argparse.ArgumentParser:
         from workbench.panels.layers.config import LayersConfig
 
         add_flags(layers_settings, LayersConfig)
+    elif asked == "capture":
+        from workbench.panels.capture.config import CaptureConfig
+        from workbench.panels.command import add_flags
+
+        add_flags(capture_settings, CaptureConfig, but=("images",))
     return parser
 
 
@@ -147,13 +184,20 @@ def _add_study(
     return parser, settings
 
 
-def _add_model(parser: argparse.ArgumentParser) -> None:
-    from workbench.models import DTYPES, WEIGHTS
-
+def _add_model(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
+    """Which model, where and with which numbers; the group of the first, for what takes its place."""
     group = parser.add_argument_group("model")
-    group.add_argument(
+    which = group.add_mutually_exclusive_group()
+    which.add_argument(
         "--model", default="pocket-bagel", metavar="ID", help="id, or folder of a checkpoint [pocket-bagel]"
     )
+    _add_place(group)
+    return which
+
+
+def _add_place(group: argparse._ArgumentGroup) -> None:
+    from workbench.models import DTYPES, WEIGHTS
+
     group.add_argument(
         "--device",
         default="auto",
@@ -211,6 +255,8 @@ def _run(options: argparse.Namespace) -> None:
     from workbench.app import build, launch
 
     page = build(options.model, opening=_opening(options))
+    for path in options.open:
+        page.saved.open_for_all(path, _progress())
     window = not options.no_browser and "SPACE_ID" not in os.environ
     try:
         launch(page, server_name=options.host, server_port=options.port, inbrowser=window)
@@ -250,6 +296,54 @@ def _layers(options: argparse.Namespace) -> None:
         return study.run(config, model, **others)
 
     _study(options, LayersConfig, study.prepared, run, partial(figure.paper, stage=stage or None))
+
+
+def _capture(options: argparse.Namespace) -> None:
+    """Capture the images together or one by one, each run told its size and written before the next.
+
+    Whatever can be refused is refused before the model opens.
+    """
+    from workbench import models
+    from workbench.panels.capture import study
+    from workbench.panels.capture.config import CaptureConfig
+    from workbench.panels.command import from_flags
+    from workbench.runs.store import check_place, check_room, megabytes, save
+
+    given: CaptureConfig = from_flags(CaptureConfig, vars(options))
+    parts = [given.images] if options.together else [(image,) for image in given.images]
+    folders = _folders(options.out, [images[0] for images in parts])
+    configs = [given.model_copy(update={"images": images}) for images in parts]
+    pictures = [study.prepared(config) for config in configs]
+    for folder in folders:
+        check_place(folder)
+    model = models.open(options.model, **asdict(_opening(options)))
+    for number, (config, folder, shown) in enumerate(zip(configs, folders, pictures, strict=True)):
+        result = study.run(config, model, pictures=shown, progress=_progress())
+        left = len(folders) - number
+        others = f"; about {megabytes(left * result.size)} for all {left} that are left" if left > 1 else ""
+        print(f"{folder}: {megabytes(result.size)} to write{others}")
+        check_room(left * result.size, folder)
+        save(result, folder)
+    print(f"Open with: python -m workbench run --no-model {shlex.join(_flags(folders))}")
+
+
+def _folders(out: Path, images: Sequence[str]) -> list[Path]:
+    """Where each run goes: one run to ``out``, several into it, named after their images."""
+    if len(images) == 1:
+        return [out]
+    folders: list[Path] = []
+    for image in images:
+        stem, count = image.replace(":", "-") if image.startswith("scene:") else Path(image).stem, 2
+        folder = out / stem
+        while folder in folders:
+            folder, count = out / f"{stem}-{count}", count + 1
+        folders.append(folder)
+    return folders
+
+
+def _flags(folders: Sequence[Path]) -> list[str]:
+    """The words that open these runs."""
+    return [word for folder in folders for word in ("--open", str(folder))]
 
 
 def _study(

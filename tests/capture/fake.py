@@ -61,7 +61,7 @@ class FakeModel:
     def resized(self, image: np.ndarray) -> np.ndarray:
         return image
 
-    def prepare(self, images: Sequence[np.ndarray], text: str = "") -> Prompt:
+    def prepare(self, images: Sequence[np.ndarray], text: str = "", *, together: bool = False) -> Prompt:
         height, width = images[0].shape[:2]
         edge = np.arange(self.side)
         y, x = (a.ravel() for a in np.meshgrid(edge, edge, indexing="ij"))

@@ -57,7 +57,7 @@ class FakeModel:
     def resized(self, image: np.ndarray) -> np.ndarray:
         return image
 
-    def prepare(self, images: Sequence[np.ndarray], text: str = "") -> Prompt:
+    def prepare(self, images: Sequence[np.ndarray], text: str = "", *, together: bool = False) -> Prompt:
         return Prompt(list(images), text, Grid(1, 1, np.zeros((1, 4), np.float32)), {}, None)  # type: ignore[arg-type]
 
     def taps(self, prompt: Prompt) -> list[Tap]:

@@ -3,38 +3,43 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.models.protocol import Grid, Model, Prompt, Stage, Tap
+from workbench.errors import Refusal
+from workbench.models.protocol import Grid, Model, ModelCard, Prompt, Stage, Tap
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
 Keep = Callable[[Stage, "Tensor"], "Tensor"]
+Group = tuple[str, int | None]
+"""Stages that share a buffer: their band, and how many tokens are picked of each (None: all)."""
 
 
 @dataclass(frozen=True)
 class Captured:
     """What one pass showed.
 
+    stages: in order; of the prompt's other views, where they were asked for, the language model's again.
     states: one float32 array for each stage, (B, tokens, width), tokens in the row-major order of the stage's
-        grid, or what a `keep` function made of it. Widths may differ between bands.
+        grid, or what a `keep` function made of it. Widths may differ between bands. Read back from a file
+        they may be float16.
     grid: of the prompt. grids: of each stage, None where its tokens stand on no known grid.
     """
 
     stages: list[Stage]
-    states: list[NDArray[np.float32]]
+    states: Sequence[NDArray[np.floating[Any]]]
     grid: Grid
     grids: list[Grid | None]
 
 
-def capture(model: Model, prompt: Prompt, *, keep: Keep | None = None) -> Captured:
+def capture(model: Model, prompt: Prompt, *, keep: Keep | None = None, others: bool = False) -> Captured:
     """Run the prompt once and return the visual tokens' states at every stage.
 
     Hooks copy the visual positions on the model's device into one buffer for each band, which goes to the
@@ -46,6 +51,8 @@ def capture(model: Model, prompt: Prompt, *, keep: Keep | None = None) -> Captur
         model: an open model.
         prompt: from `model.prepare`, a batch of B images.
         keep: reduces a stage's states (B, tokens, width) on the device, e.g. to their mean; default: all.
+        others: capture the language model's stages at the prompt's other views (thumbnails, further images)
+            too; they follow after the last stage, view by view.
 
     Raises:
         RuntimeError: when the pass does not show a stage exactly once, or a stage has not as many tokens as
@@ -54,6 +61,13 @@ def capture(model: Model, prompt: Prompt, *, keep: Keep | None = None) -> Captur
     import torch
 
     taps = model.taps(prompt)
+    if others:
+        taps += [
+            replace(tap, positions=view.positions, grid=view.grid)
+            for view in prompt.others
+            for tap in taps
+            if tap.stage.band == "llm"
+        ]
     gathering = _Gathering(taps, prompt.batch, keep)
     handles: list[Any] = []
     with torch.inference_mode():
@@ -73,6 +87,21 @@ def capture(model: Model, prompt: Prompt, *, keep: Keep | None = None) -> Captur
                 f"{grid.rows} x {grid.cols}"
             )
     return Captured([tap.stage for tap in taps], states, prompt.grid, [tap.grid for tap in taps])
+
+
+def finite(captured: Captured, card: ModelCard) -> Captured:
+    """What was captured, as it is.
+
+    Raises Refusal where the model computed numbers that are not finite, as 16-bit ones can overflow: every
+    measure of them would be void.
+    """
+    for stage, states in zip(captured.stages, captured.states, strict=True):
+        if not np.isfinite(states).all():
+            raise Refusal(
+                f"{card.id} computes numbers that are not finite at {stage.name} in {card.dtype}. "
+                "Open it with --dtype float32."
+            )
+    return captured
 
 
 def _attach(tap: Tap, gathering: _Gathering, slot: int) -> Any:
@@ -98,15 +127,17 @@ class _Gathering:
     batch: int
     keep: Keep | None
     thread: int = field(default_factory=threading.get_ident)
-    buffers: dict[tuple[str, tuple[int, ...]], Tensor] = field(default_factory=dict)
+    buffers: dict[tuple[Group, tuple[int, ...]], Tensor] = field(default_factory=dict)
     kept: dict[int, Tensor] = field(default_factory=dict)
     shapes: list[tuple[int, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.shapes = [()] * len(self.taps)
-        bands = [tap.stage.band for tap in self.taps]
-        self._place = [bands[:slot].count(band) for slot, band in enumerate(bands)]
-        self._size = {band: bands.count(band) for band in bands}
+        self._groups: list[Group] = [
+            (tap.stage.band, None if tap.positions is None else len(tap.positions)) for tap in self.taps
+        ]
+        self._place = [self._groups[:slot].count(group) for slot, group in enumerate(self._groups)]
+        self._size = {group: self._groups.count(group) for group in self._groups}
         # A slice where the positions allow it (they nearly always do): gathering by index costs a copy more.
         self._select = [_selection(tap.positions) for tap in self.taps]
 
@@ -131,9 +162,9 @@ class _Gathering:
             shared = small.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
             self.kept[slot] = small.clone() if shared else small
             return
-        key = (stage.band, tuple(x.shape))
+        key = (self._groups[slot], tuple(x.shape))
         if key not in self.buffers:
-            self.buffers[key] = x.new_empty((self._size[stage.band], *x.shape))
+            self.buffers[key] = x.new_empty((self._size[self._groups[slot]], *x.shape))
         buffer = self.buffers[key][self._place[slot]]
         buffer.copy_(x)
         self.kept[slot] = buffer
@@ -147,8 +178,8 @@ class _Gathering:
             return [_numpy(self.kept[slot]) for slot in range(len(self.taps))]
         host = {key: _numpy(buffer) for key, buffer in self.buffers.items()}
         return [
-            host[tap.stage.band, shape][place]
-            for tap, shape, place in zip(self.taps, self.shapes, self._place, strict=True)
+            host[group, shape][place]
+            for group, shape, place in zip(self._groups, self.shapes, self._place, strict=True)
         ]
 
 

@@ -307,10 +307,20 @@ class Model(Protocol):
         """The image as the model takes it, uint8 (h, w, 3)."""
         ...
 
-    def prepare(self, images: Sequence[np.ndarray], text: str = "") -> Prompt:
+    def prepare(self, images: Sequence[np.ndarray], text: str = "", *, together: bool = False) -> Prompt:
         """A batch of uint8 (H, W, 3) images of one size with one text (which may be empty).
 
-        Raises Refusal where the sizes differ or the text is too long.
+        Or, ``together``, all images in one prompt, of any sizes. Raises Refusal where the sizes of a batch
+        differ, the text is too long, or the model reads one image at a time and is given several together.
+        """
+        ...
+
+    def continued(self, prompt: Prompt, tokens: Sequence[int]) -> tuple[Prompt, Tensor]:
+        """The prompt with the first tokens of its answer said after it, for one more ``forward``.
+
+        ``tokens`` are ids as in ``Token``. The second value, int64 (tokens + 1,), holds the places in the
+        language model's sequence of the queries that say them one by one; the last stands on the last token
+        and would say what follows.
         """
         ...
 

@@ -74,13 +74,17 @@ class Bench:
         first = shelf.sample(0)
         with gr.Sidebar(width=340, elem_id="bench"):
             gr.HTML('<p class="aft bench-name">Afterimage</p>')
-            self.card = gr.HTML(cards.opening(host.first), elem_id="card")
-            with gr.Accordion("About this model, or open another", open=False, elem_id="other-model"):
+            self.card = gr.HTML(cards.opening(host.first) if host.first else cards.none(), elem_id="card")
+            about = "About this model, open another or a run" if host.first else "Open a model or a saved run"
+            with gr.Accordion(about, open=not host.first, elem_id="other-model"):
                 self.details = gr.HTML("", elem_id="card-details")
                 self.model_name = gr.Textbox(
                     label="Another model", placeholder="pocket-bagel, or a checkpoint's folder", max_lines=1
                 )
                 self.open_model = gr.Button("Open", size="sm")
+                gr.HTML('<p class="aft quiet">A saved run, its folder as a .zip</p>')
+                self.run = gr.File(show_label=False, height=40, elem_id="saved-run")
+            self.run_notice = gr.HTML("", elem_id="saved-run-notice")
             self.picture = gr.HTML(
                 cards.picture(first, FIRST_CORRUPTION, FIRST_INTENSITY, 0), elem_id="bench-picture"
             )
@@ -167,6 +171,14 @@ class Bench:
     def model_of(self, on: OnBench) -> Model:
         """The model on the bench. Raises Refusal where it cannot be opened."""
         return self.host.model(on.model)
+
+    def facing(self, study: str) -> dict[Any, Any]:
+        """Updates that leave only the buttons of the panel in front."""
+        return {
+            button: gr.Button(visible=other == study)
+            for buttons in (self.looks, self.stops)
+            for other, button in buttons.items()
+        }
 
     # What it does itself.
 
@@ -287,6 +299,8 @@ class Bench:
 
     def show_card(self, name: str) -> dict[Any, Any]:
         """The open model's card, once it is open; where it cannot be opened, why."""
+        if not name:
+            return {self.card: cards.none(), self.details: ""}
         try:
             card = self.host.model(name).card
         except Refusal as refusal:

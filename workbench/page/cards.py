@@ -46,6 +46,14 @@ def opening(name: str) -> str:
     )
 
 
+def none() -> str:
+    """Where no model is open."""
+    return (
+        '<div class="aft"><b>No model is open</b>'
+        '<p class="quiet">Saved runs can be read without one.</p></div>'
+    )
+
+
 def failed(name: str, why: str) -> str:
     """A checkpoint that cannot be opened."""
     return f'<div class="aft"><b>{escape(name)}</b></div>{markup.notice(why)}'

@@ -1,4 +1,4 @@
-"""The files behind "Download": figures for paper and the numbers, each made when somebody asks for it."""
+"""The files behind "Download": figures for paper, the numbers and the whole run, each made when asked for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-FORMATS = ("png", "svg", "pdf", "csv")
+    from workbench.runs.result import Result
+
+FORMATS = {"png": "PNG", "svg": "SVG", "pdf": "PDF", "csv": "CSV", "zip": "Whole run"}
+"""What can be downloaded: a file's ending, and what its button says."""
 # A click on a button of this kind hands over the file that it holds. So it holds none until the click has had
 # one written; that is handed over and let go, and the next click asks for what is on the screen by then.
 BUSY = "() => { document.getElementById('%s')?.setAttribute('aria-busy', 'true'); }"
@@ -42,9 +45,13 @@ class Downloads:
         self.name = name
         self.buttons = {
             form: gr.DownloadButton(
-                form.upper(), size="sm", interactive=False, min_width=64, elem_id=f"{name}-{form}"
+                label,
+                size="sm",
+                interactive=False,
+                min_width=max(64, 12 * len(label)),
+                elem_id=f"{name}-{form}",
             )
-            for form in FORMATS
+            for form, label in FORMATS.items()
         }
 
     def awake(self) -> dict[Any, Any]:
@@ -75,11 +82,15 @@ class Downloads:
         ids: Sequence[str],
         figure: Callable[[], Figure],
         numbers: Callable[[], DataFrame],
+        run: Result,
     ) -> Path:
         """The file in one of ``FORMATS``, written under ``root`` unless what ``ids`` name was written before.
 
+        The whole run is ``run`` alone; the others may show pinned results, too.
+
         Raises Refusal where the disk is full or may not be written.
         """
+        from workbench.runs.archive import pack
         from workbench.runs.export import save_figure, save_numbers
 
         folder = root / hashlib.sha256("/".join([self.name, *ids]).encode()).hexdigest()[:16]
@@ -88,6 +99,8 @@ class Downloads:
         if not path.exists():
             if form == "csv":
                 save_numbers(numbers(), path)
+            elif form == "zip":
+                pack(run, path)
             else:
                 save_figure(figure(), stem, (form,))
         return path

@@ -10,7 +10,7 @@ import gradio as gr
 
 from workbench.errors import Cancelled, Refusal
 from workbench.page import markup, pins
-from workbench.page.downloads import Downloads
+from workbench.page.downloads import FORMATS, Downloads
 from workbench.page.frame import Frame, Named, Updates
 from workbench.page.session import Session
 from workbench.page.wiring import QUIET
@@ -46,7 +46,7 @@ class Foot(Frame):
                 container=False,
                 max_lines=1,
                 scale=3,
-                min_width=200,
+                min_width=150,
                 elem_id=f"{self.study}-pin-name",
             )
             self.pin = gr.Button("Pin", size="sm", scale=0, min_width=64, elem_id=f"{self.study}-pin")
@@ -120,13 +120,14 @@ class Foot(Frame):
                     ids,
                     lambda: self.paper(named, *printed_with),
                     lambda: self._all(named),
+                    result,
                 )
         except Cancelled:
             return {self.status: gr.skip()}
         except Refusal as refusal:
             return {self.status: markup.notice(str(refusal))}
         except Exception as error:
-            return {self.status: markup.notice(self._fault(error, f"the {form.upper()} of"))}
+            return {self.status: markup.notice(self._fault(error, f"the {FORMATS[form]} of"))}
         return {self.downloads.buttons[form]: str(path)}
 
     def as_command(self, session: Session, *values: Any) -> Any:

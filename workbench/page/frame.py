@@ -28,6 +28,8 @@ Updates = dict[Any, Any]
 """What a handler answers with: new values, or components as they are to be, by component."""
 Named = tuple[str, "Result"]
 """A result with the name it is shown under."""
+Progress = Callable[[float, str], None]
+"""Told the share that is done, 0 … 1, and what is being done."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +108,17 @@ class Frame(ABC):
     def name(self, result: Result) -> str:
         """A name that a pin of this result may have."""
 
-    def remarks(self, done: Done) -> Updates:
-        """What there is to say about a finished look besides its result."""
+    def remarks(self, done: Done | None) -> Updates:
+        """What there is to say about a finished look besides its result; None: about one of a saved run."""
         return {}
+
+    def from_saved(self, run: Result, progress: Progress, stop: lane.Stop) -> list[Result]:
+        """What this panel shows of a saved run; nothing where the run is none for it."""
+        return [run] if run.study == self.study else []
+
+    def prove(self, result: Result) -> None:
+        """Draw a result that may be somebody else's; what is wrong with it is raised, whatever it is."""
+        self.name(result), self.table(result), self.shown(result)
 
     # What every handler needs.
 
@@ -117,18 +127,7 @@ class Frame(ABC):
         return results.kept(session, key)
 
     def _with_session(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function as a handler: Gradio hands over the request, the function gets the session."""
-        if inspect.isgeneratorfunction(function):
-
-            def streaming(request: gr.Request, *values: Any) -> Iterator[Any]:
-                yield from function(self.bench.session(request), *values)
-
-            return streaming
-
-        def handler(request: gr.Request, *values: Any) -> Any:
-            return function(self.bench.session(request), *values)
-
-        return handler
+        return with_session(self.bench, function)
 
     def _laid(self, session: Session, values: Sequence[Any]) -> tuple[OnBench, Any]:
         """What lies on the bench and the config that follows, from the values of both. Raises Refusal."""
@@ -164,6 +163,27 @@ class Frame(ABC):
             f"The workbench failed here ({type(error).__name__}: {error}). Nothing else is affected; "
             "the log of the process has the details."
         )
+
+
+def with_session(bench: Bench, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as a handler: Gradio hands over the request, the function gets the visitor's session."""
+    if inspect.isgeneratorfunction(function):
+
+        def streaming(request: gr.Request, *values: Any) -> Iterator[Any]:
+            yield from function(bench.session(request), *values)
+
+        return streaming
+
+    def handler(request: gr.Request, *values: Any) -> Any:
+        return function(bench.session(request), *values)
+
+    return handler
+
+
+def whence(result: Result) -> str:
+    """Where a result of a saved run is from, in a sentence: the model that was looked at, and when."""
+    made = result.manifest.get("capture", result.manifest)
+    return f"Opened from a saved run: {made['model']['id']}, {str(made['started'])[:10]}."
 
 
 def condition(result: Result) -> str:

@@ -15,7 +15,8 @@ Opener = Callable[[str], Model]
 class Host:
     """Opens models by id or folder and keeps the first one and the last other one.
 
-    ``first`` is the id the page starts with. ``opener`` stands in for ``workbench.models.open`` in tests.
+    ``first`` is the id the page starts with, empty where it starts with none. ``opener`` stands in for
+    ``workbench.models.open`` in tests.
     """
 
     def __init__(
@@ -29,7 +30,9 @@ class Host:
         self._opening: dict[str, threading.Lock] = {}
 
     def warm(self) -> None:
-        """Load torch and the first model beside the caller, so that the page can show meanwhile."""
+        """Load torch and the first model, if any, beside the caller, so that the page can show meanwhile."""
+        if not self.first:
+            return
 
         def run() -> None:
             try:

@@ -14,7 +14,7 @@ from workbench.page import lane, markup, results
 from workbench.page.bench import OnBench
 from workbench.page.controls import Controls
 from workbench.page.downloads import Downloads
-from workbench.page.frame import Done, Frame, Updates
+from workbench.page.frame import Done, Frame, Updates, whence
 from workbench.page.session import Session
 from workbench.page.wiring import QUIET, told
 from workbench.panels.needs import missing
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from workbench.runs.result import Result
 
 STALE = "The bench has changed since this was measured. Look again to measure what lies there now."
+NO_MODEL = "No model is open: open a model to look, or a saved run to read."
+AGAIN = "Open a model to look again."
 STOPPED = "Stopped. Nothing was kept of the unfinished look."
 
 
@@ -51,7 +53,7 @@ class Look(Frame):
 
     def _wire_look(self) -> None:
         """Connect the buttons and the bench. Only ``look`` runs the model, in its lane."""
-        inputs, every = self._everything()
+        inputs, every = self._everything(), self.every
         begun = gr.on(
             [button.click for button in self.controls.looks],
             self._with_session(self.beginning),
@@ -93,15 +95,18 @@ class Look(Frame):
 
     def settle(self, after: Callable[..., Any]) -> None:
         """Bring status and buttons in line with the bench after an event, given by its ``then``."""
-        inputs, every = self._everything()
-        after(self._with_session(self.refresh), inputs, every, **QUIET)
+        after(self._with_session(self.refresh), self._everything(), self.every, **QUIET)
         after(self._with_session(self.serving), [self.bench.model], self.controls.looks, **QUIET)
 
-    def _everything(self) -> tuple[list[Any], list[Any]]:
-        """What goes into a look, and the result shown last; all that a look may change."""
-        inputs = [*self.bench.inputs, *self.settings.values(), self.result]
+    def _everything(self) -> list[Any]:
+        """What goes into a look, and the result shown last."""
+        return [*self.bench.inputs, *self.settings.values(), self.result]
+
+    @property
+    def every(self) -> list[Any]:
+        """All that a look, or a saved run, may change."""
         shown = [self.status, self.result, self.numbers, self.pin_name, *self.outputs]
-        return inputs, [*shown, *self.downloads.buttons.values(), *self.controls.all]
+        return [*shown, *self.downloads.buttons.values(), *self.controls.all]
 
     def beginning(self, session: Session) -> Updates:
         """What the buttons and the status say before the lane is free."""
@@ -121,10 +126,11 @@ class Look(Frame):
         session.waiting.discard(self.study)
         session.failed[self.study] = tuple(bench_values)
         fitting, model = self._fitting(session, bench_values), self._model(bench_values)
-        late = STALE if last and (fitting is None or fitting[0] != last) else ""
+        result = self.kept(session, last)
+        late = "" if fitting and fitting[0] == last else self._late(session, last, result, model)
         late = self._unable(model) or late
         return {
-            **self._screen(session, self.kept(session, last)),
+            **self._screen(session, result),
             **self.controls.resting(able=not self._unable(model)),
             self.status: markup.status(f"{STOPPED} {late}".strip()),
         }
@@ -164,7 +170,7 @@ class Look(Frame):
             for said in lane.follow(session, work, study=self.study):
                 session.waiting.discard(self.study)
                 if isinstance(said, Done):
-                    yield {**self._presented(session, said, _took(said.result)), **resting()}
+                    yield {**self._looked(session, said, _took(said.result)), **resting()}
                 elif said is not None:
                     yield progressing(said)
         except Cancelled:
@@ -186,35 +192,54 @@ class Look(Frame):
     def refresh(self, session: Session, *values: Any) -> Updates:
         """After a change on the bench: the kept result that fits, or a mark that the one shown does not.
 
-        Where the model cannot serve this panel, why; the last result stays.
+        Where the model cannot serve this panel, why; the last result stays. So does one of a saved run, which
+        no bench made: the status says where it is from.
         """
         *bench_values, last = values
+        shown = self.kept(session, last)
         if session.measures(self.study):
             return {self.status: gr.skip()}  # looked at again when that ends
-        if reason := self._unable(self._model(bench_values)):
-            return {self.status: markup.notice(reason, plain=True)}
+        late = self._late(session, last, shown, model := self._model(bench_values))
+        if reason := self._unable(model):
+            words = markup.status(late) if late and not model else markup.notice(reason, plain=True)
+            return {self.status: words}
         if session.failed.get(self.study) == tuple(bench_values):
             return {self.status: gr.skip()}  # how it ended still stands there
         fitting = self._fitting(session, bench_values)
         result = self.kept(session, fitting[0]) if fitting else None
         if fitting is None or result is None:
-            return {self.status: markup.status(STALE if last else self.invitation)}
-        key, on, model = fitting
+            return {self.status: markup.status(late or self.invitation)}
+        key, on, opened = fitting
         if key == last:
             return {self.status: markup.status(_took(result))}
         words = f"{_took(result)} Kept from before; nothing was computed again."
-        return self._presented(session, Done(key, result, on, model), words)
+        return self._looked(session, Done(key, result, on, opened), words)
 
-    def _presented(self, session: Session, done: Done, words: str) -> Updates:
+    def present(self, session: Session, key: str, result: Result, model: str) -> Updates:
+        """The screen with a result of a saved run; ``model`` is the one on the bench."""
+        words = self._late(session, key, result, model)
+        return {**self._presented(session, key, result, words), **self.remarks(None)}
+
+    def _looked(self, session: Session, done: Done, words: str) -> Updates:
         """The screen with a finished look, and words on it for the status line."""
+        return {**self._presented(session, done.key, done.result, words), **self.remarks(done)}
+
+    def _presented(self, session: Session, key: str, result: Result, words: str) -> Updates:
         return {
-            **self._screen(session, done.result),
-            **self.remarks(done),
+            **self._screen(session, result),
             **self.downloads.awake(),
-            self.result: done.key,
-            self.pin_name: self.name(done.result),
+            self.result: key,
+            self.pin_name: self.name(result),
             self.status: markup.status(words),
         }
+
+    def _late(self, session: Session, key: str | None, result: Result | None, model: str) -> str:
+        """What to say of a shown result that is not of what lies on the bench; empty where none is shown."""
+        if key is None:
+            return ""
+        if key in session.opened and result is not None:
+            return whence(result) if model else f"{whence(result)} {AGAIN}"
+        return STALE
 
     def _screen(self, session: Session, result: Result | None) -> Updates:
         shown = self.shown(result)
@@ -235,6 +260,8 @@ class Look(Frame):
 
     def _unable(self, name: str) -> str:
         """Why this model cannot serve this panel, once it is open; empty where it can."""
+        if not name:
+            return NO_MODEL
         model = self.bench.host.opened(name)
         return missing(model.card, self.needs) if model is not None else ""
 

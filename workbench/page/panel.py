@@ -17,10 +17,10 @@ from workbench.page.controls import Controls
 from workbench.page.drawing import Drawing
 from workbench.page.endpoint import Endpoint
 from workbench.page.foot import Foot
-from workbench.page.frame import Done, Named, Updates, condition
+from workbench.page.frame import Done, Named, Progress, Updates, condition
 from workbench.page.look import Look, Pace
 
-__all__ = ["Done", "Named", "Pace", "Panel", "Updates", "condition"]
+__all__ = ["Done", "Named", "Pace", "Panel", "Progress", "Updates", "condition"]
 
 
 class Panel(Look, Drawing, Foot, Endpoint):

@@ -31,7 +31,7 @@ class Recent:
 
     def put(self, visit: str, key: str, result: Result) -> None:
         """Hold a result. Its arrays and images cannot be written to from now on: many readers share them."""
-        size = _size(result)
+        size = result.size
         for array in (*result.arrays.values(), *result.images.values()):
             array.flags.writeable = False
         with self._lock:
@@ -46,9 +46,3 @@ class Recent:
         with self._lock:
             for name in [name for name in self._held if name[0] == visit]:
                 del self._held[name]
-
-
-def _size(result: Result) -> int:
-    """Bytes of a result's numbers, pictures and tables."""
-    arrays = sum(array.nbytes for array in (*result.arrays.values(), *result.images.values()))
-    return arrays + sum(int(table.memory_usage(deep=True).sum()) for table in result.tables.values())

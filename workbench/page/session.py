@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,10 +27,11 @@ MAX_AGE = 6 * 3600.0
 class Session:
     """A folder with an unguessable name, made when first written to, and the stop flags of running work.
 
-    ``recent`` holds the results used last in memory; all visits share it.
+    ``recent`` holds the results used last in memory; all visits share it. ``common`` holds those that are
+    open for everybody.
     """
 
-    def __init__(self, folder: Path, recent: Recent) -> None:
+    def __init__(self, folder: Path, recent: Recent, common: Mapping[str, Result]) -> None:
         self.folder = folder
         self.closed = False
         self.used = time.time()
@@ -41,7 +42,9 @@ class Session:
         """By panel, the bench's values with which its last look failed or was stopped."""
         self.chosen: dict[str, Any] = {}
         """What the visitor chose to be shown of results, kept from look to look while it holds."""
-        self._recent = recent
+        self.opened = set(common)
+        """Ids of the results that came from saved runs: what lies on the bench did not make them."""
+        self._recent, self._common = recent, common
         self._running: dict[threading.Event, str] = {}
         self._lock = threading.Lock()
 
@@ -74,8 +77,8 @@ class Session:
         return path
 
     def recall(self, key: str) -> Result | None:
-        """A result that ``remember`` was given, if it is still in memory."""
-        return self._recent.get(self.folder.name, key)
+        """A result that ``remember`` was given, if it is still in memory; or one that is open for all."""
+        return self._common.get(key) or self._recent.get(self.folder.name, key)
 
     def remember(self, key: str, result: Result) -> None:
         """Hold a result in memory until the session is closed, or others need the room.
@@ -149,6 +152,8 @@ class Sessions:
     def __init__(self, root: Path | None = None, max_age: float = MAX_AGE) -> None:
         self.root = root or Path(tempfile.gettempdir()) / f"afterimage-{_user()}"
         self.max_age = max_age
+        self.common: dict[str, Result] = {}
+        """Results that are open for everybody, by id."""
         self._recent = Recent()
         self._open: dict[str, Session] = {}
         self._lock = threading.Lock()
@@ -161,7 +166,7 @@ class Sessions:
             session = self._open.get(key)
             if session is None or session.closed:
                 self._sweep()
-                session = Session(self.root / secrets.token_urlsafe(24), self._recent)
+                session = Session(self.root / secrets.token_urlsafe(24), self._recent, self.common)
                 self._open[key] = session
             session.touch()
             return session

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -26,9 +27,13 @@ def flag(field: str) -> str:
     return "--" + field.replace("_", "-")
 
 
-def add_flags(parser: argparse._ActionsContainer, config: type[BaseModel]) -> None:
-    """One optional flag for every field of the config, with its description and default."""
+def add_flags(
+    parser: argparse._ActionsContainer, config: type[BaseModel], *, but: Collection[str] = ()
+) -> None:
+    """One optional flag for every field of the config, ``but`` for some, with its description and default."""
     for name, field in config.model_fields.items():
+        if name in but:
+            continue
         default = field.get_default(call_default_factory=True)
         text = (field.description or "").replace("%", "%%")
         text += "" if default in ("", None) or default is False else f" [{_words(default)}]"

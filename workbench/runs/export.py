@@ -103,7 +103,7 @@ def save_figure(fig: Figure, stem: Path, formats: Sequence[str] = ("png", "svg",
     with told(stem), paper_style():
         stem.parent.mkdir(parents=True, exist_ok=True)
         for form, path in zip(formats, paths, strict=True):
-            with _whole(path) as fresh:
+            with whole(path) as fresh:
                 fig.savefig(fresh, format=form, metadata=_METADATA[form])
     return paths
 
@@ -118,12 +118,12 @@ def save_numbers(table: DataFrame, path: Path) -> None:
     """
     with told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _whole(path) as fresh:
+        with whole(path) as fresh:
             table.to_csv(fresh, index=False)
 
 
 @contextlib.contextmanager
-def _whole(path: Path) -> Iterator[Path]:
+def whole(path: Path) -> Iterator[Path]:
     """A name beside ``path`` to write to; what was written takes its place, unless writing failed."""
     fresh = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:

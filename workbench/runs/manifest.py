@@ -21,7 +21,7 @@ PACKAGES = ("torch", "transformers", "numpy", "scipy", "scikit-learn", "scikit-i
 
 
 def manifest(
-    model_card: ModelCard,
+    model: ModelCard | Mapping[str, Any],
     config: Mapping[str, Any],
     seed: int,
     images: Mapping[str, str],
@@ -30,7 +30,8 @@ def manifest(
     """The manifest of a study that ends now.
 
     Args:
-        model_card: of the model that was looked at.
+        model: card of the model that was looked at; or, where it is not at hand, what the manifest of an
+            earlier result says of it.
         config: the study's settings, of JSON's types.
         seed: the seed of everything random in it.
         images: sha256 of every image that went in, by name.
@@ -41,18 +42,7 @@ def manifest(
     """
     return {
         "workbench": workbench.__version__,
-        "model": {
-            "id": model_card.id,
-            "family": model_card.family,
-            "revision": model_card.revision,
-            "parameters": model_card.parameters,
-            "dtype": model_card.dtype,
-            "device": model_card.device,
-            "attention": model_card.attention,
-            "processor": dict(model_card.processor),
-            "licence": model_card.licence,
-            "choices": dict(model_card.choices),
-        },
+        "model": dict(model) if isinstance(model, Mapping) else _about(model),
         "config": dict(config),
         "seed": seed,
         "images": dict(images),
@@ -62,6 +52,22 @@ def manifest(
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "packages": _versions(),
+    }
+
+
+def _about(card: ModelCard) -> dict[str, Any]:
+    """What decides what a model computes, and whose it is."""
+    return {
+        "id": card.id,
+        "family": card.family,
+        "revision": card.revision,
+        "parameters": card.parameters,
+        "dtype": card.dtype,
+        "device": card.device,
+        "attention": card.attention,
+        "processor": dict(card.processor),
+        "licence": card.licence,
+        "choices": dict(card.choices),
     }
 
 

@@ -31,3 +31,9 @@ class Result:
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     arrays: dict[str, NDArray[np.generic]] = field(default_factory=dict)
     images: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Bytes of its numbers, pictures and tables in memory, which is about what they take on disk."""
+        arrays = sum(array.nbytes for array in (*self.arrays.values(), *self.images.values()))
+        return arrays + sum(int(table.memory_usage(deep=True).sum()) for table in self.tables.values())

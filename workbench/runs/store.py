@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 INDEX = "result.json"
-_ARRAYS = "arrays.safetensors"
+"""The file that says what the others are and holds their digests."""
+ARRAYS = "arrays.safetensors"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.,+-]{0,99}")
 _KEY = re.compile(r"[0-9a-f]{64}")
 _STALE = 3600.0
@@ -51,7 +52,7 @@ def save(result: Result, folder: Path) -> None:
         Refusal: the disk is full or may not be written, or the folder holds other things than a result.
         TypeError, ValueError: the result breaks what ``Result`` promises (a fault of the study).
     """
-    index, files = _packed(result)
+    index, files = packed(result)
     folder = Path(os.path.abspath(folder))
     with told(folder):
         with _SWAPPING:
@@ -63,7 +64,7 @@ def save(result: Result, folder: Path) -> None:
                 path = fresh / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
-            (fresh / INDEX).write_text(json.dumps(index, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            (fresh / INDEX).write_text(index, encoding="utf-8")
             with _SWAPPING:
                 _swap(fresh, folder)
         finally:
@@ -84,18 +85,27 @@ def load(folder: Path) -> Result:
             f"“{folder.name}” holds no result: it has no {INDEX}. Choose a result's folder."
         ) from None
     except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise _damaged(folder, INDEX) from error
+        raise _damaged(folder.name, INDEX) from error
+    return parsed(text, lambda name: (folder / name).read_bytes(), folder.name)
+
+
+def parsed(text: str, content: Callable[[str], bytes], called: str) -> Result:
+    """A result from the text of its index, and the ``content`` of its other files by name.
+
+    Every file is checked against its digest. ``called`` is what a sentence names the result by.
+
+    Raises:
+        Refusal: it was made by a newer version or is damaged; or what ``content`` itself refuses.
+    """
     try:
-        index = json.loads(text)
+        index = json.loads(text, parse_constant=_no_number)
         if index["format"] > FORMAT:
-            raise Refusal(
-                f"“{folder.name}” was written by a newer version of the workbench. Update this one."
-            )
-        return _unpacked(index, lambda name: _checked(folder, name, index["files"]))
+            raise Refusal(f"“{called}” was written by a newer version of the workbench. Update this one.")
+        return _unpacked(index, lambda name: _checked(content, name, index["files"], called))
     except (Refusal, MemoryError):
         raise
     except Exception as error:  # Whatever the parsers say of a file that somebody else may have made.
-        raise _damaged(folder, INDEX) from error
+        raise _damaged(called, INDEX) from error
 
 
 class Store:
@@ -205,6 +215,23 @@ def told(place: Path) -> Iterator[None]:
         raise Refusal(sentence) from error
 
 
+def check_room(size: int, folder: Path) -> None:
+    """Raise Refusal where the disk of ``folder`` has less room than ``size`` bytes."""
+    folder = Path(os.path.abspath(folder))
+    with told(folder):
+        free = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
+    if size > free:
+        raise Refusal(
+            f"“{folder.name}” needs {megabytes(size)} and its disk has {megabytes(free)} left. "
+            "Free some space, or name a folder on another disk."
+        )
+
+
+def megabytes(size: int) -> str:
+    """Bytes for reading: "0.4 MB", "1,250 MB"."""
+    return f"{size / 1e6:.1f} MB" if size < 10_000_000 else f"{size / 1e6:,.0f} MB"
+
+
 def check_place(folder: Path) -> None:
     """Raise Refusal where no result can be written to ``folder``: other files, a file, or no permission."""
     folder = Path(os.path.abspath(folder))
@@ -260,8 +287,12 @@ def _swap(fresh: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _packed(result: Result) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """What goes into ``result.json``, and the other files' contents by name."""
+def packed(result: Result) -> tuple[str, dict[str, bytes]]:
+    """The text of ``result.json``, and the other files' contents by name.
+
+    Raises:
+        TypeError, ValueError: the result breaks what ``Result`` promises (a fault of the study).
+    """
     from PIL import Image
     from safetensors.numpy import save as to_safetensors
 
@@ -271,12 +302,10 @@ def _packed(result: Result) -> tuple[dict[str, Any], dict[str, bytes]]:
         columns[name], files[f"{_safe(name)}.csv"] = tables.to_csv(table)
     if result.arrays:
         # Laid out in C order: the format writes memory as it lies.
-        files[_ARRAYS] = to_safetensors({name: np.asarray(a, order="C") for name, a in result.arrays.items()})
+        files[ARRAYS] = to_safetensors({name: np.asarray(a, order="C") for name, a in result.arrays.items()})
     for name, image in result.images.items():
-        if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
-            raise TypeError(f"image {name!r} is {image.dtype} {image.shape}, not uint8 (H, W) or (H, W, 3)")
         buffer = io.BytesIO()
-        Image.fromarray(image).save(buffer, "PNG")
+        Image.fromarray(_as_promised(name, image)).save(buffer, "PNG")
         files[f"images/{_safe(name)}.png"] = buffer.getvalue()
     index = {
         "format": FORMAT,
@@ -287,24 +316,38 @@ def _packed(result: Result) -> tuple[dict[str, Any], dict[str, bytes]]:
         "images": list(result.images),
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }
-    return index, files
+    return json.dumps(index, indent=1, allow_nan=False) + "\n", files
+
+
+def _as_promised(name: str, image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
+        raise TypeError(f"image {name!r} is {image.dtype} {image.shape}, not uint8 (H, W) or (H, W, 3)")
+    return image
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _unpacked(index: dict[str, Any], read: Callable[[str], bytes]) -> Result:
     from PIL import Image
     from safetensors.numpy import load as from_safetensors
 
+    if not isinstance(index["config"], dict) or not isinstance(index["manifest"], dict):
+        raise TypeError("config and manifest are no tables of names and values")
     return Result(
-        study=index["study"],
+        study=str(index["study"]),
         config=index["config"],
         manifest=index["manifest"],
         tables={
             name: tables.from_csv(read(f"{_safe(name)}.csv"), columns)
             for name, columns in index["tables"].items()
         },
-        arrays=dict(from_safetensors(read(_ARRAYS))) if _ARRAYS in index["files"] else {},
+        arrays=dict(from_safetensors(read(ARRAYS))) if ARRAYS in index["files"] else {},
         images={
-            name: np.array(Image.open(io.BytesIO(read(f"images/{_safe(name)}.png")), formats=["PNG"]))
+            name: _as_promised(
+                name, np.array(Image.open(io.BytesIO(read(f"images/{_safe(name)}.png")), formats=["PNG"]))
+            )
             for name in index["images"]
         },
     )
@@ -317,19 +360,19 @@ def _safe(name: str) -> str:
     return name
 
 
-def _checked(folder: Path, name: str, digests: Mapping[str, str]) -> bytes:
+def _checked(content: Callable[[str], bytes], name: str, digests: Mapping[str, str], called: str) -> bytes:
     try:
-        content = (folder / name).read_bytes()
+        found = content(name)
     except OSError as error:
-        raise _damaged(folder, name) from error
-    if hashlib.sha256(content).hexdigest() != digests[name]:
-        raise _damaged(folder, name)
-    return content
+        raise _damaged(called, name) from error
+    if hashlib.sha256(found).hexdigest() != digests[name]:
+        raise _damaged(called, name)
+    return found
 
 
-def _damaged(folder: Path, name: str) -> Refusal:
+def _damaged(called: str, name: str) -> Refusal:
     return Refusal(
-        f"The result in “{folder.name}” is damaged: {name} is missing or not what was written. "
+        f"The result in “{called}” is damaged: {name} is missing or not what was written. "
         "Run the study again."
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -42,8 +43,10 @@ class BagelModel(BagelReader):
         names += [("llm", f"llm {i}") for i in range(self.card.llm_layers + 1)]
         return [Stage(name, band, index) for index, (band, name) in enumerate(names)]
 
-    def prepare(self, images: Sequence[np.ndarray], text: str = "") -> Prompt:
+    def prepare(self, images: Sequence[np.ndarray], text: str = "", *, together: bool = False) -> Prompt:
         """A batch of images of one size, and one text after them (none if it is empty)."""
+        if together and len(images) > 1:
+            raise Refusal(f"{self.card.id} reads one image at a time: show them one by one.")
         pictures = self.pictures(images)
         height, width = images[0].shape[:2]
         visual = torch.arange(1, 1 + pictures.rows * pictures.cols, device=self.network.device)
@@ -52,6 +55,15 @@ class BagelModel(BagelReader):
         return Prompt(
             list(images), text, grid_over(pictures.rows, pictures.cols, (0, 0, width, height)), inputs, visual
         )
+
+    def continued(self, prompt: Prompt, tokens: Sequence[int]) -> tuple[Prompt, Tensor]:
+        """The prompt with an answer's first tokens after it, and where the queries stand that say them."""
+        said = torch.tensor([[self.special.bos, *tokens]], device=self.network.device)
+        asked = prompt.inputs["ids"]
+        ids = said if asked is None else torch.cat([asked, said], dim=1)
+        framed = len(prompt.visual) + 2
+        rows = torch.arange(framed + ids.shape[1] - said.shape[1], framed + ids.shape[1], device=ids.device)
+        return replace(prompt, inputs=prompt.inputs | {"ids": ids}), rows
 
     def taps(self, prompt: Prompt) -> list[Tap]:
         """Where each stage is read while `forward` runs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,15 @@ class HFModel:
         return Prompt(
             list(images), text, first.grid, inputs, first.positions.to(device), tuple(others), together
         )
+
+    def continued(self, prompt: Prompt, tokens: Sequence[int]) -> tuple[Prompt, Tensor]:
+        """The prompt with an answer's first tokens after it, and where the queries stand that say them."""
+        read, device = prompt.inputs["input_ids"].shape[1], self.network.device
+        rows = torch.arange(read - 1, read + len(tokens), device=device)
+        if not tokens:
+            return prompt, rows
+        ids = torch.tensor([list(tokens)], device=device).expand(prompt.batch, -1)
+        return replace(prompt, inputs=self.family.extended(prompt.inputs, ids)), rows
 
     def _processed(self, images: list[list[Image.Image]], texts: list[str]) -> dict[str, Any]:
         # A chat template that writes the first token itself would get a second one from the tokenizer.

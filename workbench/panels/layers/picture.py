@@ -37,8 +37,18 @@ def measure(
     shown = degrade(picture.pixels, config.corruption, config.intensity, config.seed)
     go_on(stop)
     progress(0.0, "one pass through the model")
-    captured = see(model, [shown], config.question)
+    return measure_captured(config, see(model, [shown], config.question), picture, shown, progress, stop)
 
+
+def measure_captured(
+    config: LayersConfig,
+    captured: Captured,
+    picture: Picture,
+    shown: np.ndarray,
+    progress: Progress,
+    stop: Callable[[], bool],
+) -> Measured:
+    """Every measure at every stage of a pass that was made before; `shown` is what the model got."""
     grid = captured.grid
     truth = _truth(config.image, picture.pixels)
     regions = None if truth is None else truth.patch_regions(grid.boxes, config.purity)[0]
@@ -75,7 +85,7 @@ def _curves(
     for i, (states, fits) in enumerate(zip(captured.states, on_grid(captured), strict=True)):
         go_on(stop)
         progress(0.2 + 0.8 * i / len(captured.states), f"patch structure, {captured.stages[i].name}")
-        x = states[0]
+        x = states[0].astype(np.float32)
 
         def keep(
             name: str, value: np.ndarray, permuted: np.ndarray, n: int = len(states[0]), stage: int = i
@@ -122,7 +132,7 @@ def _tokens(captured: Captured, centre: bool) -> dict[str, np.ndarray]:
     Centred before they are rounded: the common direction may be hundreds of times longer than what is left.
     """
     return {
-        f"tokens_{stage.index:03d}": unit(states[0], centre=centre).astype(np.float16)
+        f"tokens_{stage.index:03d}": unit(states[0].astype(np.float32), centre=centre).astype(np.float16)
         for stage, states, fits in zip(captured.stages, captured.states, on_grid(captured), strict=True)
         if fits
     }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Refusal
 from workbench.models.protocol import Capability, Model, never
@@ -14,6 +14,8 @@ from workbench.panels.specimen import find, known, short_enough
 
 if TYPE_CHECKING:
     from workbench.images.read import Picture
+    from workbench.models.protocol import ModelCard
+    from workbench.panels.layers.table import Measured
     from workbench.runs.result import Result
 
 STUDY = "layers"
@@ -55,12 +57,8 @@ def run(
     """
     if reason := missing(model.card, NEEDS):
         raise Refusal(reason)
-    import pandas as pd
-
     from workbench.panels.layers import picture as one
     from workbench.panels.layers import probe_set
-    from workbench.runs.manifest import manifest
-    from workbench.runs.result import Result
 
     started = time.time()
     picture = prepared(config, picture)
@@ -68,11 +66,23 @@ def run(
         found = one.measure(config, model, picture, progress, stop)
     else:
         found = probe_set.measure(config, model, progress, stop)
+    return result_of(config, found, model.card, started)
+
+
+def result_of(
+    config: LayersConfig, found: Measured, model: ModelCard | Mapping[str, Any], started: float
+) -> Result:
+    """What was measured of a model, given by its card or by what an earlier manifest says of it."""
+    import pandas as pd
+
+    from workbench.runs.manifest import manifest
+    from workbench.runs.result import Result
+
     values = config.model_dump(mode="json")
     return Result(
         study=STUDY,
         config=values,
-        manifest=manifest(model.card, values, config.seed, found.hashes, started),
+        manifest=manifest(model, values, config.seed, found.hashes, started),
         tables={name: pd.DataFrame(rows) for name, rows in found.tables.items()},
         arrays=found.arrays,
         images=found.images,

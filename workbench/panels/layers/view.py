@@ -10,11 +10,13 @@ import gradio as gr
 
 from workbench.page import markup
 from workbench.page.bench import Bench, OnBench
-from workbench.page.panel import Named, Pace, Panel, Updates, condition
+from workbench.page.panel import Named, Pace, Panel, Progress, Updates, condition
 from workbench.page.session import Session
 from workbench.page.wiring import QUIET
+from workbench.panels.capture.study import STUDY as CAPTURE
 from workbench.panels.layers.config import LayersConfig, Target
 from workbench.panels.layers.measures import GROUPS
+from workbench.panels.layers.saved import measure_saved
 from workbench.panels.layers.study import NEEDS, STUDY, run
 
 if TYPE_CHECKING:
@@ -195,6 +197,25 @@ class LayersView(Panel):
                 self.col: gr.Number(value=col + 1, maximum=int(result.arrays["grid"][1])),
             }
         return updates
+
+    def from_saved(self, run: Result, progress: Progress, stop: Callable[[], bool]) -> list[Result]:
+        """A result of this study as it is; a capture measured, one result for each of its images."""
+        if run.study != CAPTURE:
+            return super().from_saved(run, progress, stop)
+        return measure_saved(run, progress=progress, stop=stop)
+
+    def prove(self, result: Result) -> None:
+        """Also its curves, and the map of every stage."""
+        from workbench.panels.layers import figure, maps
+        from workbench.panels.layers.axis import groups_in
+
+        super().prove(result)
+        for group in groups_in(result):
+            figure.screen(result, group)
+        for stage in (stages := maps.drawable_stages(result)):
+            maps.similarity(result, stage, maps.default_token(result))
+        if stages:
+            maps.similarity_image(result, stages[-1], maps.default_token(result))
 
     def choose(self, part: Any, session: Session, key: str | None, value: Any) -> None:
         """Remember what a person chose: the group, the stage by its name, the patch's row or column."""

@@ -270,14 +270,23 @@ class StatesView(Panel):
         """The pair that was last chosen."""
         return {self.slider: _pair(result, session.chosen.get(CHOSEN, next(iter(PAIRS))))}
 
-    def remarks(self, done: Done) -> Updates:
+    def remarks(self, done: Done | None) -> Updates:
         """What drawing does on average; where the picture is none that the model was trained on, that."""
+        if done is None:
+            return {self.outside: "", self.expected: ""}
         card, specimen = done.model.card, done.on.specimen
         average = expected.gain(card, done.result.config) if specimen.is_scene else ""
         return {
             self.outside: markup.notice(cards.outside(specimen, card), plain=True),
             self.expected: markup.remark(average),
         }
+
+    def prove(self, result: Result) -> None:
+        """Also as a pinned look, with every pair that can be compared."""
+        super().prove(result)
+        self.overlaid([], [("", result)])
+        for pair in PAIRS:
+            _pair(result, pair)
 
     def overlaid(self, named: Sequence[Named], pinned: Sequence[Named], *drawn_with: Any) -> Updates:
         """The pinned looks, a row each."""

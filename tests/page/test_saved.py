@@ -1,0 +1,251 @@
+"""Saved runs on the page, by its handlers: opened for all or dropped by one, with a model or without."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.capture.fake import FakeModel as Captured
+from tests.page.fake import FakeModel
+from workbench.app import Page, build
+from workbench.errors import Refusal
+from workbench.page.session import Session, Sessions
+from workbench.panels.capture import study as capture
+from workbench.panels.capture.config import CaptureConfig
+from workbench.panels.layers import study as layers
+from workbench.panels.layers.config import LayersConfig
+from workbench.panels.states import study as states
+from workbench.panels.states.study import StatesConfig
+from workbench.runs.archive import opened, pack
+from workbench.runs.result import Result
+from workbench.runs.store import save
+
+
+def never(fraction: float, text: str) -> None:
+    """Progress that nobody watches."""
+
+
+@pytest.fixture(scope="module")
+def runs() -> dict[str, Result]:
+    """One result of each study that the page can show."""
+    shows: Any = Captured(side=12, width=16)
+    drawn: Any = FakeModel()
+    return {
+        "states": states.run(StatesConfig(image="scene:3", question="what?", steps=3), drawn),
+        "layers": layers.run(LayersConfig(image="scene:3", permutations=20), shows),
+        "capture": capture.run(CaptureConfig(images=("scene:4",)), shows),
+    }
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[Page]:
+    """A page without a model."""
+    sessions = Sessions(tmp_path / "sessions")
+    yield build("", sessions=sessions)
+    sessions.close_all()
+
+
+@pytest.fixture
+def visit(bare: Page) -> Session:
+    request: Any = SimpleNamespace(session_hash="visitor")
+    return bare.bench.session(request)
+
+
+def zipped(run: Result, folder: Path, name: str = "run.zip") -> str:
+    pack(run, folder / name)
+    return str(folder / name)
+
+
+def dropped(page: Page, session: Session, path: str, model: str = "") -> dict[Any, Any]:
+    """The page after a drop: all updates, the last ones first."""
+    seen: dict[Any, Any] = {}
+    for updates in page.saved.lay(session, path, model, [], []):
+        assert set(updates) <= set(page.saved.outputs)
+        seen |= updates
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("study", "panel"), [("states", "states"), ("layers", "layers"), ("capture", "layers")]
+)
+def test_a_dropped_run_is_pinned_and_shown(
+    study: str, panel: str, runs: dict[str, Result], bare: Page, visit: Session, tmp_path: Path
+) -> None:
+    shown = bare.panels[panel]
+    seen = dropped(bare, visit, zipped(runs[study], tmp_path))
+    key = seen[shown.result]
+    assert seen[bare.bench.pins.all] == [(panel, key, seen[shown.pin_name])]
+    assert seen[bare.bench.pins.shown]["value"] == [f"{panel}/{key}"]
+    assert seen[bare.saved.tabs].selected == panel
+    assert seen[bare.bench.looks[panel]].visible
+    assert "Opened from a saved run: pocket-fake" in seen[shown.status]
+    assert "Open a model to look again" in seen[shown.status]
+    assert seen[bare.bench.run_notice] == ""
+    assert all(seen[button]["interactive"] for button in shown.downloads.buttons.values())
+    other = next(p for name, p in bare.panels.items() if name != panel)
+    assert other.result not in seen
+    kept = shown.kept(visit, key)
+    assert kept is not None and kept.study == panel
+
+
+def test_without_a_model_the_stored_result_does_all_it_can(
+    runs: dict[str, Result], bare: Page, visit: Session, tmp_path: Path
+) -> None:
+    panel: Any = bare.panels["layers"]
+    seen = dropped(bare, visit, zipped(runs["capture"], tmp_path))
+    key, group = seen[panel.result], seen[panel.group].value
+    plot = panel.overlay(visit, key, [], [], group, False)[panel.plot]
+    assert plot.visible
+    first, caption, slider = panel.draw_map(visit, key, 0, 1, 1)
+    later, _, other = panel.draw_map(visit, key, 5, 1, 1)
+    assert slider.label != other.label and not np.array_equal(first, later)
+    request: Any = SimpleNamespace(session_hash="visitor")
+    assert panel.pick(key, request, SimpleNamespace(index=[479, 479])) == (12, 12)
+    for form, button in panel.downloads.buttons.items():
+        path = panel.download(form, visit, key, [], [], group, 1, 1, 0)[button]
+        assert Path(path).stat().st_size > 0
+    name = seen[panel.pin_name]
+    assert panel.pinned(key, name, [], [])[bare.bench.pins.all] == [("layers", key, name)]
+
+
+def values(page: Page, study: str) -> list[Any]:
+    panel = page.panels[study]
+    return [part.value for part in (*page.bench.inputs, *panel.settings.values())]
+
+
+def test_without_a_model_look_sleeps_and_every_panel_says_so(bare: Page, visit: Session) -> None:
+    for study, panel in bare.panels.items():
+        said = panel.refresh(visit, *values(bare, study), None)[panel.status]
+        assert "open a model to look" in said
+        assert not any(b.interactive for b in panel.serving(visit, "").values())
+    assert "No model is open" in bare.bench.show_card("")[bare.bench.card]
+    bare.models.warm()
+    assert not bare.models._open
+
+
+def test_a_run_that_was_seen_in_a_browser_opens_elsewhere(
+    runs: dict[str, Result], bare: Page, visit: Session, tmp_path: Path
+) -> None:
+    panel = bare.panels["states"]
+    key = dropped(bare, visit, zipped(runs["states"], tmp_path))[panel.result]
+    path = Path(panel.download("zip", visit, key, [], [])[panel.downloads.buttons["zip"]])
+    assert path.name == "afterimage-states.zip"
+    found = opened(path)[1]
+    assert found.config == runs["states"].config and found.manifest == runs["states"].manifest
+    again = dropped(bare, visit, str(path))
+    assert again[panel.result] == key, "the same run has the same id"
+
+
+def test_runs_of_the_command_line_are_there_for_every_visitor(
+    runs: dict[str, Result], bare: Page, tmp_path: Path
+) -> None:
+    for name in ("states", "capture"):
+        save(runs[name], tmp_path / name)
+        bare.saved.open_for_all(tmp_path / name, never)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["capture", "states"]
+    for visitor in ("one", "other"):
+        request: Any = SimpleNamespace(session_hash=visitor)
+        session = bare.bench.session(request)
+        seen = bare.saved.begin(session, "", [], [])
+        assert {study for study, _, _ in seen[bare.bench.pins.all]} == {"states", "layers"}
+        assert len(seen[bare.bench.pins.shown]["value"]) == 2
+        for panel in bare.panels.values():
+            assert panel.kept(session, seen[panel.result]) is not None
+        assert seen[bare.saved.tabs].selected == "states"
+        assert not session.folder.exists(), "nothing is copied"
+
+
+def test_with_nothing_opened_a_visit_begins_as_ever(bare: Page, visit: Session) -> None:
+    assert list(bare.saved.begin(visit, "", [], [])) == [bare.bench.run_notice]
+
+
+def test_beside_an_open_model_a_saved_run_stays_until_somebody_looks(
+    runs: dict[str, Result], page: Page, session: Session, tmp_path: Path
+) -> None:
+    page.models.model("pocket-fake")
+    panel = page.panels["states"]
+    seen = dropped(page, session, zipped(runs["states"], tmp_path), "pocket-fake")
+    key = seen[panel.result]
+    said = panel.refresh(session, *values(page, "states"), key)
+    assert "Opened from a saved run" in said[panel.status] and "look again" not in said[panel.status]
+    done = list(panel.look(session, *values(page, "states"), key))[-1]
+    assert done[panel.result] != key and "Measured" in done[panel.status]
+    stopped = panel.stopped(session, *values(page, "states"), key)
+    assert "Opened from a saved run" in stopped[panel.status]
+
+
+def broken(run: Result, **changed: Any) -> Result:
+    return replace(run, tables=dict(run.tables), arrays=dict(run.arrays), images=dict(run.images), **changed)
+
+
+def without(run: Result, kind: str, name: str) -> Result:
+    found = broken(run)
+    getattr(found, kind).pop(name)
+    return found
+
+
+def test_what_cannot_be_shown_is_a_sentence_and_the_page_stays(
+    runs: dict[str, Result], bare: Page, visit: Session, tmp_path: Path
+) -> None:
+    stretched = broken(runs["layers"])
+    stretched.arrays["grid"] = np.array([1000, 1000])
+    faults = {
+        "no curves": without(runs["layers"], "tables", "curves"),
+        "no picture": without(runs["layers"], "images", "shown"),
+        "another grid": stretched,
+        "no trace": without(runs["states"], "tables", "trace"),
+        "no original": without(runs["states"], "images", "original"),
+        "no states": without(runs["capture"], "arrays", "states_003"),
+        "no boxes": without(runs["capture"], "arrays", "boxes_00"),
+        "no model": broken(runs["states"], manifest={}),
+        "no condition": broken(runs["states"], config={}),
+        "another study": broken(runs["states"], study="<b>atlas</b>"),
+    }
+    for name, run in faults.items():
+        seen = dropped(bare, visit, zipped(run, tmp_path, f"{name}.zip"))
+        notice = seen[bare.bench.run_notice]
+        assert 'role="alert"' in notice and f"“{name}.zip”" in notice, name
+        assert "<b>" not in notice.replace("<b>Afterimage</b>", "")
+        assert seen[bare.bench.run] is None
+        assert not {panel.result for panel in bare.panels.values()} & set(seen), name
+    assert not visit.opened
+
+
+def test_what_is_no_run_is_a_sentence(bare: Page, visit: Session, tmp_path: Path) -> None:
+    (tmp_path / "photo.png").write_bytes(b"\x89PNG")
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as other:
+        other.writestr("../../evil", "x")
+    for name in ("photo.png", "other.zip"):
+        notice = dropped(bare, visit, str(tmp_path / name))[bare.bench.run_notice]
+        assert 'role="alert"' in notice and name in notice
+    with pytest.raises(Refusal, match="holds no result"):
+        bare.saved.open_for_all(tmp_path / "absent", never)
+
+
+def test_nothing_heavy_is_said_where_memory_runs_out(
+    runs: dict[str, Result], bare: Page, visit: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def large(*args: Any, **options: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("workbench.runs.archive.opened", large)
+    assert (
+        "too little memory" in dropped(bare, visit, zipped(runs["states"], tmp_path))[bare.bench.run_notice]
+    )
+
+
+def test_a_visit_that_ends_while_a_run_is_opened_leaves_nothing(
+    runs: dict[str, Result], bare: Page, visit: Session, tmp_path: Path
+) -> None:
+    opening = bare.saved.lay(visit, zipped(runs["capture"], tmp_path), "", [], [])
+    next(opening)
+    visit.close()
+    assert list(opening)[-1] == {bare.bench.run_notice: ""}
+    assert not visit.folder.exists()

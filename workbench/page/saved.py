@@ -1,0 +1,147 @@
+"""Saved runs on the page: those it was started with, for everybody, and those that a visitor drops."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from workbench.errors import Cancelled, Refusal
+from workbench.page import lane, markup, results
+from workbench.page.bench import Bench
+from workbench.page.frame import Progress, Updates, whence, with_session
+from workbench.page.panel import Panel
+from workbench.page.session import Session
+from workbench.page.wiring import QUIET
+
+if TYPE_CHECKING:
+    from workbench.runs.result import Result
+
+OPENING = "saved run"
+"""What a visit knows the work of opening one by."""
+NO_MEMORY = "The machine has too little memory for this run. Close other programs, or open a smaller one."
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A result that a panel shows of a saved run: the panel's study, the result's id, and itself."""
+
+    study: str
+    key: str
+    result: Result
+
+
+def read(
+    panels: Mapping[str, Panel], path: Path, name: str, progress: Progress, stop: lane.Stop
+) -> list[Opened]:
+    """What the panels show of a saved run, a folder or a .zip; each result is drawn once to see that it can.
+
+    The ids depend on the run's contents alone. Raises Refusal where it is no run, or none that a panel shows.
+    """
+    from workbench.runs import archive
+
+    identity, run = archive.opened(path, name=name)
+    found: list[Opened] = []
+    try:
+        for panel in panels.values():
+            for number, result in enumerate(panel.from_saved(run, progress, stop)):
+                panel.prove(result)
+                whence(result)
+                made_from = f"{identity} {panel.study} {number}"
+                key = hashlib.sha256(made_from.encode()).hexdigest()
+                found.append(Opened(panel.study, key, result))
+    except (Refusal, Cancelled, MemoryError):
+        raise
+    except Exception as error:  # The run may be somebody else's, and nothing in it is sure.
+        logging.getLogger(__name__).warning("a saved run cannot be shown", exc_info=error)
+        raise Refusal(
+            f"“{name}” calls itself a run of “{run.study[:40]}”, but does not hold what one holds "
+            f"({type(error).__name__}). Save it again with this version of the workbench."
+        ) from error
+    if not found:
+        raise Refusal(f"“{name}” is a run of “{run.study[:40]}”, which no panel here shows.")
+    return found
+
+
+class SavedRuns:
+    """What opening a saved run does to the page. Built once the panels are, inside the Blocks context.
+
+    ``panels`` by study; ``tabs`` holds their tabs, whose ids are the studies.
+    """
+
+    def __init__(self, bench: Bench, panels: Mapping[str, Panel], tabs: gr.Tabs) -> None:
+        self.bench, self.panels, self.tabs = bench, panels, tabs
+        self.common: list[Opened] = []
+        pins = [bench.pins.all, bench.pins.shown]
+        self.inputs = [bench.model, *pins]
+        buttons = [*bench.looks.values(), *bench.stops.values()]
+        every = [part for panel in panels.values() for part in panel.every]
+        self.outputs = list(dict.fromkeys([tabs, *pins, bench.run_notice, bench.run, *buttons, *every]))
+        bench.run.upload(with_session(bench, self.lay), [bench.run, *self.inputs], self.outputs, **QUIET)
+
+    def open_for_all(self, path: Path, progress: Progress) -> None:
+        """Open a run for every visitor, before the page is served. Raises Refusal."""
+        self.common += read(self.panels, path, path.name, progress, lambda: False)
+        self.bench.sessions.common.update({one.key: one.result for one in self.common})
+
+    def wire(self, load: Any) -> Any:
+        """Show what is open for all when a visit begins; ``load`` is the page's. Returns the event."""
+        return load(with_session(self.bench, self.begin), self.inputs, self.outputs, **QUIET)
+
+    def begin(self, session: Session, model: str, all_pins: list[Any], shown: list[str]) -> Updates:
+        """A visitor's page with what is open for all."""
+        if not self.common:
+            return {self.bench.run_notice: gr.skip()}
+        return self._laid(session, self.common, model, all_pins, shown)
+
+    def lay(
+        self, session: Session, path: str | None, model: str, all_pins: list[Any], shown: list[str]
+    ) -> Iterator[Updates]:
+        """A dropped run on the page, a capture measured: its results pinned and shown; or why not."""
+        notice = self.bench.run_notice
+        if path is None:
+            return
+        name = Path(path).name
+
+        def work(say: lane.Say, stop: lane.Stop) -> None:
+            results.check_room(session)
+            found = read(self.panels, Path(path), name, lambda done, text: say((done, text)), stop)
+            for one in found:
+                results.keep(session, one.key, one.result)
+            say(found)
+
+        yield {notice: markup.status(f"Opening {name}")}
+        try:
+            for said in lane.follow(session, work, study=OPENING):
+                if isinstance(said, list):
+                    yield {**self._laid(session, said, model, all_pins, shown), self.bench.run: None}
+                elif said is not None:
+                    done, text = said
+                    yield {notice: markup.status(text[:1].upper() + text[1:], done)}
+        except Cancelled:
+            yield {notice: ""}
+        except Refusal as refusal:
+            yield {notice: markup.notice(str(refusal)), self.bench.run: None}
+        except MemoryError:
+            yield {notice: markup.notice(NO_MEMORY), self.bench.run: None}
+
+    def _laid(
+        self, session: Session, found: list[Opened], model: str, all_pins: list[Any], shown: list[str]
+    ) -> Updates:
+        """Each result pinned and, the last one of its panel, shown; the first panel that has one in front."""
+        updates: Updates = {}
+        for one in found:
+            panel = self.panels[one.study]
+            session.opened.add(one.key)
+            updates |= self.bench.pins.add(one.study, one.key, panel.name(one.result), all_pins, shown)
+            all_pins, shown = updates[self.bench.pins.all], updates[self.bench.pins.shown]["value"]
+            updates |= panel.present(session, one.key, one.result, model)
+        front = next(study for study in self.panels if study in {one.study for one in found})
+        updates |= {self.tabs: gr.Tabs(selected=front), **self.bench.facing(front)}
+        updates[self.bench.run_notice] = ""
+        return updates

@@ -1,0 +1,201 @@
+"""Capture: one pass over a prompt, and everything of it that a panel can need later."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.errors import Cancelled, Refusal
+from workbench.models.protocol import Answer, Capability, Grid, Model, Prompt, never
+from workbench.panels.capture.config import CaptureConfig
+from workbench.panels.needs import missing
+from workbench.panels.specimen import degrade, find, known, short_enough
+
+if TYPE_CHECKING:
+    from workbench.capture.hidden import Captured
+    from workbench.images.read import Picture
+    from workbench.runs.result import Result
+
+STUDY = "capture"
+NEEDS = frozenset({Capability.HIDDEN_STATES})
+UNKNOWN = -1
+"""In place of a grid's number where tokens stand on no known grid, and of a token's where there is none."""
+LARGEST_HALF = float(np.finfo(np.float16).max)
+
+Row = dict[str, Any]
+
+
+def prepared(config: CaptureConfig) -> list[Picture]:
+    """The pictures of a capture; what needs no model is refused here. Raises Refusal."""
+    short_enough(config.prompt)
+    known(config.corruption)
+    return [find(image).picture for image in config.images]
+
+
+def run(
+    config: CaptureConfig,
+    model: Model,
+    *,
+    pictures: Sequence[Picture] | None = None,
+    progress: Callable[[float, str], None] = lambda fraction, text: None,
+    stop: Callable[[], bool] = never,
+) -> Result:
+    """Show the pictures once, all in one prompt, and keep what the pass shows.
+
+    The hidden states come from a pass over the prompt alone, so that they are to the last bit those that a
+    study of the open model measures; the attention from one more, over prompt and answer.
+
+    The result's tables: "images" (what was shown), "grids" (rows, columns, which image and what of it),
+    "states" (one row for each kept array, with its stage and grid), and, where the model answers, "answer",
+    "tokens" and, where its attention can be read, "rows" (which query each row of attention is of: the
+    answer's token that it stands on and the one that it says). Its arrays, NNN being row numbers of "states"
+    or stages' indices, GG a grid's number: ``states_NNN`` (tokens, width); ``boxes_GG`` float32 (tokens, 4)
+    in pixels of the image; ``positions_GG`` int64 (tokens,), places in the language model's sequence;
+    ``attention_NNN`` float16 (heads, rows, prompt tokens), which sum to 1 together with what falls on the
+    answer itself.
+
+    Args:
+        config: the settings.
+        model: an open model with hidden states.
+        pictures: those of `config.images`, if they are at hand.
+        progress: told a fraction 0..1 and what is being done.
+        stop: asked between passes and between tokens.
+
+    Raises:
+        Refusal: on bad input, or a model that shows no hidden states or numbers that are not finite.
+        Cancelled: once `stop` says so.
+    """
+    if reason := missing(model.card, NEEDS):
+        raise Refusal(reason)
+    import pandas as pd
+
+    from workbench.capture.hidden import capture, finite
+    from workbench.runs.manifest import manifest
+    from workbench.runs.result import Result
+
+    started = time.time()
+    found = prepared(config) if pictures is None else list(pictures)
+    shown = [degrade(p.pixels, config.corruption, config.intensity, config.seed) for p in found]
+    progress(0.0, "one pass through the model")
+    prompt = model.prepare(shown, config.prompt, together=len(shown) > 1)
+    _go_on(stop)
+    captured = finite(capture(model, prompt, others=True), model.card)
+    tables, arrays = _states(config, prompt, captured)
+    _go_on(stop)
+    if Capability.ANSWERS in model.card.capabilities:
+        progress(0.3, "answering")
+        answer = model.answer(prompt, max_new_tokens=config.max_new_tokens, stop=stop)[0]
+        tables |= _said(answer)
+        if config.attention_rows and Capability.ATTENTION in model.card.capabilities:
+            _go_on(stop)
+            progress(0.7, "one pass over prompt and answer")
+            tables["rows"], weights = _attention(config, model, prompt, answer)
+            arrays |= weights
+    tables["images"] = [
+        {
+            "image": source,
+            "sha256": picture.sha256,
+            "width": picture.pixels.shape[1],
+            "height": picture.pixels.shape[0],
+            "notes": " ".join(picture.notes),
+        }
+        for source, picture in zip(config.images, found, strict=True)
+    ]
+    values = config.model_dump(mode="json")
+    hashes = {f"image {number}": picture.sha256 for number, picture in enumerate(found)}
+    images = {f"original_{number}": picture.pixels for number, picture in enumerate(found)}
+    progress(1.0, "captured")
+    return Result(
+        study=STUDY,
+        config=values,
+        manifest=manifest(model.card, values, config.seed, hashes, started),
+        tables={name: pd.DataFrame(rows) for name, rows in tables.items()},
+        arrays=arrays,
+        images=images | {f"shown_{number}": pixels for number, pixels in enumerate(shown)},
+    )
+
+
+def _go_on(stop: Callable[[], bool]) -> None:
+    if stop():
+        raise Cancelled
+
+
+def _states(
+    config: CaptureConfig, prompt: Prompt, captured: Captured
+) -> tuple[dict[str, list[Row]], dict[str, np.ndarray]]:
+    """Hidden states and the grids that they stand on; first those that the language model reads."""
+    read = [(prompt.grid, prompt.visual), *((view.grid, view.positions) for view in prompt.others)]
+    grids = [grid for grid, _ in read]
+    arrays = {f"positions_{k:02d}": places.cpu().numpy() for k, (_, places) in enumerate(read)}
+    rows: list[Row] = []
+    for k, (stage, states, grid) in enumerate(
+        zip(captured.stages, captured.states, captured.grids, strict=True)
+    ):
+        kept = _kept(states[0], config.dtype_states)
+        arrays[f"states_{k:03d}"] = kept
+        rows.append(
+            {
+                "stage": stage.name,
+                "band": stage.band,
+                "index": stage.index,
+                "grid": UNKNOWN if grid is None else _number(grids, grid),
+                "tokens": kept.shape[0],
+                "width": kept.shape[1],
+                "dtype": str(kept.dtype),
+            }
+        )
+    arrays |= {f"boxes_{k:02d}": np.asarray(grid.boxes, dtype=np.float32) for k, grid in enumerate(grids)}
+    about = [{"rows": grid.rows, "cols": grid.cols, "image": grid.image, "part": grid.part} for grid in grids]
+    return {"states": rows, "grids": about}, arrays
+
+
+def _kept(states: np.ndarray, dtype: str) -> np.ndarray:
+    """The states as they are written: in half precision only where that holds their largest number."""
+    fits = dtype == "float32" or float(np.abs(states).max(initial=0.0)) <= LARGEST_HALF
+    return states.astype(dtype if fits else np.float32)
+
+
+def _number(grids: list[Grid], grid: Grid) -> int:
+    """The grid's number among those found so far, to which it is added where it is new."""
+    for number, other in enumerate(grids):
+        same = (other.rows, other.cols, other.image, other.part) == (
+            grid.rows,
+            grid.cols,
+            grid.image,
+            grid.part,
+        )
+        if same and np.array_equal(other.boxes, grid.boxes):
+            return number
+    grids.append(grid)
+    return len(grids) - 1
+
+
+def _said(answer: Answer) -> dict[str, list[Row]]:
+    """The answer's words, and its tokens with their log-probabilities in nats; none where it is empty."""
+    whole = {"answer": answer.text, "logprob": answer.logprob, "probability": answer.probability}
+    tokens = [{"text": t.text, "logprob": t.logprob, "id": t.id} for t in answer.tokens]
+    return {"answer": [whole], "tokens": tokens}
+
+
+def _attention(
+    config: CaptureConfig, model: Model, prompt: Prompt, answer: Answer
+) -> tuple[list[Row], dict[str, np.ndarray]]:
+    """What the answer's tokens attend to in the prompt, and which query each row is of."""
+    from workbench.capture.attention import attention_rows
+
+    said = answer.tokens[: config.attention_rows]
+    longer, places = model.continued(prompt, [token.id for token in said])
+    seen = attention_rows(model, longer, places)
+    read = int(places[0]) + 1
+    rows = [
+        {"place": int(place), "token": k - 1, "says": k if k < len(said) else UNKNOWN}
+        for k, place in enumerate(places)
+    ]
+    weights = {
+        f"attention_{stage.index:03d}": w[0, :, :, :read].astype(np.float16)
+        for stage, w in zip(seen.stages, seen.weights, strict=True)
+    }
+    return rows, weights
