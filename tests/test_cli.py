@@ -14,6 +14,7 @@ import pytest
 from tests.capture.fake import FakeModel as Captured
 from tests.page.fake import FakeModel
 from workbench import cli
+from workbench.errors import Refusal
 from workbench.runs.store import load
 
 HEAVY = ("torch", "gradio", "transformers", "matplotlib", "sklearn", "pandas", "skimage")
@@ -48,6 +49,8 @@ def test_each_command_has_help_with_its_defaults(command: str) -> None:
     assert done.returncode == 0, done.stderr
     assert "--model" in done.stdout and "[pocket-bagel]" in done.stdout
     assert "--device NAME" in done.stdout and "--dtype {auto,float32,bfloat16,float16}" in done.stdout
+    assert "--revision NAME" in done.stdout and "--quantised {8bit,4bit}" in done.stdout
+    assert "--attention {auto,sdpa,eager,flash_attention_2,flash_attention_3}" in done.stdout
     if command == "states":
         assert "--steps" in done.stdout and "[12]" in done.stdout
 
@@ -109,11 +112,16 @@ def test_device_and_dtype_are_those_asked_for_and_stand_in_the_manifest(tmp_path
 
 
 @pytest.mark.parametrize("command", ["states", "layers", "run"])
-def test_a_dtype_that_is_not_known_is_refused(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--dtype", "int4"), ("--attention", "fast"), ("--quantised", "2bit")]
+)
+def test_a_way_to_open_that_is_not_known_is_refused(
+    command: str, flag: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stopped:
-        cli.main([command, "--dtype", "int4"])
+        cli.main([command, flag, value])
     assert stopped.value.code == 2
-    assert "--dtype" in capsys.readouterr().err
+    assert flag in capsys.readouterr().err
 
 
 def test_a_device_that_is_not_there_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,17 +130,32 @@ def test_a_device_that_is_not_there_is_a_sentence(tmp_path: Path, capsys: pytest
     assert "abacus" in capsys.readouterr().err and not (tmp_path / "o").exists()
 
 
-def test_the_page_opens_models_on_that_device_and_with_those_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[tuple[object, ...]] = []
+HOW = {
+    "device": "cuda:1",
+    "dtype": "float16",
+    "revision": "v1",
+    "attention": "eager",
+    "quantised": "8bit",
+}
 
-    def opening(name: str, *, device: str, dtype: str) -> FakeModel:
-        opened.append((name, device, dtype))
-        return FakeModel()
+
+@pytest.mark.parametrize("command", ["run", "states", "layers"])
+def test_a_model_is_opened_as_the_flags_say(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[dict[str, object]] = []
+
+    def opening(name: str, *, say: object, **how: object) -> FakeModel:
+        opened.append({"name": name, **how})
+        raise Refusal("That is all that was asked.")
 
     monkeypatch.setattr("workbench.models.open", opening)
-    monkeypatch.setattr("workbench.app.launch", lambda page, **options: page.models.model("another"))
-    assert cli.main(["run", "--device", "cuda:1", "--dtype", "float16"]) == 0
-    assert opened == [("another", "cuda:1", "float16")]
+    monkeypatch.setattr("workbench.models.locate", lambda *a, **k: None)
+    monkeypatch.setattr("workbench.app.launch", lambda page, **options: page.models.model(page.models.first))
+    flags = [word for name, value in HOW.items() for word in (f"--{name}", value)]
+    study = [] if command == "run" else ["--image", "scene:1", "--out", str(tmp_path / "o")]
+    assert cli.main([command, "--model", "owner/name", *flags, *study]) == 2
+    assert opened == [{"name": "owner/name", **HOW}]
 
 
 def test_the_stage_that_is_asked_for_stands_in_the_figure(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 # Before Gradio is imported: nothing is reported to anyone.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -12,6 +11,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import gradio as gr  # noqa: E402
 
+from workbench.models import Opening  # noqa: E402
 from workbench.page import theme  # noqa: E402
 from workbench.page.bench import Bench  # noqa: E402
 from workbench.page.host import Host  # noqa: E402
@@ -20,9 +20,6 @@ from workbench.page.session import MAX_AGE, Sessions  # noqa: E402
 from workbench.page.wiring import QUIET  # noqa: E402
 from workbench.panels.layers.view import LayersView  # noqa: E402
 from workbench.panels.states.view import StatesView  # noqa: E402
-
-if TYPE_CHECKING:
-    from workbench.models.protocol import Model
 
 MAX_UPLOAD = "110mb"
 """Above what images.read takes, so that its sentence is the one that is read."""
@@ -40,17 +37,16 @@ class Page(gr.Blocks):
 def build(
     model: str = "pocket-bagel",
     *,
-    device: str = "auto",
-    dtype: str = "auto",
+    opening: Opening | None = None,
     host: Host | None = None,
     sessions: Sessions | None = None,
 ) -> Page:
     """The whole page. Nothing heavy is imported and no checkpoint is opened yet.
 
-    ``model`` is the id or folder that the page starts with; it and any other that is opened later go to
-    ``device`` as ``dtype`` (see ``workbench.models.open``). Tests give their own ``host`` and ``sessions``.
+    ``model`` is the id or folder that the page starts with, opened as ``opening`` says; for others that is
+    where the choices stand at first. Tests give their own ``host`` and ``sessions``.
     """
-    models = host or Host(model, opener=partial(_opened, device=device, dtype=dtype))
+    models = host or Host(model, opening=opening)
     visits = sessions or Sessions()
     with Page(title="Afterimage", analytics_enabled=False, delete_cache=(3600, int(MAX_AGE))) as page:
         bench = Bench(models, visits)
@@ -69,7 +65,7 @@ def build(
                 **QUIET,
             )
         page.load(None, None, [bench.dark], js=IS_DARK, api_visibility="private")
-        opened = page.load(bench.show_card, [bench.model], [bench.card, bench.details], **QUIET)
+        opened = bench.chooser.begin(page.load)
         for panel in (states, layers):
             panel.settle(opened.then)
 
@@ -80,12 +76,6 @@ def build(
     page.models, page.bench = models, bench
     page.panels = {panel.study: panel for panel in (states, layers)}
     return page
-
-
-def _opened(name: str, *, device: str, dtype: str) -> Model:
-    from workbench.models import open
-
-    return open(name, device=device, dtype=dtype)
 
 
 def _facing(bench: Bench, name: str) -> Any:

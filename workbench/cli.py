@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from workbench.images.read import Picture
+    from workbench.models import Opening
     from workbench.models.protocol import Model
     from workbench.runs.result import Result
 
@@ -31,7 +34,8 @@ Afterimage shows what happens to an image inside a multimodal model.
   python -m workbench train base             train the embedded checkpoint
 
 An image is a file, or scene:SEED for a drawn scene of the test split. --model, --device and --dtype say which
-checkpoint opens, where and with which numbers. Each command has its own --help."""
+checkpoint opens (embedded, a folder, or an id on the Hugging Face hub), where and with which numbers. Each
+command has its own --help."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -145,11 +149,14 @@ def _add_study(
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    from workbench.models import DTYPES
+    from workbench.models import DTYPES, KERNELS, QUANTISED
 
     group = parser.add_argument_group("model")
     group.add_argument(
-        "--model", default="pocket-bagel", metavar="ID", help="id, or folder of a checkpoint [pocket-bagel]"
+        "--model",
+        default="pocket-bagel",
+        metavar="ID",
+        help="id on the hub, or folder of a checkpoint [pocket-bagel]",
     )
     group.add_argument(
         "--device",
@@ -163,12 +170,31 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         choices=("auto", *DTYPES),
         help="numbers it computes with [auto: float32 on a CPU, bfloat16 on a GPU]",
     )
+    group.add_argument(
+        "--revision", default="", metavar="NAME", help="branch, tag or commit of a hub id [its main branch]"
+    )
+    group.add_argument(
+        "--attention",
+        default="auto",
+        choices=KERNELS,
+        help="kernel that computes attention [auto: sdpa where the model allows it]",
+    )
+    group.add_argument(
+        "--quantised", default="", choices=QUANTISED, help="weights in 8 or 4 bit, on a CUDA device [none]"
+    )
+
+
+def _opening(options: argparse.Namespace) -> Opening:
+    """How the model's flags say to open it."""
+    from workbench.models import Opening
+
+    return Opening(**{field.name: getattr(options, field.name) for field in fields(Opening)})
 
 
 def _run(options: argparse.Namespace) -> None:
     from workbench.app import build, launch
 
-    page = build(options.model, device=options.device, dtype=options.dtype)
+    page = build(options.model, opening=_opening(options))
     window = not options.no_browser and "SPACE_ID" not in os.environ
     try:
         launch(page, server_name=options.host, server_port=options.port, inbrowser=window)
@@ -226,19 +252,28 @@ def _study(
     config = from_flags(kind, vars(options))
     check_place(options.out)
     picture = prepared(config)
-    model = models.open(options.model, device=options.device, dtype=options.dtype)
+    opening = _progress(patience=1.0)
+    model = models.open(
+        options.model, **asdict(_opening(options)), say=lambda words, share: opening(share, words)
+    )
     result = run(config, model, picture=picture, progress=_progress())
     save(result, options.out)
     save_figure(paper(result), options.out / "figure")
     print(f"Written to {options.out}: {', '.join(sorted(path.name for path in options.out.iterdir()))}")
 
 
-def _progress() -> Callable[[float, str], None]:
-    """A line on stderr that is written over; where it cannot be, a line for each tenth."""
+def _progress(patience: float = 0.0) -> Callable[[float, str], None]:
+    """A line on stderr that is written over; where it cannot be, a line for each tenth.
+
+    Of what takes less than `patience` seconds nothing is said.
+    """
     line = sys.stderr.isatty()
     tenth = [-1]
+    begin = time.monotonic() + patience
 
     def say(fraction: float, text: str) -> None:
+        if time.monotonic() < begin:
+            return
         if line:
             print(f"\r\033[K{fraction:4.0%}  {text}", end="", file=sys.stderr, flush=True)
             if fraction >= 1:

@@ -319,7 +319,7 @@ def test_too_little_memory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         raise torch.OutOfMemoryError("CUDA out of memory.\nlong story")
 
     monkeypatch.setattr(torch.nn.Module, "to_empty", full)
-    with pytest.raises(Refusal, match=r"damaged needs 0\.0 GiB .* cpu does not have free .* Close other"):
+    with pytest.raises(Refusal, match=r"damaged needs 1 MiB .* cpu does not have free .* Close other"):
         models.open(folder, device="cpu")
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.errors import Refusal
 from workbench.models.hub import fetch, is_hub_id
+from workbench.models.progress import Say, part
 
 if TYPE_CHECKING:
     import torch
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 EMBEDDED = Path(__file__).parents[2] / "assets" / "checkpoints"
 """Checkpoints that come with the workbench, by the name of their folder."""
 DTYPES = ("float32", "bfloat16", "float16")
-
-
 QUANTISED = ("8bit", "4bit")
 KERNELS = ("auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3")
 
@@ -51,10 +49,6 @@ class Opening:
                 raise Refusal(f"The {name} {value!r} is not known. Choose one of {known}.")
 
 
-Say = Callable[[str, float], None]
-"""Told what is being done and the share of it that is done, 0 … 1."""
-
-
 def open(
     id_or_path: str | Path = "pocket-bagel",
     *,
@@ -68,53 +62,90 @@ def open(
     """Open a checkpoint and check it.
 
     `id_or_path`: the name of an embedded checkpoint, a folder in BAGEL's or in transformers' layout, or an id
-    on the Hugging Face hub. The rest as in `Opening`.
+    on the Hugging Face hub. The rest as in `Opening`. `say` hears how far it is, the share of all that is to
+    be done once the files are there; before that, the share of what is downloaded.
 
     Raises Refusal where it is unknown, damaged, does not fit its configuration or the memory that is free, or
     fails `verify`.
     """
     opening = Opening(device, dtype, revision, attention, quantised)
-    folder, name = locate(id_or_path, revision)
+    folder, name = locate(id_or_path, revision, say=say)
     where = usable(device)
-    kind = _dtype(dtype, where)
+    kind = number_type(dtype, where)
     from workbench.models.verify import verify
 
-    if (folder / "llm_config.json").is_file():
+    loading = part(say, 0.0, 0.97)
+    if is_bagel(folder):
         from workbench.models.bagel.load import load
 
         if quantised:
             raise Refusal("BAGEL folders are opened in full precision only. Leave quantisation out.")
-        model: Model = load(folder, name=name, device=where, dtype=kind)
+        if attention not in ("auto", "sdpa"):
+            raise Refusal(f"BAGEL folders run under sdpa only, not {attention}. Leave attention at auto.")
+        model: Model = load(folder, name=name, device=where, dtype=kind, say=loading)
     else:
         from workbench.models.hf.load import load as load_hf
 
-        model = load_hf(folder, name=name, device=where, dtype=kind, opening=opening, say=say)
+        model = load_hf(folder, name=name, device=where, dtype=kind, opening=opening, say=loading)
+    part(say, 0.97, 1.0)("Checking what is read against what it computes", 0.0)
     verify(model)
+    part(say, 0.97, 1.0)("Open", 1.0)
     return model
 
 
-def locate(id_or_path: str | Path, revision: str = "") -> tuple[Path, str]:
+def locate(id_or_path: str | Path, revision: str = "", *, say: Say | None = None) -> tuple[Path, str]:
     """The folder of a checkpoint and the name it goes by; fetched from the hub where it is an id of it.
 
-    Raises Refusal where there is no such checkpoint.
+    `say` hears how much is downloaded. Raises Refusal where there is no such checkpoint.
     """
     given = str(id_or_path).strip()
-    embedded = {p.name: p for p in sorted(EMBEDDED.glob("*")) if p.is_dir()}
-    known = ", ".join(embedded) or "none"
+    folder = on_this_machine(given, revision)
+    if folder is None:
+        return fetch(given, revision, say), given
+    return folder, given if given in embedded() else folder.name
+
+
+def embedded() -> dict[str, Path]:
+    """The checkpoints that come with the workbench: folders by name."""
+    return {p.name: p for p in sorted(EMBEDDED.glob("*")) if p.is_dir()}
+
+
+def on_this_machine(given: str, revision: str = "") -> Path | None:
+    """The folder of an embedded checkpoint or of a path; None for an id of the hub.
+
+    Raises Refusal where it is none of them, or a folder is to have a revision.
+    """
+    found = _folder(given)
+    if found is not None and revision:
+        raise Refusal(
+            f"{given} is a folder on this machine, which has no revisions. Leave the revision out, or give "
+            "an id of the hub."
+        )
+    return found
+
+
+def is_bagel(folder: Path) -> bool:
+    """Whether a folder is in BAGEL's layout; otherwise it is in transformers'."""
+    return (folder / "llm_config.json").is_file()
+
+
+def _folder(given: str) -> Path | None:
+    here = embedded()
+    known = ", ".join(here) or "none"
     if not given:
         raise Refusal(
             f"No checkpoint was named: give a folder, a hub id, or the name of an embedded one ({known})."
         )
-    if given in embedded:
-        return embedded[given], given
+    if given in here:
+        return here[given]
     try:
         folder = Path(given).expanduser().resolve()
         exists, is_folder = folder.exists(), folder.is_dir()
-        usable = is_folder and any((folder / name).is_file() for name in ("llm_config.json", "config.json"))
+        usable = is_folder and (is_bagel(folder) or (folder / "config.json").is_file())
     except (OSError, ValueError, RuntimeError) as error:
         raise Refusal(f"{given!r} cannot be opened as a folder: {error}. Give another path.") from None
     if not exists and is_hub_id(given):
-        return fetch(given, revision or None), given
+        return None
     if not exists:
         raise Refusal(
             f"There is no checkpoint {given!r}: it is neither a folder nor an embedded one ({known}), and an "
@@ -130,7 +161,7 @@ def locate(id_or_path: str | Path, revision: str = "") -> tuple[Path, str]:
             f"{given} has neither config.json (transformers' layout) nor llm_config.json (BAGEL's), so it is "
             "no checkpoint. Give a folder that has one of them."
         )
-    return folder, folder.name
+    return folder
 
 
 def usable(name: str) -> torch.device:
@@ -150,7 +181,8 @@ def usable(name: str) -> torch.device:
     return device
 
 
-def _dtype(name: str, device: torch.device) -> torch.dtype:
+def number_type(name: str, device: torch.device) -> torch.dtype:
+    """The type of that name, "auto" for what suits the device. Raises Refusal where it is not known."""
     import torch
 
     if name == "auto":

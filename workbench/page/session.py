@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,8 @@ from workbench.errors import Cancelled, Refusal
 from workbench.page.recent import Recent
 
 if TYPE_CHECKING:
+    import gradio as gr
+
     from workbench.runs.result import Result
 
 MAX_AGE = 6 * 3600.0
@@ -41,6 +43,8 @@ class Session:
         """By panel, the bench's values with which its last look failed or was stopped."""
         self.chosen: dict[str, Any] = {}
         """What the visitor chose to be shown of results, kept from look to look while it holds."""
+        self.model: Hashable = None
+        """What the visitor opened in place of the first model, by what the host knows it as."""
         self._recent = recent
         self._running: dict[threading.Event, str] = {}
         self._lock = threading.Lock()
@@ -172,6 +176,14 @@ class Sessions:
             session = self._open.pop(visitor or "local", None)
         if session is not None:
             session.close()
+
+    def by(self, request: gr.Request | None) -> Session:
+        """The session of whoever made a request."""
+        return self.of(getattr(request, "session_hash", None))
+
+    def use(self, model: Hashable) -> bool:
+        """Whether some visitor has this model on the bench."""
+        return any(session.model == model for session in list(self._open.values()) if not session.closed)
 
     def close_all(self) -> None:
         """End every visit, as at exit."""

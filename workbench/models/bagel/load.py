@@ -14,7 +14,16 @@ from workbench.models.bagel.config import BagelConfig, config_files, read_config
 from workbench.models.bagel.language import ATTENTION
 from workbench.models.bagel.network import Bagel, SpecialTokens
 from workbench.models.bagel.patches import processor
-from workbench.models.checkpoint import check, find_weights, fingerprint, load_strict
+from workbench.models.checkpoint import (
+    BAGEL_PIXELS,
+    BAGEL_WEIGHTS,
+    check,
+    find_weights,
+    fingerprint,
+    load_strict,
+)
+from workbench.models.memory import demand, free_on, in_words
+from workbench.models.progress import Say, part
 from workbench.models.protocol import Capability, ModelCard
 
 SPECIAL_NAMES = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>")
@@ -22,14 +31,17 @@ REGENERATED = ("vit_pos_embed.pos_embed", "latent_pos_embed.pos_embed")
 """Deterministic tables that some checkpoints of this layout leave out."""
 
 
-def load(folder: Path, *, name: str, device: torch.device, dtype: torch.dtype) -> BagelModel:
+def load(
+    folder: Path, *, name: str, device: torch.device, dtype: torch.dtype, say: Say | None = None
+) -> BagelModel:
     """A BAGEL folder as a model; raises Refusal where a file is missing or does not fit.
 
-    Everything is compared with the configuration before memory is taken for the weights.
+    Everything is compared with the configuration, and with the memory that is free, before any is taken for
+    the weights. `say` hears how far it is.
     """
     config = read_config(folder)
-    files = find_weights(folder, ("ema.safetensors", "model.safetensors"))
-    pixels = find_weights(folder, ("ae.safetensors",))
+    files = find_weights(folder, BAGEL_WEIGHTS)
+    pixels = find_weights(folder, BAGEL_PIXELS)
     words = folder / "tokenizer.json"
     tokenizer, special = _tokenizer(words, config)
     with torch.device("meta"):
@@ -37,25 +49,27 @@ def load(folder: Path, *, name: str, device: torch.device, dtype: torch.dtype) -
     check(network, files, regenerated=REGENERATED)
     check(autoencoder, pixels)
     numbers = sum(p.numel() for module in (network, autoencoder) for p in module.parameters())
+    needed, kind = numbers * dtype.itemsize, str(dtype).removeprefix("torch.")
+    demand(needed, free_on(device), name, str(device), kind)
     try:
         network.to_empty(device=device)
         autoencoder.to_empty(device=device)
     except (RuntimeError, MemoryError) as error:
         raise Refusal(
-            f"{name} needs {numbers * dtype.itemsize / 2**30:.1f} GiB for its weights, which {device} does "
-            f"not have free ({str(error).splitlines()[0]}). Close other programs, or open it elsewhere."
+            f"{name} needs {in_words(needed)} for its weights, which {device} does not have free "
+            f"({str(error).splitlines()[0]}). Close other models and programs, or open it elsewhere."
         ) from None
     network.vit_pos_embed.reset()
     network.latent_pos_embed.reset()
-    load_strict(network, files, regenerated=REGENERATED)
-    load_strict(autoencoder, pixels)
+    load_strict(network, files, regenerated=REGENERATED, say=part(say, 0.0, 0.75))
+    load_strict(autoencoder, pixels, say=part(say, 0.75, 0.8))
     card = ModelCard(
         id=name,
         family="bagel",
         folder=folder,
-        revision=fingerprint([*files, *pixels, *config_files(folder), words]),
+        revision=fingerprint([*files, *pixels, *config_files(folder), words], say=part(say, 0.8, 1.0)),
         parameters=numbers,
-        dtype=str(dtype).removeprefix("torch."),
+        dtype=kind,
         device=str(device),
         attention=ATTENTION,
         processor=processor(config),

@@ -262,7 +262,7 @@ class StatesView(Panel):
 
     def remarks(self, done: Done) -> Updates:
         """What drawing does on average; where the picture is none that the model was trained on, that."""
-        card, specimen = done.model.card, done.on.specimen
+        card, specimen = done.card, done.on.specimen
         average = expected.gain(card, done.result.config) if specimen.is_scene else ""
         return {
             self.outside: markup.notice(cards.outside(specimen, card), plain=True),
