@@ -156,7 +156,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="pocket-bagel",
         metavar="ID",
-        help="id on the hub, or folder of a checkpoint [pocket-bagel]",
+        help="hub id, or folder of a checkpoint [pocket-bagel]",
     )
     group.add_argument(
         "--device",

@@ -109,11 +109,11 @@ def fetch(name: str, revision: str = "", say: Say | None = None) -> Path:
         raise Refusal(f"{name} cannot be stored here: {error.strerror or error}. Free some space.") from None
 
 
-def _bar(say: Say, total: int) -> type[tqdm[Any]]:
+def _bar(say: Say, total: int) -> type[tqdm]:
     """A progress bar that is not drawn: it tells `say` of the bytes, out of `total` where that is known."""
     from tqdm.std import tqdm
 
-    class Bar(tqdm[Any]):
+    class Bar(tqdm):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **(kwargs | {"file": StringIO()}))
 
