@@ -13,8 +13,8 @@ GEMMA = TEXT | {"head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 2
 """A language model with a window of attention that is shorter than a prompt."""
 
 
-@builder
-def gemma3() -> tuple[Any, Any]:
+def gemma3_with(**settings: Any) -> tuple[Any, Any]:
+    """Gemma 3, its image processor so set."""
     from transformers import (
         Gemma3Config,
         Gemma3ForConditionalGeneration,
@@ -45,12 +45,23 @@ def gemma3() -> tuple[Any, Any]:
         "{% if c.type == 'image' %}<start_of_image>{% else %}{{ c.text }}{% endif %}{% endfor %}"
         "<end_of_turn>\n{% endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
     )
-    pictures = Gemma3ImageProcessorPil(size={"height": 64, "width": 64})
+    pictures = Gemma3ImageProcessorPil(size={"height": 64, "width": 64}, **settings)
     processor = Gemma3Processor(pictures, words, chat_template=template, image_seq_length=16)
     network = Gemma3ForConditionalGeneration(config)
     ends = [words.eos_token_id, words.convert_tokens_to_ids("<end_of_turn>")]
     network.generation_config.eos_token_id = ends
     return network, processor
+
+
+@builder
+def gemma3() -> tuple[Any, Any]:
+    return gemma3_with()
+
+
+@builder
+def gemma3_crops() -> tuple[Any, Any]:
+    """Wide and tall images are cropped too; what a square is like stays as it is."""
+    return gemma3_with(do_pan_and_scan=True, pan_and_scan_min_crop_size=32)
 
 
 def paligemma_with(text_config: dict[str, Any]) -> tuple[Any, Any]:

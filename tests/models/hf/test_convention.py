@@ -9,6 +9,7 @@ import torch
 from tests.models.hf.builders import saved
 from workbench.errors import Refusal
 from workbench.models.hf.adapter import HFModel
+from workbench.models.hf.family import Family
 from workbench.models.hf.load import load
 
 
@@ -33,15 +34,8 @@ def test_without_a_chat_template_an_answer_has_the_tokenizers_end(
     assert family.candidate("red")[0].tolist()[-1] == gemma.processor.tokenizer.eos_token_id
 
 
-def test_crops_of_an_unknown_kind_are_refused_though_they_would_make_a_grid(
-    gemma: HFModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    crops = {
-        "do_pan_and_scan": True,
-        "pan_and_scan_min_crop_size": 16,
-        "pan_and_scan_max_num_crops": 3,
-        "pan_and_scan_min_ratio_to_activate": 1.2,
-    }
-    monkeypatch.setattr(gemma.processor, "images_kwargs", crops, raising=False)
+def test_crops_of_an_unknown_kind_are_refused_though_they_would_make_a_grid(gemma: HFModel) -> None:
+    inputs = dict(gemma.prepare([np.zeros((64, 200, 3), np.uint8)], "what?").inputs)
+    inputs["pixel_values"] = inputs["pixel_values"].repeat(4, 1, 1, 1)
     with pytest.raises(Refusal, match="makes 4 pictures of 1"):
-        gemma.prepare([np.zeros((64, 200, 3), np.uint8)], "what?")
+        Family.grids(gemma.family, inputs, [(64, 200)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -46,6 +47,24 @@ def test_every_stage_is_seen_and_finite(model: HFModel) -> None:
 def test_a_prompt_begins_once(model: HFModel) -> None:
     ids = model.prepare([noise(SIZES[0])], "what is this?").inputs["input_ids"][0].tolist()
     assert ids.count(model.processor.tokenizer.bos_token_id) <= 1
+
+
+def test_no_question_holds_a_word_that_stands_for_an_image(model: HFModel) -> None:
+    """Every special word is refused by its name, or leaves the visual tokens where they are."""
+    words = model.processor.tokenizer
+    plain = model.prepare([noise(SIZES[0])], "what is ?")
+    special = {str(token) for token in words.added_tokens_decoder.values()}
+    assert model.marks >= {words.convert_ids_to_tokens(model.family.image_token_id)}
+    for mark in model.marks:
+        for ask in (lambda text: model.prepare([noise(SIZES[0])], text), lambda t: model.score(plain, [t])):
+            with pytest.raises(Refusal, match=re.escape(f"holds {mark}, which {model.card.id} reads as a")):
+                ask(f"what is {mark}?")
+    others = "".join(sorted(w for w in special if not any(mark in w for mark in model.marks))[:50])
+    asked = model.prepare([noise(SIZES[0])], f"what is {others}?")
+    assert asked.inputs["input_ids"].shape[1] > plain.inputs["input_ids"].shape[1]
+    for (grid, before), (again, after) in zip(views(plain), views(asked), strict=True):
+        assert (grid.rows, grid.cols) == (again.rows, again.cols) and torch.equal(before, after)
+    assert torch.isfinite(model.forward(asked)).all()
 
 
 class Unmixed:

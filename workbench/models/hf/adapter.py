@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from workbench.errors import Refusal
 from workbench.models.hf.family import Family
+from workbench.models.hf.marks import marks_of, without_marks
 from workbench.models.hf.speech import speak
 from workbench.models.protocol import (
     Answer,
@@ -39,6 +40,7 @@ class HFModel:
     def __init__(self, family: Family, card: ModelCard) -> None:
         self.family, self.card = family, card
         self.network, self.processor = family.network, family.processor
+        self.marks = marks_of(family.config, family.processor)
 
     # Looking
 
@@ -71,7 +73,8 @@ class HFModel:
             )
         pictures = [Image.fromarray(image) for image in images]
         rows = [pictures] if together else [[picture] for picture in pictures]
-        written = self.family.written(text.strip(), len(rows[0]))
+        plain = without_marks(text.strip(), self.marks, self.card.id)
+        written = self.family.written(plain, len(rows[0]))
         inputs = self._processed(rows, [written] * len(rows))
         views = self.family.views(inputs, sizes if together else sizes[:1])
         first, *others = views
@@ -166,7 +169,8 @@ class HFModel:
         batch = prompt.batch
         out = np.zeros((batch, len(candidates)))
         for column, candidate in enumerate(candidates):
-            ids = self.family.candidate(candidate).to(self.network.device).expand(batch, -1)
+            said = without_marks(candidate, self.marks, self.card.id)
+            ids = self.family.candidate(said).to(self.network.device).expand(batch, -1)
             n = ids.shape[1]
             inputs = self.family.extended(prompt.inputs, ids)
             logits = self.network(**inputs, use_cache=False, logits_to_keep=n + 1).logits[:, :-1].float()
