@@ -173,7 +173,9 @@ class HFModel:
             ids = self.family.candidate(said).to(self.network.device).expand(batch, -1)
             n = ids.shape[1]
             inputs = self.family.extended(prompt.inputs, ids)
-            logits = self.network(**inputs, use_cache=False, logits_to_keep=n + 1).logits[:, :-1].float()
+            kept = self.network(**inputs, use_cache=False, logits_to_keep=n + 1).logits
+            # Some models keep all of them whatever they are told.
+            logits = kept[:, -n - 1 : -1].float()
             losses = F.cross_entropy(logits.flatten(0, 1), ids.flatten(), reduction="none")
             out[:, column] = -losses.view(batch, n).double().sum(-1).cpu().numpy()
         return out

@@ -115,7 +115,7 @@ class Family:
                     zip(thw[: len(sizes)].tolist(), sizes, strict=True)
                 )
             ]
-        crops, images = inputs["pixel_values"].shape[:-3].numel(), len(inputs["input_ids"]) * len(sizes)
+        crops, images = self.pixels(inputs).shape[:-3].numel(), len(inputs["input_ids"]) * len(sizes)
         if crops != images:
             raise Refusal(
                 f"{self.config.model_type} makes {crops} pictures of {images}: where those lie on an image "
@@ -148,9 +148,14 @@ class Family:
     def _image_processor(self) -> Any:
         return getattr(self.processor, "image_processor", None)
 
+    def pixels(self, inputs: Inputs) -> Tensor:
+        """What the tower sees: pictures (..., channels, height, width), or whatever else the model takes."""
+        seen: Tensor = inputs["pixel_values"]
+        return seen
+
     def patches(self, inputs: Inputs) -> Size:
         """Rows and columns of patches that the tower cuts each image into."""
-        height, width = inputs["pixel_values"].shape[-2:]
+        height, width = self.pixels(inputs).shape[-2:]
         down, across = self.patch_size
         return int(height) // down, int(width) // across
 
@@ -163,7 +168,7 @@ class Family:
 
     def covered(self, inputs: Inputs, size: Size) -> Rectangle:
         """Of the rectangle that the tower sees of an image of this size, what whole patches cover."""
-        height, width = inputs["pixel_values"].shape[-2:]
+        height, width = self.pixels(inputs).shape[-2:]
         (rows, cols), (down, across) = self.patches(inputs), self.patch_size
         x0, y0, x1, y1 = self.framed(size)
         return x0, y0, x0 + (x1 - x0) * cols * across / width, y0 + (y1 - y0) * rows * down / height

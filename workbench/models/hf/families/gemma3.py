@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 
-from workbench.models.grids import Edges, Rectangle, edges, grid_of, grid_over
-from workbench.models.hf.family import Family, Inputs, Size
-from workbench.models.hf.tiles import assembled
-from workbench.models.protocol import Grid, Prompt, Stage, Tap, View
+from workbench.models.grids import Edges, edges, grid_of
+from workbench.models.hf.family import Inputs, Size
+from workbench.models.hf.tiles import Cut, Tiled
+from workbench.models.protocol import Grid
 
 
-class Gemma3(Family):
+class Gemma3(Tiled):
     """The crops of an image lie side by side, or one above the other, and cover it: they make one grid.
 
     They are off, as published, unless the settings of the image processor say `do_pan_and_scan`; where those
@@ -23,6 +23,7 @@ class Gemma3(Family):
     """
 
     model_types: ClassVar[tuple[str, ...]] = ("gemma3",)
+    thumbnail_first = True
 
     def __init__(self, network: Any, processor: Any) -> None:
         super().__init__(network, processor)
@@ -30,68 +31,30 @@ class Gemma3(Family):
         said = {name: value for name, value in own.items() if value is not None}
         processor.images_kwargs = processor.images_kwargs | said
 
-    def crops(self, size: Size) -> tuple[Sequence[Size], Size]:
-        """The sizes of the crops of an image of this size, and how many rows and columns they make."""
-        settings = self.processor.images_kwargs
-        if not settings["do_pan_and_scan"]:
-            return [], (0, 0)
-        how = {name: value for name, value in settings.items() if name.startswith("pan_and_scan_")}
-        made = self._image_processor.pan_and_scan(np.broadcast_to(np.uint8(0), (3, *size)), **how)
-        shape = (1, len(made)) if size[1] >= size[0] else (len(made), 1)
-        return [crop.shape[1:] for crop in made], shape
-
-    def crop_edges(self, size: Size, down: int, across: int) -> tuple[Edges, Edges]:
-        """Rows and columns of all crops together, so many cells of each; the last crop may be smaller."""
-        made, (_, cols) = self.crops(size)
-
-        def along(lengths: Sequence[int], cells: int) -> Edges:
-            ends = np.cumsum(lengths)
-            pairs = zip(ends - lengths, ends, strict=True)
-            return np.concatenate([edges(float(start), float(end), cells) for start, end in pairs])
-
-        return along([crop[0] for crop in made[::cols]], down), along([c[1] for c in made[:cols]], across)
-
     def cells(self, inputs: Inputs) -> Size:
         """Rows and columns of the visual tokens of one square."""
-        side = int(self.config.mm_tokens_per_image**0.5)
+        side = math.isqrt(self.config.mm_tokens_per_image)
         return side, side
 
-    def grids(self, inputs: Inputs, sizes: Sequence[Size]) -> list[Grid]:
-        """For each image its square and, where there are any, its crops put together."""
-        down, across = self.cells(inputs)
+    def cuts(self, inputs: Inputs, sizes: Sequence[Size]) -> list[Cut]:
+        """The crops of each image, as its processor makes them; an image without any is one square."""
+        settings = self.processor.images_kwargs
+        how = {name: value for name, value in settings.items() if name.startswith("pan_and_scan_")}
         out = []
-        for k, size in enumerate(sizes):
-            whole: Rectangle = (0, 0, size[1], size[0])
-            several = bool(self.crops(size)[0])
-            out.append(grid_over(down, across, whole, image=k, name="thumbnail" if several else "image"))
-            if several:
-                out.append(grid_of(*self.crop_edges(size, down, across), image=k, name="tiles"))
+        for height, width in sizes:
+            blank = np.broadcast_to(np.uint8(0), (3, height, width))
+            made = self._image_processor.pan_and_scan(blank, **how) if settings["do_pan_and_scan"] else []
+            shape = (1, len(made) or 1) if width >= height else (len(made) or 1, 1)
+            out.append(Cut(*shape, (0, 0, width, height)))
         return out
 
-    def views(self, inputs: Inputs, sizes: Sequence[Size]) -> list[View]:
-        """As by convention, of each image its crops first, their tokens in the order of the image's rows."""
-        down, across = self.cells(inputs)
-        out: list[View] = []
-        for view in super().views(inputs, sizes):
-            if view.grid.part == "tiles":
-                order = assembled(*self.crops(sizes[view.grid.image])[1], down, across)
-                out.insert(-1, View(view.grid, view.positions[order]))
-            else:
-                out.append(view)
-        return out
+    def laid(self, cut: Cut, down: int, across: int, image: int = 0) -> Grid:
+        """As of tiles, but that crops are of whole pixels: the last one is smaller where they do not divide."""
+        _, _, width, height = cut.box
 
-    def tower_view(self, inputs: Inputs, sizes: Sequence[Size]) -> View | None:
-        """The patches of the first image: of its crops, if there are any, after those of its square."""
-        size, (down, across) = sizes[0], self.patches(inputs)
-        if not self.crops(size)[0]:
-            return View(grid_over(down, across, (0, 0, size[1], size[0])), torch.arange(down * across))
-        grid = grid_of(*self.crop_edges(size, down, across), name="tiles")
-        return View(grid, down * across + assembled(*self.crops(size)[1], down, across))
+        def along(length: float, crops: int, cells: int) -> Edges:
+            starts = range(0, int(length), step := math.ceil(length / crops))
+            return np.concatenate([edges(s, min(s + step, length), cells) for s in starts])
 
-    def projected(self, stage: Stage, prompt: Prompt) -> Tap:
-        """The tokens of the first image's grid."""
-        assert self.parts.projector is not None
-        # The projector keeps the order of the sequence, in which the first image's square comes first.
-        first = [v.positions for v in prompt.others if v.grid.image == 0]
-        places = torch.cat([*first, prompt.visual]).argsort().argsort()[-len(prompt.visual) :]
-        return Tap(stage, self.parts.projector, places, grid=prompt.grid)
+        y, x = along(height, cut.rows, down), along(width, cut.cols, across)
+        return grid_of(y, x, image=image, name=cut.part)

@@ -1,0 +1,123 @@
+"""Tiny checkpoints of more families that see every image as one picture, or cut it as others do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.models.hf.builders import TEXT, VISION, builder
+from tests.models.hf.builders_tiles import chat, pinpoints
+from tests.models.hf.words import tokenizer
+from workbench.models.hf.processor import image_only
+
+
+@builder
+def vipllava() -> tuple[Any, Any]:
+    from transformers import (
+        CLIPImageProcessorPil,
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaProcessor,
+        VipLlavaConfig,
+        VipLlavaForConditionalGeneration,
+    )
+
+    words = tokenizer(image_token="<image>")
+    config = VipLlavaConfig(
+        vision_config=CLIPVisionConfig(**VISION, image_size=48, patch_size=8),
+        text_config=LlamaConfig(**TEXT),
+        image_token_index=words.image_token_id,
+        vision_feature_layer=[-2, 1],
+    )
+    pictures = CLIPImageProcessorPil(size={"shortest_edge": 48}, crop_size={"height": 48, "width": 48})
+    processor = LlavaProcessor(
+        pictures,
+        words,
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+    )
+    return VipLlavaForConditionalGeneration(config), processor
+
+
+@builder
+def video_llava() -> tuple[Any, Any]:
+    from transformers import (
+        CLIPVisionConfig,
+        LlamaConfig,
+        VideoLlavaConfig,
+        VideoLlavaForConditionalGeneration,
+        VideoLlavaImageProcessor,
+        VideoLlavaProcessor,
+    )
+
+    words = tokenizer(image_token="<image>", video_token="<video>")
+    config = VideoLlavaConfig(
+        vision_config=CLIPVisionConfig(**VISION, image_size=48, patch_size=8),
+        text_config=LlamaConfig(**TEXT),
+        image_token_index=words.image_token_id,
+        video_token_index=words.video_token_id,
+    )
+    pictures = VideoLlavaImageProcessor(size={"shortest_edge": 48}, crop_size={"height": 48, "width": 48})
+    processor = image_only(VideoLlavaProcessor)(image_processor=pictures, tokenizer=words, patch_size=8)
+    return VideoLlavaForConditionalGeneration(config), processor
+
+
+@builder
+def llava_next_video() -> tuple[Any, Any]:
+    from transformers import (
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaNextImageProcessorPil,
+        LlavaNextVideoConfig,
+        LlavaNextVideoForConditionalGeneration,
+        LlavaNextVideoProcessor,
+    )
+
+    words = tokenizer(image_token="<image>", video_token="<video>")
+    config = LlavaNextVideoConfig(
+        vision_config=CLIPVisionConfig(**VISION, image_size=32, patch_size=8),
+        text_config=LlamaConfig(**TEXT),
+        image_token_index=words.image_token_id,
+        video_token_index=words.video_token_id,
+        image_grid_pinpoints=pinpoints(32),
+    )
+    pictures = LlavaNextImageProcessorPil(
+        size={"shortest_edge": 32},
+        crop_size={"height": 32, "width": 32},
+        image_grid_pinpoints=pinpoints(32),
+    )
+    processor = image_only(LlavaNextVideoProcessor)(
+        image_processor=pictures,
+        tokenizer=words,
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=chat("<image>"),
+    )
+    return LlavaNextVideoForConditionalGeneration(config), processor
+
+
+@builder
+def ovis2() -> tuple[Any, Any]:
+    from transformers import Ovis2Config, Ovis2ForConditionalGeneration, Ovis2ImageProcessorPil, Ovis2Processor
+
+    indicators = ("<IMG_START>", "<IMG_GRID>", "<IMG_COL>", "<IMG_ROW>", "<IMG_END>")
+    words = tokenizer(*indicators, "<IMG_ATOM>", "<image>")
+    config = Ovis2Config(
+        vision_config=VISION
+        | {
+            "image_size": 32,
+            "patch_size": 8,
+            "hidden_stride": 2,
+            "vocab_size": 64,
+            "num_visual_indicator_tokens": 5,
+        },
+        text_config=TEXT | {"model_type": "qwen2"},
+        image_token_id=words.convert_tokens_to_ids("<IMG_ATOM>"),
+        visual_indicator_token_ids=words.convert_tokens_to_ids(list(indicators)),
+        vocab_size=400,
+        hidden_size=64,
+    )
+    pictures = Ovis2ImageProcessorPil(size={"height": 32, "width": 32}, crop_to_patches=True, max_patches=4)
+    processor = Ovis2Processor(pictures, words, chat_template=chat("<image>"), image_seq_length=4)
+    return Ovis2ForConditionalGeneration(config), processor
