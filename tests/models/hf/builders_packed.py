@@ -11,6 +11,7 @@ from tests.models.hf.builders_native import (
     GLM_VISION,
     QWEN,
     ROPE,
+    VISION_3,
     glm_ids,
     glm_pictures,
     glm_words,
@@ -19,7 +20,7 @@ from tests.models.hf.builders_native import (
     qwen_words,
     template,
 )
-from tests.models.hf.builders_pixtral import TOWER
+from tests.models.hf.builders_pixtral import TOWER, pixtral
 from tests.models.hf.words import tokenizer
 from workbench.models.hf.processor import image_only
 
@@ -168,38 +169,6 @@ def ernie4_5_vl_moe() -> tuple[Any, Any]:
 
 
 @builder
-def hunyuan_vl() -> tuple[Any, Any]:
-    from transformers import (
-        HunYuanVLConfig,
-        HunYuanVLForConditionalGeneration,
-        HunYuanVLImageProcessorPil,
-        HunYuanVLProcessor,
-    )
-
-    words = tokenizer(image_token="<img>", image_start_token="<img_start>", image_end_token="<img_end>")
-    config = HunYuanVLConfig(
-        vision_config=VISION
-        | {
-            "num_key_value_heads": 4,
-            "out_hidden_size": 64,
-            "text_hidden_size": 64,
-            "patch_size": 8,
-            "spatial_merge_size": 2,
-            "max_image_size": 128,
-        },
-        text_config=TEXT | {"head_dim": 16},
-        image_token_id=words.image_token_id,
-        im_start_id=words.image_start_token_id,
-        im_end_id=words.image_end_token_id,
-    )
-    pictures = HunYuanVLImageProcessorPil(
-        patch_size=8, merge_size=2, size={"shortest_edge": 32 * 32, "longest_edge": 128 * 128}
-    )
-    chat = template("User: ", "<img_start><img><img_end>", "Assistant: ")
-    return HunYuanVLForConditionalGeneration(config), HunYuanVLProcessor(pictures, words, chat_template=chat)
-
-
-@builder
 def lighton_ocr() -> tuple[Any, Any]:
     from transformers import (
         LightOnOcrConfig,
@@ -226,3 +195,100 @@ def lighton_ocr() -> tuple[Any, Any]:
         chat_template=template("user: ", "<|image_pad|>", "assistant: "),
     )
     return LightOnOcrForConditionalGeneration(config), processor
+
+
+@builder
+def mistral_large4() -> tuple[Any, Any]:
+    from transformers import MistralLarge4Config, MistralLarge4ForConditionalGeneration
+
+    words, processor = pixtral(merge=2)
+    config = MistralLarge4Config(
+        vision_config=TOWER,
+        text_config=TEXT
+        | {
+            "num_key_value_heads": 4,
+            "moe_intermediate_size": 32,
+            "n_routed_experts": 4,
+            "num_experts_per_tok": 2,
+            "kv_lora_rank": 16,
+            "qk_rope_head_dim": 8,
+            "qk_nope_head_dim": 8,
+            "v_head_dim": 16,
+        },
+        image_token_index=words.convert_tokens_to_ids("[IMG]"),
+        spatial_merge_size=2,
+    )
+    return MistralLarge4ForConditionalGeneration(config), processor
+
+
+@builder
+def glmga() -> tuple[Any, Any]:
+    from transformers import (
+        Glm46VForConditionalGeneration,
+        Glm46VProcessor,
+        GlmgaConfig,
+        GlmgaImageProcessorPil,
+    )
+
+    words = glm_words()
+    config = GlmgaConfig(
+        vision_config=GLM_VISION | {"model_type": "glm4v_vision"},
+        text_config=TEXT | {"model_type": "glm4v_text", "rope_parameters": GLM_ROPE},
+        **glm_ids(words),
+    )
+    processor = image_only(Glm46VProcessor)(glm_pictures(GlmgaImageProcessorPil), words, chat_template=GLM)
+    return Glm46VForConditionalGeneration(config), processor
+
+
+@builder
+def cohere_compass() -> tuple[Any, Any]:
+    from transformers import (
+        CohereCompassConfig,
+        CohereCompassForConditionalGeneration,
+        CohereCompassImageProcessorPil,
+        CohereCompassProcessor,
+    )
+
+    words = tokenizer(
+        vision_start_token="<|VISION_START|>",
+        vision_end_token="<|VISION_END|>",
+        image_token="<|IMAGE_PAD|>",
+        video_token="<|VIDEO_PAD|>",
+    )
+    config = CohereCompassConfig(
+        vision_config=VISION_3,
+        text_config=TEXT | {"head_dim": 16, "rope_parameters": {"full_attention": ROPE | {"mrope_interleaved": True}}},
+        image_token_id=words.image_token_id,
+        video_token_id=words.video_token_id,
+        vision_start_token_id=words.vision_start_token_id,
+        vision_end_token_id=words.vision_end_token_id,
+    )
+    pictures = CohereCompassImageProcessorPil(
+        patch_size=8, merge_size=2, size={"shortest_edge": 32 * 32, "longest_edge": 160 * 160}
+    )
+    chat = template("user: ", "<|VISION_START|><|IMAGE_PAD|><|VISION_END|>", "assistant: ")
+    processor = image_only(CohereCompassProcessor)(pictures, words, chat_template=chat)
+    return CohereCompassForConditionalGeneration(config), processor
+
+
+@builder
+def cosmos3_edge() -> tuple[Any, Any]:
+    from transformers import (
+        Cosmos3EdgeConfig,
+        Cosmos3EdgeForConditionalGeneration,
+        Cosmos3EdgeImageProcessorPil,
+        Cosmos3EdgeProcessor,
+    )
+
+    words = qwen_words()
+    config = Cosmos3EdgeConfig(
+        vision_config=VISION | {"patch_size": 8, "num_patches": 36, "spatial_merge_size": 2},
+        text_config=TEXT | {"head_dim": 16, "rope_parameters": ROPE},
+        projector_hidden_size=96,
+        **qwen_ids(words),
+    )
+    pictures = Cosmos3EdgeImageProcessorPil(
+        patch_size=8, merge_size=2, size={"shortest_edge": 32 * 32, "longest_edge": 160 * 160}
+    )
+    processor = image_only(Cosmos3EdgeProcessor)(pictures, words, chat_template=QWEN)
+    return Cosmos3EdgeForConditionalGeneration(config), processor

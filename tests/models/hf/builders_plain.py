@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.models.hf.builders import TEXT, VISION, builder
-from tests.models.hf.builders_tiles import chat, pinpoints
+from tests.models.hf.builders import REACH, TEXT, VISION, builder
+from tests.models.hf.builders_tiles import SEPARATORS, SIGLIP, chat, pinpoints
+from tests.models.hf.builders_unified import DEEPSEEK
 from tests.models.hf.words import tokenizer
 from workbench.models.hf.processor import image_only
 
@@ -121,3 +122,84 @@ def ovis2() -> tuple[Any, Any]:
     pictures = Ovis2ImageProcessorPil(size={"height": 32, "width": 32}, crop_to_patches=True, max_patches=4)
     processor = Ovis2Processor(pictures, words, chat_template=chat("<image>"), image_seq_length=4)
     return Ovis2ForConditionalGeneration(config), processor
+
+
+# The second tower ends in three convolutions of 3 by 3, and resizing between them.
+REACH["deepseek_vl_hybrid"] = 2.0
+
+
+@builder
+def deepseek_vl_hybrid() -> tuple[Any, Any]:
+    """Two towers, the second for the same square at a higher resolution."""
+    from transformers import (
+        DeepseekVLHybridConfig,
+        DeepseekVLHybridForConditionalGeneration,
+        DeepseekVLHybridImageProcessorPil,
+        DeepseekVLHybridProcessor,
+    )
+
+    words = tokenizer(image_token="<image_placeholder>")
+    config = DeepseekVLHybridConfig(
+        vision_config=VISION | {"image_size": 48, "patch_size": 8, "vision_use_head": False},
+        high_res_vision_config=VISION
+        | {
+            "image_size": 96,
+            "patch_size": 4,
+            "output_channels": 16,
+            "window_size": 4,
+            "global_attn_indexes": [2],
+            "mlp_dim": 64,
+        },
+        text_config=TEXT | {"model_type": "llama"},
+        image_token_id=words.image_token_id,
+    )
+    pictures = DeepseekVLHybridImageProcessorPil(
+        size={"height": 48, "width": 48}, high_res_size={"height": 96, "width": 96}, min_size=4
+    )
+    processor = DeepseekVLHybridProcessor(pictures, words, chat_template=DEEPSEEK, num_image_tokens=36)
+    return DeepseekVLHybridForConditionalGeneration(config), processor
+
+
+@builder
+def qianfan_ocr() -> tuple[Any, Any]:
+    from transformers import (
+        GotOcr2ImageProcessorPil,
+        QianfanOCRConfig,
+        QianfanOCRForConditionalGeneration,
+        QianfanOCRProcessor,
+    )
+
+    words = tokenizer(
+        start_image_token="<img>", end_image_token="</img>", context_image_token="<IMG_CONTEXT>"
+    )
+    config = QianfanOCRConfig(
+        vision_config=VISION | {"image_size": [32, 32], "patch_size": [8, 8]},
+        text_config=TEXT | {"model_type": "qwen3", "head_dim": 16},
+        image_token_id=words.context_image_token_id,
+        image_seq_length=4,
+    )
+    pictures = GotOcr2ImageProcessorPil(size={"height": 32, "width": 32}, max_patches=6)
+    processor = QianfanOCRProcessor(pictures, words, image_seq_length=4, chat_template=chat("<image>"))
+    return QianfanOCRForConditionalGeneration(config), processor
+
+
+@builder
+def granite_docling() -> tuple[Any, Any]:
+    from transformers import (
+        GraniteDoclingConfig,
+        GraniteDoclingForConditionalGeneration,
+        GraniteDoclingImageProcessorPil,
+        GraniteDoclingProcessor,
+    )
+
+    words = tokenizer(*SEPARATORS, image_token="<image>")
+    config = GraniteDoclingConfig(
+        vision_config=SIGLIP
+        | {"out_hidden_size": 64, "scale_factor": 2, "deepstack_visual_indexes": [0, 1]},
+        text_config=TEXT,
+        image_token_id=words.image_token_id,
+        pad_token_id=0,
+    )
+    pictures = GraniteDoclingImageProcessorPil(size={"height": 64, "width": 64}, max_patches=6)
+    processor = GraniteDoclingProcessor(pictures, words, image_seq_len=4, chat_template=chat("<image>"))
+    return GraniteDoclingForConditionalGeneration(config), processor

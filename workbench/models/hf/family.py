@@ -285,9 +285,10 @@ class Family:
     def extended(self, inputs: Inputs, ids: Tensor) -> dict[str, Any]:
         """The inputs of a prompt with words (B, n) after it."""
         more = dict(inputs) | {"input_ids": torch.cat([inputs["input_ids"], ids], dim=1)}
-        for name, value in (("attention_mask", 1), ("token_type_ids", 0), ("mm_token_type_ids", 0)):
+        for name in ("attention_mask", "token_type_ids", "mm_token_type_ids", "moe_mm_token_type_ids"):
             if name in more:
-                more[name] = torch.cat([inputs[name], torch.full_like(ids, value)], dim=1)
+                value = torch.full_like(ids, int(name == "attention_mask"))
+                more[name] = torch.cat([inputs[name], value], dim=1)
         return more
 
     def projected(self, stage: Stage, prompt: Prompt) -> Tap:

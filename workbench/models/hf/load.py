@@ -41,7 +41,7 @@ def load(
     weights and configuration do not fit: nothing is left at random values in silence.
     """
     config = _config(folder)
-    cls = _class_for(config, folder)
+    cls, ways = _class_for(config, folder), family_of(config)
     files = find_weights(folder, WEIGHTS)
     processor = read_processor(folder)
     watch_kernels()
@@ -55,7 +55,7 @@ def load(
     network = _network(cls, config, folder, options, say)
     if "device_map" not in options:
         network = network.to(device)
-    family = family_of(config)(network, processor)
+    family = ways(network, processor)
     text = config.get_text_config()
     card = ModelCard(
         id=name,

@@ -64,6 +64,7 @@ def image_only(kind: Any) -> Any:
     class Named(ProcessorMixin):
         def __init__(self, *parts: Any, **more: Any) -> None:
             # Where the class hands on its parts in order, the missing one would take another's place.
+            more.pop("video_processor", None)
             super().__init__(*(part for part in parts if part is not None), **more)
 
     class ImageOnly(kind, Named):

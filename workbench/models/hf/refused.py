@@ -1,0 +1,70 @@
+"""Image-text-to-text models of transformers that cannot be measured here, with the reason for each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workbench.errors import Refusal
+
+QUERIES = (
+    "hands the language model learned queries that each look at the whole image, so its visual tokens stand "
+    "for no place on it"
+)
+CROSS = (
+    "shows the image to its language layers by cross-attention, so no visual token stands in their sequence "
+    "and there is no state of one to follow"
+)
+ENCODER = (
+    "reads image and question with an encoder and answers with a decoder, so its visual tokens never reach "
+    "the layers that its answer is read from"
+)
+TIMM = (
+    "has a tower from the package timm, whose stages are not blocks over one grid of tokens as the workbench "
+    "reads them"
+)
+REASONS = {
+    "aria": QUERIES,
+    "blip": CROSS,
+    "blip-2": QUERIES,
+    "deepseek_ocr2": QUERIES,
+    "diffusion_gemma": "writes its answer by diffusion, so no logits of a next token can be read",
+    "evolla": "answers questions about proteins, not about images",
+    "fast_vlm": TIMM,
+    "florence2": ENCODER,
+    "gemma3n": TIMM,
+    "git": "puts its visual tokens before the text without naming them among the prompt's tokens",
+    "got_ocr2": "takes pages of documents through a processor of its own, not a prompt with images in it",
+    "granite4_vision": (
+        "hands the language model queries that each look at a window of the image, at several layers, so its "
+        "visual tokens do not each stand for a place of their own"
+    ),
+    "hunyuan_vl": (
+        "numbers the images of a whole batch one after the other, so what it computes for an image depends "
+        "on those shown beside it"
+    ),
+    "idefics": CROSS,
+    "idefics2": QUERIES,
+    "instructblip": QUERIES,
+    "instructblipvideo": QUERIES,
+    "kosmos-2": QUERIES,
+    "kosmos-2.5": QUERIES,
+    "mllama": CROSS,
+    "perception_lm": TIMM,
+    "pi0": "answers with the movements of a robot, not with words",
+    "pix2struct": ENCODER,
+    "pp_chart2table": "takes pages of documents through a processor of its own, not a prompt with images in it",
+    "pp_formulanet": ENCODER,
+    "shieldgemma2": "answers whether an image keeps to a policy, which its processor asks in words of its own",
+    "t5gemma2": ENCODER,
+    "udop": ENCODER,
+    "vision-encoder-decoder": ENCODER,
+}
+"""By model type, what such a model does that the workbench cannot follow."""
+
+
+def demand_known_way(config: Any) -> None:
+    """Raise Refusal, with the reason, where the models of this configuration's type cannot be measured."""
+    if reason := REASONS.get(config.model_type):
+        raise Refusal(
+            f"{config.model_type} {reason}. It is not opened: docs/models.md lists the models that are."
+        )
