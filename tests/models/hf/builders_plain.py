@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.models.hf.builders import REACH, TEXT, VISION, builder
+from tests.models.hf.builders_native import LINEAR
 from tests.models.hf.builders_tiles import SEPARATORS, SIGLIP, chat, pinpoints
 from tests.models.hf.builders_unified import DEEPSEEK
 from tests.models.hf.words import tokenizer
@@ -203,3 +204,36 @@ def granite_docling() -> tuple[Any, Any]:
     pictures = GraniteDoclingImageProcessorPil(size={"height": 64, "width": 64}, max_patches=6)
     processor = GraniteDoclingProcessor(pictures, words, image_seq_len=4, chat_template=chat("<image>"))
     return GraniteDoclingForConditionalGeneration(config), processor
+
+
+@builder
+def minicpmv4_6() -> tuple[Any, Any]:
+    from transformers import (
+        MiniCPMV4_6Config,
+        MiniCPMV4_6ForConditionalGeneration,
+        MiniCPMV4_6ImageProcessorPil,
+        MiniCPMV4_6Processor,
+    )
+
+    words = tokenizer(
+        image_token="<|image_pad|>",
+        video_token="<|video_pad|>",
+        image_start_token="<image>",
+        image_end_token="</image>",
+        slice_start_token="<slice>",
+        slice_end_token="</slice>",
+        image_id_start_token="<image_id>",
+        image_id_end_token="</image_id>",
+    )
+    config = MiniCPMV4_6Config(
+        vision_config=VISION | {"image_size": 64, "patch_size": 4},
+        insert_layer_id=1,
+        text_config=TEXT | LINEAR | {"model_type": "qwen3_5_text"},
+        image_token_id=words.image_token_id,
+        video_token_id=words.video_token_id,
+    )
+    pictures = MiniCPMV4_6ImageProcessorPil(patch_size=4, scale_resolution=48, max_slice_nums=6)
+    processor = image_only(MiniCPMV4_6Processor)(
+        image_processor=pictures, tokenizer=words, chat_template=chat("<|image_pad|>")
+    )
+    return MiniCPMV4_6ForConditionalGeneration(config), processor

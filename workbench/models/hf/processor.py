@@ -68,6 +68,9 @@ def image_only(kind: Any) -> Any:
             super().__init__(*(part for part in parts if part is not None), **more)
 
     class ImageOnly(kind, Named):
+        # Some classes read settings off it that their image processor has as well.
+        video_processor = property(lambda self: self.image_processor)
+
         @classmethod
         def get_attributes(cls) -> list[str]:
             return [name for name in super().get_attributes() if name != "video_processor"]
