@@ -237,3 +237,41 @@ def minicpmv4_6() -> tuple[Any, Any]:
         image_processor=pictures, tokenizer=words, chat_template=chat("<|image_pad|>")
     )
     return MiniCPMV4_6ForConditionalGeneration(config), processor
+
+
+@builder
+def lfm2_vl() -> tuple[Any, Any]:
+    from transformers import Lfm2VlConfig, Lfm2VlForConditionalGeneration, Lfm2VlProcessor
+
+    from workbench.models.hf.image_processors.lfm2_vl import Lfm2VlImageProcessor
+
+    names = [f"<|img_row_{row}_col_{col}|>" for row in range(1, 5) for col in range(1, 5)]
+    words = tokenizer(
+        *names,
+        image_token="<image>",
+        image_start_token="<|image_start|>",
+        image_end_token="<|image_end|>",
+        image_thumbnail_token="<|img_thumbnail|>",
+    )
+    config = Lfm2VlConfig(
+        vision_config=VISION
+        | {
+            "model_type": "siglip2_vision_model",
+            "patch_size": 8,
+            "num_patches": 16,
+            "vision_use_head": False,
+        },
+        text_config=TEXT
+        | {
+            "model_type": "lfm2",
+            "block_auto_adjust_ff_dim": False,
+            "layer_types": ["conv", "full_attention", "conv"],
+        },
+        image_token_id=words.image_token_id,
+        projector_hidden_size=96,
+    )
+    pictures = Lfm2VlImageProcessor(
+        encoder_patch_size=8, tile_size=32, max_tiles=4, min_image_tokens=4, max_image_tokens=6
+    )
+    processor = Lfm2VlProcessor(pictures, words, chat_template=chat("<image>"))
+    return Lfm2VlForConditionalGeneration(config), processor

@@ -16,5 +16,5 @@ class VideoLlava(Family):
 
     def pixels(self, inputs: Inputs) -> Tensor:
         """What the tower sees."""
-        seen: Tensor = inputs["pixel_values_images"]
+        seen: Tensor = inputs["pixel_values_images" if "pixel_values_images" in inputs else "pixel_values"]
         return seen
