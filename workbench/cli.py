@@ -375,6 +375,7 @@ def _study(
     """
     from workbench import models
     from workbench.panels.command import from_flags
+    from workbench.panels.specimen import outside
     from workbench.runs.export import save_figure
     from workbench.runs.store import check_place, save
 
@@ -382,6 +383,8 @@ def _study(
     check_place(options.out)
     picture = prepared(config)
     model = models.open(options.model, **asdict(_opening(options)), say=_opening_progress())
+    if picture is not None and (said := outside(getattr(config, "image", ""), model.card)):
+        print(said, file=sys.stderr)
     result = run(config, model, picture=picture, progress=_progress())
     save(result, options.out)
     save_figure(paper(result), options.out / "figure")

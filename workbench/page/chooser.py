@@ -59,7 +59,7 @@ class Chooser:
             with gr.Accordion("Weights alone, over BAGEL: CLEAR", open=False, elem_id="model-base"):
                 with gr.Row(elem_classes="pairs"):
                     self.base = gr.Textbox(
-                        how.base, label="BAGEL", placeholder="hub id or folder", max_lines=1, min_width=110
+                        how.base, label="BAGEL", placeholder="id or folder", max_lines=1, min_width=110
                     )
                     self.weights = _among("Weights", WEIGHTS, how.weights)
                 gr.HTML('<p class="aft quiet">System prompt, a text file</p>')
