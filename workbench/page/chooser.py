@@ -59,13 +59,11 @@ class Chooser:
             with gr.Accordion("Weights alone, over BAGEL: CLEAR", open=False, elem_id="model-base"):
                 with gr.Row(elem_classes="pairs"):
                     self.base = gr.Textbox(
-                        how.base, label="BAGEL", placeholder="id or folder", max_lines=1, min_width=110
+                        label="BAGEL", placeholder="id or folder", max_lines=1, min_width=110
                     )
-                    self.weights = _among("Weights", WEIGHTS, how.weights)
+                    self.weights = _among("Weights", WEIGHTS, "auto")
                 gr.HTML('<p class="aft quiet">System prompt, a text file</p>')
-                self.prompt = gr.File(
-                    how.system_prompt or None, show_label=False, height=40, elem_id="model-prompt"
-                )
+                self.prompt = gr.File(show_label=False, height=40, elem_id="model-prompt")
             self.estimate = gr.HTML("", elem_id="model-estimate")
             with gr.Row(elem_classes="opening"):
                 self.open = gr.Button("Open", size="sm", min_width=80, elem_id="model-open")
