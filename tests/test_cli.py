@@ -201,11 +201,12 @@ def test_a_model_is_opened_as_the_flags_say(
     monkeypatch.setattr("workbench.models.sources", lambda *a, **k: None)
     monkeypatch.setattr("workbench.app.launch", lambda page, **options: page.models.model(page.models.first))
     flags = [word for name, value in HOW.items() for word in ("--" + name.replace("_", "-"), value)]
+    flags += ["--trust-remote-code"]
     model = ["owner/name", "scene:1"] if command == "capture" else ["--model", "owner/name"]
     study = [] if command == "run" else ["--out", str(tmp_path / "o")]
     study += ["--image", "scene:1"] if command in ("states", "layers") else []
     assert cli.main([command, *model, *flags, *study]) == 2
-    assert opened == [{"name": "owner/name", **HOW}]
+    assert opened == [{"name": "owner/name", **HOW, "trust_remote_code": True}]
 
 
 def test_the_stage_that_is_asked_for_stands_in_the_figure(

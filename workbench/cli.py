@@ -247,6 +247,12 @@ def _add_place(group: argparse._ArgumentGroup) -> None:
         help="of BAGEL's layout: a text file; CLEAR's is in prompts.py of its public code "
         "[the checkpoint's own]",
     )
+    group.add_argument(
+        "--trust-remote-code",
+        action="store_true",
+        help="run Python code that comes with this checkpoint, which can do whatever you can; only where "
+        "transformers has no class of its own for it [refuse it]",
+    )
 
 
 def _add_preset(group: argparse._ArgumentGroup) -> None:

@@ -38,7 +38,7 @@ def llava(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def opened(chooser: Chooser, chosen: Chosen) -> dict[Any, Any]:
-    how = asdict(chosen.opening).values()
+    *how, _ = asdict(chosen.opening).values()
     *_, last = chooser.open_model(VISITOR, chosen.name, *how, chooser.host.first, "", [])
     return dict(last)
 

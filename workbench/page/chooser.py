@@ -229,8 +229,12 @@ class Chooser:
 
 
 def _chosen(name: str | None, *how: str | None) -> Chosen:
-    """What the fields say, those of `Opening` in its order. Raises Refusal for what it does not know."""
-    return Chosen(name or "", Opening(*[(value or "").strip() for value in how]))
+    """What the fields say, those of `Opening` in its order. Raises Refusal for what it does not know.
+
+    Nothing on the page makes a checkpoint's own code run.
+    """
+    device, dtype, revision, attention, quantised, base, weights, prompt = ((v or "").strip() for v in how)
+    return Chosen(name or "", Opening(device, dtype, revision, attention, quantised, base, weights, prompt))
 
 
 def _names(recent: Any) -> list[str]:
