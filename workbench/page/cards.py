@@ -30,6 +30,7 @@ def details(card: ModelCard) -> str:
         ("can", can),
         ("knows", card.knows),
         ("built as", f"{card.family}, {layers}"),
+        ("attention", card.attention),
         ("weights", card.revision),
         ("licence", card.licence),
         *card.choices.items(),
@@ -38,12 +39,9 @@ def details(card: ModelCard) -> str:
     return f'<dl class="aft facts">{body}</dl>'
 
 
-def opening(name: str) -> str:
-    """While a checkpoint is being read."""
-    return (
-        f'<div class="aft"><b>{escape(name.strip())}</b>'
-        '<p class="quiet" role="status">opening the checkpoint</p></div>'
-    )
+def opening(name: str, words: str = "Opening the checkpoint", share: float | None = None) -> str:
+    """While a checkpoint is being read: what is being done and, where it can be told, how much of it is."""
+    return f'<div class="aft"><b>{escape(name)}</b></div>{markup.status(words, share)}'
 
 
 def none() -> str:
@@ -72,16 +70,6 @@ def picture(found: Specimen, corruption: str, intensity: float, seed: int) -> st
         f"<figure>{markup.image(degraded, 'the image as the model gets it', SMALL)}"
         f'<figcaption>degraded<span class="quiet num">{note}</span></figcaption></figure></div>'
         f'<p class="aft quiet num">{escape(about)}</p>'
-    )
-
-
-def outside(found: Specimen, card: ModelCard) -> str:
-    """What to know where the picture is none of those that the model was trained on; empty otherwise."""
-    if found.is_scene or "scene" not in card.knows:
-        return ""
-    return (
-        f"{card.id} knows {card.knows}. This picture is outside that: its states are measured all the same, "
-        "but its words and its drawing are those of a model that has never seen the like."
     )
 
 

@@ -174,8 +174,8 @@ from tests.models.hf import (  # noqa: E402
     builders_gemma,  # noqa: F401
     builders_native,  # noqa: F401
     builders_packed,  # noqa: F401
-    builders_plain,  # noqa: F401
     builders_pixtral,  # noqa: F401
+    builders_plain,  # noqa: F401
     builders_tiles,  # noqa: F401
     builders_unified,  # noqa: F401
 )

@@ -1,4 +1,4 @@
-"""Tiny checkpoints of more families that read an image at its own resolution, several of them for documents."""
+"""Tiny checkpoints of more families that read an image at its own resolution, several for documents."""
 
 from __future__ import annotations
 
@@ -257,7 +257,8 @@ def cohere_compass() -> tuple[Any, Any]:
     )
     config = CohereCompassConfig(
         vision_config=VISION_3,
-        text_config=TEXT | {"head_dim": 16, "rope_parameters": {"full_attention": ROPE | {"mrope_interleaved": True}}},
+        text_config=TEXT
+        | {"head_dim": 16, "rope_parameters": {"full_attention": ROPE | {"mrope_interleaved": True}}},
         image_token_id=words.image_token_id,
         video_token_id=words.video_token_id,
         vision_start_token_id=words.vision_start_token_id,

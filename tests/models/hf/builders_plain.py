@@ -101,7 +101,12 @@ def llava_next_video() -> tuple[Any, Any]:
 
 @builder
 def ovis2() -> tuple[Any, Any]:
-    from transformers import Ovis2Config, Ovis2ForConditionalGeneration, Ovis2ImageProcessorPil, Ovis2Processor
+    from transformers import (
+        Ovis2Config,
+        Ovis2ForConditionalGeneration,
+        Ovis2ImageProcessorPil,
+        Ovis2Processor,
+    )
 
     indicators = ("<IMG_START>", "<IMG_GRID>", "<IMG_COL>", "<IMG_ROW>", "<IMG_END>")
     words = tokenizer(*indicators, "<IMG_ATOM>", "<image>")
@@ -195,8 +200,7 @@ def granite_docling() -> tuple[Any, Any]:
 
     words = tokenizer(*SEPARATORS, image_token="<image>")
     config = GraniteDoclingConfig(
-        vision_config=SIGLIP
-        | {"out_hidden_size": 64, "scale_factor": 2, "deepstack_visual_indexes": [0, 1]},
+        vision_config=SIGLIP | {"out_hidden_size": 64, "scale_factor": 2, "deepstack_visual_indexes": [0, 1]},
         text_config=TEXT,
         image_token_id=words.image_token_id,
         pad_token_id=0,

@@ -83,7 +83,8 @@ def refused() -> list[str]:
 def untried() -> list[str]:
     """Two lines: types that are neither in the table nor refused, by whether they need torchvision."""
     types = sorted(set(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES) - set(REASONS) - set(BUILDERS))
-    needing = [name for name in types if "pil" not in (IMAGE_PROCESSOR_MAPPING_NAMES.get(name) or {"pil": ""})]
+    kinds = {name: IMAGE_PROCESSOR_MAPPING_NAMES.get(name) or {"pil": ""} for name in types}
+    needing = [name for name in types if "pil" not in kinds[name]]
     others = [name for name in types if name not in needing]
     return [
         f"- with an image processor for torchvision only: {', '.join(f'`{name}`' for name in needing)}",

@@ -24,9 +24,9 @@ SIZES = [(70, 100), (130, 60), (96, 96), (20, 24), (1000, 300), (333, 1001), (51
 
 
 def functions(model_type: str) -> dict[str, Any]:
-    """The functions and methods of transformers' image processor, from its source: importing it needs torchvision.
+    """The functions and methods of transformers' image processor, from its source.
 
-    A method takes what stands for its object first.
+    Importing it needs torchvision. A method takes what stands for its object first.
     """
     found = importlib.util.find_spec(f"transformers.models.{model_type}.image_processing_{model_type}")
     assert found is not None and found.origin is not None
@@ -97,7 +97,8 @@ def test_the_patches_of_lfm2_are_those_of_the_image_and_its_tiles() -> None:
     )(Image.fromarray(picture), return_tensors="pt", return_row_col_info=True)
     assert (made["image_rows"].tolist(), made["image_cols"].tolist()) == ([2], [3])
     assert made["spatial_shapes"].tolist() == [[2, 2]] * 6 + [[2, 2]]
-    assert made["pixel_values"].shape == (7, 8, 768) and made["pixel_attention_mask"].sum(1).tolist() == [4] * 7
+    assert made["pixel_values"].shape == (7, 8, 768)
+    assert made["pixel_attention_mask"].sum(1).tolist() == [4] * 7
     pixels = ((made["pixel_values"][:6, :4] + 1) * 127.5).round().to(torch.uint8)
     tiles = pixels.view(2, 3, 2, 2, 16, 16, 3).permute(0, 2, 4, 1, 3, 5, 6).reshape(64, 96, 3).numpy()
     np.testing.assert_array_equal(tiles, picture)

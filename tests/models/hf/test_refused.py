@@ -1,4 +1,4 @@
-"""Types of models that cannot be measured are refused by what is the matter, before weights are looked for."""
+"""Types of models that cannot be measured are refused with the reason, before weights are looked for."""
 
 from __future__ import annotations
 

@@ -11,17 +11,18 @@ from typing import Any
 import torch
 
 from workbench.errors import Refusal
-from workbench.models import Opening, Say
-from workbench.models.checkpoint import find_weights, fingerprint
+from workbench.models import Opening
+from workbench.models.checkpoint import WEIGHTS, find_weights, fingerprint
 from workbench.models.hf.adapter import HFModel
+from workbench.models.hf.code import class_in, conventional, own_code
 from workbench.models.hf.families import family_of
 from workbench.models.hf.kernels import WATCHED, watch_kernels
 from workbench.models.hf.processor import read_processor
 from workbench.models.hf.progress import heard
-from workbench.models.memory import demand, free_on, in_words, size_of
+from workbench.models.memory import bytes_per_number, demand, free_on, in_words, size_of
+from workbench.models.progress import Say, part
 from workbench.models.protocol import Capability, ModelCard
 
-WEIGHTS = ("model.safetensors",)
 CAPABILITIES = frozenset({Capability.ANSWERS, Capability.SCORES, Capability.HIDDEN_STATES})
 """Of every model; attention besides, under a kernel that is watched."""
 
@@ -35,35 +36,43 @@ def load(
     opening: Opening | None = None,
     say: Say | None = None,
 ) -> HFModel:
-    """A transformers folder as a model; `say` hears how much of the weights is loaded.
+    """A transformers folder as a model; `say` hears how far it is.
 
-    Raises Refusal where it is of no image-text-to-text kind, needs code of its own, lacks a file, or where
-    weights and configuration do not fit: nothing is left at random values in silence.
+    Raises Refusal where it is of no image-text-to-text kind, needs code of its own that is not trusted, lacks
+    a file, or where weights and configuration do not fit: nothing is left at random values in silence.
     """
-    config = _config(folder)
-    cls, ways = _class_for(config, folder), family_of(config)
-    files = find_weights(folder, WEIGHTS)
-    processor = read_processor(folder)
-    watch_kernels()
     how = opening or Opening()
+    code = own_code(folder)
+    if code and not how.trust_remote_code:
+        raise Refusal(
+            f"{folder.name} needs Python code of its own, which comes with the weights and is not run. Take "
+            "a version that transformers knows itself: its name often ends in -hf. Or read the code and, if "
+            "you trust it, start the workbench with --trust-remote-code."
+        )
+    config = _config(folder, trusted=bool(code))
+    cls = class_in(folder, code) if code else _class_for(config, folder)
+    ways = conventional if code else family_of(config)
+    files = find_weights(folder, WEIGHTS)
+    processor = read_processor(folder, trusted=how.trust_remote_code)
+    watch_kernels()
     kind = str(dtype).removeprefix("torch.")
-    per_number = {"": dtype.itemsize, "8bit": 1.05, "4bit": 0.56}[how.quantised]
-    needed = size_of(files).bytes(per_number)
+    needed = size_of(files).bytes(bytes_per_number(dtype, how.quantised))
     options = _options(how, dtype, device, needed)
     if "device_map" not in options:
         demand(needed, free_on(device), name, str(device), how.quantised or kind)
-    network = _network(cls, config, folder, options, say)
+    network = _network(cls, config, folder, options, part(say, 0.0, 0.8))
     if "device_map" not in options:
         network = network.to(device)
     family = ways(network, processor)
     text = config.get_text_config()
+    decisive = [*files, *sorted(folder.glob("*.json")), *(sorted(folder.glob("*.py")) if code else ())]
     card = ModelCard(
         id=name,
         family=config.model_type,
         folder=folder,
-        revision=fingerprint([*files, *sorted(folder.glob("*.json"))]),
+        revision=fingerprint(decisive, say=part(say, 0.8, 1.0)),
         parameters=sum(p.numel() for p in network.parameters()),
-        dtype=how.quantised or kind,
+        dtype=f"{how.quantised} {kind}".strip(),
         device=str(device),
         attention=str(text._attn_implementation),
         processor=_settings(processor),
@@ -73,15 +82,16 @@ def load(
         capabilities=CAPABILITIES | ({Capability.ATTENTION} if _watched(network) else set()),
         licence=_licence(folder),
         knows="",
+        choices={"own code": f"trusted and run: {', '.join(sorted(code.values()))}"} if code else {},
     )
     return HFModel(family, card)
 
 
-def _config(folder: Path) -> Any:
+def _config(folder: Path, *, trusted: bool) -> Any:
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted)
     except Exception as error:
         # transformers raises many kinds for a configuration it cannot make sense of.
         raise Refusal(
@@ -131,7 +141,7 @@ def _options(how: Opening, dtype: torch.dtype, device: torch.device, needed: int
     return options
 
 
-def _network(cls: Any, config: Any, folder: Path, options: dict[str, Any], say: Say | None) -> Any:
+def _network(cls: Any, config: Any, folder: Path, options: dict[str, Any], say: Say) -> Any:
     try:
         with heard(say):
             network, info = cls.from_pretrained(

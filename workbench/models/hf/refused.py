@@ -22,6 +22,7 @@ TIMM = (
     "has a tower from the package timm, whose stages are not blocks over one grid of tokens as the workbench "
     "reads them"
 )
+PAGES = "takes pages of documents through a processor of its own, not a prompt with images in it"
 REASONS = {
     "aria": QUERIES,
     "blip": CROSS,
@@ -33,7 +34,7 @@ REASONS = {
     "florence2": ENCODER,
     "gemma3n": TIMM,
     "git": "puts its visual tokens before the text without naming them among the prompt's tokens",
-    "got_ocr2": "takes pages of documents through a processor of its own, not a prompt with images in it",
+    "got_ocr2": PAGES,
     "granite4_vision": (
         "hands the language model queries that each look at a window of the image, at several layers, so its "
         "visual tokens do not each stand for a place of their own"
@@ -52,9 +53,9 @@ REASONS = {
     "perception_lm": TIMM,
     "pi0": "answers with the movements of a robot, not with words",
     "pix2struct": ENCODER,
-    "pp_chart2table": "takes pages of documents through a processor of its own, not a prompt with images in it",
+    "pp_chart2table": PAGES,
     "pp_formulanet": ENCODER,
-    "shieldgemma2": "answers whether an image keeps to a policy, which its processor asks in words of its own",
+    "shieldgemma2": "answers whether an image keeps to a policy, asked by its processor in words of its own",
     "t5gemma2": ENCODER,
     "udop": ENCODER,
     "vision-encoder-decoder": ENCODER,

@@ -68,7 +68,7 @@ class Tiled(Family):
     def grids(self, inputs: Inputs, sizes: Sequence[Size]) -> list[Grid]:
         """For each image its tiles put together and the thumbnail, or the one tile that is all of it."""
         down, across = self.cells(inputs)
-        out = []
+        out: list[Grid] = []
         for k, (cut, (height, width)) in enumerate(zip(self.cuts(inputs, sizes), sizes, strict=True)):
             own = [self.laid(cut, down, across, k)]
             if cut.several:

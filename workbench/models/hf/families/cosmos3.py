@@ -1,4 +1,4 @@
-"""Cosmos 3: its positions need to know which tokens are visual, which its processor tells when it is asked."""
+"""Cosmos 3: its positions need to know which tokens are visual; its processor tells when it is asked."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Gemma3(Tiled):
         return out
 
     def laid(self, cut: Cut, down: int, across: int, image: int = 0) -> Grid:
-        """As of tiles, but that crops are of whole pixels: the last one is smaller where they do not divide."""
+        """As of tiles, but crops are of whole pixels: the last one is smaller where they do not divide."""
         _, _, width, height = cut.box
 
         def along(length: float, crops: int, cells: int) -> Edges:

@@ -13,7 +13,7 @@ from workbench.models.protocol import Grid, View
 
 
 class Gemma4(Family):
-    """The processor tells each patch's column and row; what fills up the budget has neither and is dropped."""
+    """The processor tells each patch's column and row; what fills up the budget has neither."""
 
     model_types: ClassVar[tuple[str, ...]] = ("gemma4",)
 

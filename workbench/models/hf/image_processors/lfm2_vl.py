@@ -17,7 +17,7 @@ from workbench.models.hf.family import Size
 
 
 def whole(size: Size, cell: int, fewest: int, most: int) -> Size:
-    """Height and width of an image as one picture: multiples of `cell` that make so many tokens, its shape kept.
+    """Height and width of an image as one picture of so many tokens, multiples of `cell`, its shape kept.
 
     A picture that is very long may have more tokens than the most: no side is shorter than one cell.
     """
@@ -25,10 +25,10 @@ def whole(size: Size, cell: int, fewest: int, most: int) -> Size:
     area, low, high = height * width, fewest * cell**2, most * cell**2
     if area > high:
         shrink = math.sqrt(size[0] * size[1] / high)
-        return tuple(max(cell, math.floor(length / shrink / cell) * cell) for length in size)  # type: ignore
-    if area < low:
+        height, width = (max(cell, math.floor(length / shrink / cell) * cell) for length in size)
+    elif area < low:
         grow = math.sqrt(low / (size[0] * size[1]))
-        return tuple(math.ceil(length * grow / cell) * cell for length in size)  # type: ignore
+        height, width = (math.ceil(length * grow / cell) * cell for length in size)
     return height, width
 
 
@@ -72,7 +72,7 @@ class Lfm2ImagesKwargs(ImagesKwargs, total=False):  # type: ignore[call-arg]
 
 
 class Lfm2VlImageProcessor(PilBackend):
-    """A large image is stretched over its tiles; all pictures are cut into patches and filled up to one length."""
+    """A large image is stretched over its tiles; every picture's patches are filled up to one length."""
 
     valid_kwargs = Lfm2ImagesKwargs
     model_input_names = ["pixel_values", "pixel_attention_mask", "spatial_shapes"]
@@ -96,6 +96,11 @@ class Lfm2VlImageProcessor(PilBackend):
     max_pixels_tolerance = 2.0
     return_row_col_info = False
 
+    def one(self, size: Size) -> Size:
+        """Height and width to which an image of this size is scaled as one picture."""
+        cell = self.encoder_patch_size * self.downsample_factor
+        return whole(size, cell, self.min_image_tokens, self.max_image_tokens)
+
     def tiles(self, size: Size) -> Size:
         """Rows and columns of the tiles that an image of this size is cut into; one of each if it is not."""
         cell = self.encoder_patch_size * self.downsample_factor
@@ -105,6 +110,43 @@ class Lfm2VlImageProcessor(PilBackend):
         ):
             return 1, 1
         return arrangement(size, self.tile_size, self.min_tiles, self.max_tiles)
+
+    def _pictures(self, image: np.ndarray, resample: Any) -> list[np.ndarray]:
+        """The tiles of an image (channels, height, width), row by row, and then the whole; or that alone."""
+        own, side = (image.shape[1], image.shape[2]), self.tile_size
+        rows, cols = self.tiles(own)
+        made = []
+        if rows * cols > 1:
+            over = SizeDict(height=rows * side, width=cols * side)
+            canvas = self.resize(image, over, resample=resample)
+            made = [
+                canvas[:, r * side : (r + 1) * side, c * side : (c + 1) * side]
+                for r in range(rows)
+                for c in range(cols)
+            ]
+        if rows * cols == 1 or self.use_thumbnail:
+            height, width = self.one(own)
+            made.append(self.resize(image, SizeDict(height=height, width=width), resample=resample))
+        return made
+
+    def _patches(self, pictures: list[np.ndarray]) -> dict[str, Tensor]:
+        """The patches of all pictures, row by row, filled up with zeros to the most that one can have."""
+        side = self.encoder_patch_size
+        longest = max(
+            self.max_image_tokens * self.downsample_factor**2,
+            (self.tile_size // side) ** 2 if self.do_image_splitting else 0,
+        )
+        shapes = [(picture.shape[1] // side, picture.shape[2] // side) for picture in pictures]
+        pixels = torch.zeros(len(pictures), longest, pictures[0].shape[0] * side**2)
+        for row, picture, (down, across) in zip(pixels, pictures, shapes, strict=True):
+            cells = torch.from_numpy(np.ascontiguousarray(picture)).view(-1, down, side, across, side)
+            row[: down * across] = cells.permute(1, 3, 2, 4, 0).reshape(down * across, -1)
+        lengths = torch.tensor(shapes).prod(dim=1)
+        return {
+            "pixel_values": pixels,
+            "pixel_attention_mask": (torch.arange(longest) < lengths[:, None]).int(),
+            "spatial_shapes": torch.tensor(shapes),
+        }
 
     def _preprocess(
         self,
@@ -119,48 +161,15 @@ class Lfm2VlImageProcessor(PilBackend):
         return_tensors: Any,
         **_: Any,
     ) -> Any:
-        patch, side = self.encoder_patch_size, self.tile_size
-        longest = max(
-            self.max_image_tokens * self.downsample_factor**2,
-            (side // patch) ** 2 if self.do_image_splitting else 0,
-        )
-        made, counts, sizes = list[Tensor](), list[Size](), list[Size]()
-        for image in images:
-            own = (image.shape[1], image.shape[2])
-            rows, cols = self.tiles(own)
-            height, width = whole(
-                own, patch * self.downsample_factor, self.min_image_tokens, self.max_image_tokens
-            )
-            pictures = []
-            if rows * cols > 1:
-                canvas = self.resize(image, SizeDict(height=rows * side, width=cols * side), resample=resample)
-                pictures = [
-                    canvas[:, r * side : (r + 1) * side, c * side : (c + 1) * side]
-                    for r in range(rows)
-                    for c in range(cols)
-                ]
-            if rows * cols == 1 or self.use_thumbnail:
-                pictures.append(self.resize(image, SizeDict(height=height, width=width), resample=resample))
-            for picture in pictures:
-                if do_rescale:
-                    picture = self.rescale(picture, rescale_factor)
-                if do_normalize:
-                    picture = self.normalize(picture, image_mean, image_std)
-                made.append(torch.from_numpy(np.ascontiguousarray(picture)))
-            counts.append((rows, cols))
-            sizes.append((height, width))
-        shapes = [(picture.shape[1] // patch, picture.shape[2] // patch) for picture in made]
-        lengths = torch.tensor([down * across for down, across in shapes])
-        pixels = torch.zeros(len(made), longest, made[0].shape[0] * patch**2)
-        for row, picture, (down, across) in zip(pixels, made, shapes, strict=True):
-            cells = picture.view(-1, down, patch, across, patch).permute(1, 3, 2, 4, 0)
-            row[: down * across] = cells.reshape(down * across, -1)
-        data: dict[str, Any] = {
-            "pixel_values": pixels,
-            "pixel_attention_mask": (torch.arange(longest) < lengths[:, None]).int(),
-            "spatial_shapes": torch.tensor(shapes),
-        }
+        pictures = [picture for image in images for picture in self._pictures(image, resample)]
+        if do_rescale:
+            pictures = [self.rescale(picture, rescale_factor) for picture in pictures]
+        if do_normalize:
+            pictures = [self.normalize(picture, image_mean, image_std) for picture in pictures]
+        data: dict[str, Any] = dict(self._patches(pictures))
         if return_row_col_info:
-            data["image_rows"], data["image_cols"] = (list(column) for column in zip(*counts, strict=True))
-            data["image_sizes"] = [list(size) for size in sizes]
+            sizes = [(image.shape[1], image.shape[2]) for image in images]
+            data["image_rows"] = [self.tiles(size)[0] for size in sizes]
+            data["image_cols"] = [self.tiles(size)[1] for size in sizes]
+            data["image_sizes"] = [list(self.one(size)) for size in sizes]
         return BatchFeature(data, tensor_type=return_tensors)
