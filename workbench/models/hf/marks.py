@@ -17,7 +17,7 @@ NUMBER = re.compile(rf"(?:^|_)(?:{SENSES})(?:_.*)?_token_(?:ids?|index)$")
 
 def marks_of(config: Any, processor: Any) -> frozenset[str]:
     """Every such word of a model, as its processor, its tokenizer and its configuration name them."""
-    tokenizer = processor.tokenizer
+    tokenizer = getattr(processor, "tokenizer", processor)
     owners = (vars(processor), tokenizer.special_tokens_map)
     named = [str(word) for owner in owners for name, word in owner.items() if word and WORD.search(name)]
     known = tokenizer.added_tokens_decoder

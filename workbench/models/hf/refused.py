@@ -15,13 +15,10 @@ CROSS = (
     "and there is no state of one to follow"
 )
 ENCODER = (
-    "reads image and question with an encoder and answers with a decoder, so its visual tokens never reach "
-    "the layers that its answer is read from"
+    "reads the image with an encoder and answers with a decoder that looks across at it, so its visual "
+    "tokens never stand in the layers that its answer is read from"
 )
-TIMM = (
-    "has a tower from the package timm, whose stages are not blocks over one grid of tokens as the workbench "
-    "reads them"
-)
+TIMM = "has a tower from the package timm, which the workbench neither installs nor knows the blocks of"
 PAGES = "takes pages of documents through a processor of its own, not a prompt with images in it"
 REASONS = {
     "aria": QUERIES,
