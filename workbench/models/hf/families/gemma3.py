@@ -27,9 +27,9 @@ class Gemma3(Tiled):
 
     def __init__(self, network: Any, processor: Any) -> None:
         super().__init__(network, processor)
-        own = {name: getattr(self._image_processor, name, None) for name in processor.images_kwargs}
-        said = {name: value for name, value in own.items() if value is not None}
-        processor.images_kwargs = processor.images_kwargs | said
+        handed = getattr(processor, "images_kwargs", {})  # older releases of 5.x keep them elsewhere
+        own = {name: getattr(self._image_processor, name, None) for name in handed}
+        processor.images_kwargs = handed | {name: value for name, value in own.items() if value is not None}
 
     def cells(self, inputs: Inputs) -> Size:
         """Rows and columns of the visual tokens of one square."""
@@ -43,7 +43,8 @@ class Gemma3(Tiled):
         out = []
         for height, width in sizes:
             blank = np.broadcast_to(np.uint8(0), (3, height, width))
-            made = self._image_processor.pan_and_scan(blank, **how) if settings["do_pan_and_scan"] else []
+            cropped = settings.get("do_pan_and_scan")
+            made = self._image_processor.pan_and_scan(blank, **how) if cropped else []
             shape = (1, len(made) or 1) if width >= height else (len(made) or 1, 1)
             out.append(Cut(*shape, (0, 0, width, height)))
         return out

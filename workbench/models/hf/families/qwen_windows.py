@@ -19,7 +19,7 @@ class QwenWindows(Family):
 
     def _windows(self, inputs: Inputs) -> Tensor:
         """For each merged token of the first image, in the tower's order, its place row by row."""
-        from transformers.vision_utils import get_vision_window_index
+        from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import get_vision_window_index
 
         tower: Any = self.parts.tower
         index, _ = get_vision_window_index(
