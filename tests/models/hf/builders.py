@@ -52,7 +52,7 @@ _KEPT = TemporaryDirectory(prefix="families-")
 
 def saved(model_type: str, folder: Path) -> Path:
     """Put a tiny checkpoint of this type into the folder, to be changed at will; returns where it is."""
-    return Path(shutil.copytree(_made(model_type), folder / model_type))
+    return Path(shutil.copytree(_made(model_type), folder / model_type, dirs_exist_ok=True))
 
 
 @cache
