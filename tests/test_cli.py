@@ -7,7 +7,6 @@ import os
 import shlex
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +19,7 @@ from tests.capture.fake import FakeModel as Captured
 from tests.page.fake import FakeModel
 from workbench import cli
 from workbench.app import Page
+from workbench.errors import Refusal
 from workbench.models import Opening
 from workbench.runs.store import load, save
 
@@ -55,6 +55,8 @@ def test_each_command_has_help_with_its_defaults(command: str) -> None:
     assert done.returncode == 0, done.stderr
     assert "--model" in done.stdout and "[pocket-bagel]" in done.stdout
     assert "--device NAME" in done.stdout and "--dtype {auto,float32,bfloat16,float16}" in done.stdout
+    assert "--revision NAME" in done.stdout and "--quantised {8bit,4bit}" in done.stdout
+    assert "--attention {auto,sdpa,eager,flash_attention_2,flash_attention_3}" in done.stdout
     if command == "states":
         assert "--steps" in done.stdout and "[12]" in done.stdout
 
@@ -119,11 +121,16 @@ def test_device_and_dtype_are_those_asked_for_and_stand_in_the_manifest(tmp_path
 
 
 @pytest.mark.parametrize("command", ["states", "layers", "run"])
-def test_a_dtype_that_is_not_known_is_refused(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--dtype", "int4"), ("--attention", "fast"), ("--quantised", "2bit")]
+)
+def test_a_way_to_open_that_is_not_known_is_refused(
+    command: str, flag: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stopped:
-        cli.main([command, "--dtype", "int4"])
+        cli.main([command, flag, value])
     assert stopped.value.code == 2
-    assert "--dtype" in capsys.readouterr().err
+    assert flag in capsys.readouterr().err
 
 
 def test_a_device_that_is_not_there_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,31 +139,12 @@ def test_a_device_that_is_not_there_is_a_sentence(tmp_path: Path, capsys: pytest
     assert "abacus" in capsys.readouterr().err and not (tmp_path / "o").exists()
 
 
-def test_the_page_opens_models_on_that_device_and_with_those_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: dict[str, Opening] = {}
-
-    def opening(name: str, **how: str) -> FakeModel:
-        opened[name] = Opening(**how)
-        return FakeModel()
-
-    def launch(page: Page, **options: object) -> None:
-        for name in ("clear", "another"):
-            page.models.model(name)
-
-    monkeypatch.setattr("workbench.models.open", opening)
-    monkeypatch.setattr("workbench.app.launch", launch)
-    words = ["run", "--device", "cuda:1", "--dtype", "float16", "--model", "clear", "--base", "bagel"]
-    assert cli.main(words) == 0
-    plain = Opening(device="cuda:1", dtype="float16")
-    assert opened == {"clear": replace(plain, base="bagel"), "another": plain}
-
-
 def test_a_study_opens_weights_over_a_base_with_a_prompt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[tuple[str, Opening]] = []
 
-    def opening(name: str, **how: str) -> FakeModel:
+    def opening(name: str, *, say: object, **how: str) -> FakeModel:
         opened.append((name, Opening(**how)))
         return FakeModel()
 
@@ -174,6 +162,39 @@ def test_a_preset_gives_what_no_flag_gives(tmp_path: Path, fake_model: None) -> 
     assert (config["steps"], config["route"], config["seed"]) == (2, "both", 4)
     assert (config["text_scale"], config["image_scale"], config["renorm"]) == (3.0, 1.5, "text_channel")
     assert (config["max_new_tokens"], config["interval"]) == (8192, [0.4, 1.0])
+
+
+HOW = {
+    "device": "cuda:1",
+    "dtype": "float16",
+    "revision": "v1",
+    "attention": "eager",
+    "quantised": "8bit",
+    "base": "bagel",
+    "weights": "ema",
+    "system_prompt": "p.txt",
+}
+
+
+@pytest.mark.parametrize("command", ["run", "states", "layers", "capture"])
+def test_a_model_is_opened_as_the_flags_say(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[dict[str, object]] = []
+
+    def opening(name: str, *, say: object, **how: object) -> FakeModel:
+        opened.append({"name": name, **how})
+        raise Refusal("That is all that was asked.")
+
+    monkeypatch.setattr("workbench.models.open", opening)
+    monkeypatch.setattr("workbench.models.sources", lambda *a, **k: None)
+    monkeypatch.setattr("workbench.app.launch", lambda page, **options: page.models.model(page.models.first))
+    flags = [word for name, value in HOW.items() for word in ("--" + name.replace("_", "-"), value)]
+    model = ["owner/name", "scene:1"] if command == "capture" else ["--model", "owner/name"]
+    study = [] if command == "run" else ["--out", str(tmp_path / "o")]
+    study += ["--image", "scene:1"] if command in ("states", "layers") else []
+    assert cli.main([command, *model, *flags, *study]) == 2
+    assert opened == [{"name": "owner/name", **HOW}]
 
 
 def test_the_stage_that_is_asked_for_stands_in_the_figure(
@@ -285,7 +306,7 @@ def test_a_capture_is_told_its_size_written_and_opens_without_a_model(
     assert opening[:2] == ["run", "--no-model"] and cli.main(opening) == 0
     (page,) = pages
     assert [one.study for one in page.saved.common] == ["layers", "layers"]
-    assert page.models.first == ""
+    assert page.models.first.name == ""
     pages.clear()
     assert cli.main(["run", "--open", str(tmp_path)]) == 2 and not pages
     assert "holds no result" in capsys.readouterr().err

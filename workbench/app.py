@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 # Before Gradio is imported: nothing is reported to anyone.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -23,9 +22,6 @@ from workbench.page.session import MAX_AGE, Sessions  # noqa: E402
 from workbench.page.wiring import QUIET  # noqa: E402
 from workbench.panels.layers.view import LayersView  # noqa: E402
 from workbench.panels.states.view import StatesView  # noqa: E402
-
-if TYPE_CHECKING:
-    from workbench.models.protocol import Model
 
 MAX_UPLOAD = "1100mb"
 """Above what images.read and runs.archive take, so that their sentences are the ones that are read."""
@@ -50,11 +46,10 @@ def build(
 ) -> Page:
     """The whole page. Nothing heavy is imported and no checkpoint is opened yet.
 
-    ``model`` is the id or folder that the page starts with, empty for none, opened as ``opening`` says; any
-    other that is opened later goes to the same device in the same number type. Tests give their own ``host``
-    and ``sessions``.
+    ``model`` is the id or folder that the page starts with, empty for none, opened as ``opening`` says; for
+    others that is where the choices stand at first. Tests give their own ``host`` and ``sessions``.
     """
-    models = host or Host(model, opener=partial(_opened, first=model, opening=opening or Opening()))
+    models = host or Host(model, opening=opening)
     visits = sessions or Sessions()
     with Page(title="Afterimage", analytics_enabled=False, delete_cache=(3600, int(MAX_AGE))) as page:
         bench = Bench(models, visits)
@@ -75,9 +70,7 @@ def build(
             )
         page.load(None, None, [bench.dark], js=IS_DARK, api_visibility="private")
         saved = SavedRuns(bench, panels, row)
-        opened = saved.wire(page.load).then(
-            bench.show_card, [bench.model], [bench.card, bench.details], **QUIET
-        )
+        opened = bench.chooser.begin(saved.wire(page.load).then)
         for panel in panels.values():
             panel.settle(opened.then)
 
@@ -87,14 +80,6 @@ def build(
         page.unload(leave)
     page.models, page.bench, page.panels, page.saved = models, bench, panels, saved
     return page
-
-
-def _opened(name: str, *, first: str, opening: Opening) -> Model:
-    from workbench import models
-
-    if name != first.strip():
-        opening = Opening(device=opening.device, dtype=opening.dtype)
-    return models.open(name, **asdict(opening))
 
 
 def launch(page: Page, **options: Any) -> None:

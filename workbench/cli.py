@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from functools import partial
@@ -36,7 +37,8 @@ Afterimage shows what happens to an image inside a multimodal model.
   python -m workbench train base             train the embedded checkpoint
 
 An image is a file, or scene:SEED for a drawn scene of the test split. --model, --device and --dtype say which
-checkpoint opens, where and with which numbers. Each command has its own --help."""
+checkpoint opens (embedded, a folder, or an id on the Hugging Face hub), where and with which numbers. Each
+command has its own --help."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -189,14 +191,17 @@ def _add_model(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGr
     group = parser.add_argument_group("model")
     which = group.add_mutually_exclusive_group()
     which.add_argument(
-        "--model", default="pocket-bagel", metavar="ID", help="id, or folder of a checkpoint [pocket-bagel]"
+        "--model",
+        default="pocket-bagel",
+        metavar="ID",
+        help="hub id, or folder of a checkpoint [pocket-bagel]",
     )
     _add_place(group)
     return which
 
 
 def _add_place(group: argparse._ArgumentGroup) -> None:
-    from workbench.models import DTYPES, WEIGHTS
+    from workbench.models import DTYPES, KERNELS, QUANTISED, WEIGHTS
 
     group.add_argument(
         "--device",
@@ -209,6 +214,18 @@ def _add_place(group: argparse._ArgumentGroup) -> None:
         default="auto",
         choices=("auto", *DTYPES),
         help="numbers it computes with [auto: float32 on a CPU, bfloat16 on a GPU]",
+    )
+    group.add_argument(
+        "--revision", default="", metavar="NAME", help="branch, tag or commit of a hub id [its main branch]"
+    )
+    group.add_argument(
+        "--attention",
+        default="auto",
+        choices=KERNELS,
+        help="kernel that computes attention [auto: sdpa where the model allows it]",
+    )
+    group.add_argument(
+        "--quantised", default="", choices=QUANTISED, help="weights in 8 or 4 bit, on a CUDA device [none]"
     )
     group.add_argument(
         "--base",
@@ -247,8 +264,7 @@ def _opening(options: argparse.Namespace) -> Opening:
     """How the model's flags say to open it."""
     from workbench.models import Opening
 
-    given = vars(options)
-    return Opening(**{field.name: given[field.name] for field in fields(Opening) if field.name in given})
+    return Opening(**{field.name: getattr(options, field.name) for field in fields(Opening)})
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -316,7 +332,7 @@ def _capture(options: argparse.Namespace) -> None:
     pictures = [study.prepared(config) for config in configs]
     for folder in folders:
         check_place(folder)
-    model = models.open(options.model, **asdict(_opening(options)))
+    model = models.open(options.model, **asdict(_opening(options)), say=_opening_progress())
     for number, (config, folder, shown) in enumerate(zip(configs, folders, pictures, strict=True)):
         result = study.run(config, model, pictures=shown, progress=_progress())
         left = len(folders) - number
@@ -365,19 +381,31 @@ def _study(
     config = from_flags(kind, vars(options))
     check_place(options.out)
     picture = prepared(config)
-    model = models.open(options.model, **asdict(_opening(options)))
+    model = models.open(options.model, **asdict(_opening(options)), say=_opening_progress())
     result = run(config, model, picture=picture, progress=_progress())
     save(result, options.out)
     save_figure(paper(result), options.out / "figure")
     print(f"Written to {options.out}: {', '.join(sorted(path.name for path in options.out.iterdir()))}")
 
 
-def _progress() -> Callable[[float, str], None]:
-    """A line on stderr that is written over; where it cannot be, a line for each tenth."""
+def _opening_progress() -> Callable[[str, float], None]:
+    """The same line for an opening that takes its time."""
+    line = _progress(patience=1.0)
+    return lambda words, share: line(share, words)
+
+
+def _progress(patience: float = 0.0) -> Callable[[float, str], None]:
+    """A line on stderr that is written over; where it cannot be, a line for each tenth.
+
+    Of what takes less than `patience` seconds nothing is said.
+    """
     line = sys.stderr.isatty()
     tenth = [-1]
+    begin = time.monotonic() + patience
 
     def say(fraction: float, text: str) -> None:
+        if time.monotonic() < begin:
+            return
         if line:
             print(f"\r\033[K{fraction:4.0%}  {text}", end="", file=sys.stderr, flush=True)
             if fraction >= 1:

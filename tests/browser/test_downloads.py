@@ -28,7 +28,7 @@ class Served:
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
     sessions = Sessions(tmp_path / "sessions")
-    page = build(host=Host("pocket-fake", opener=lambda name: FakeModel()), sessions=sessions)
+    page = build(host=Host("pocket-fake", opener=lambda name, **how: FakeModel()), sessions=sessions)
     launch(page, quiet=True, prevent_thread_lock=True)
     yield Served(page, tmp_path / "sessions")
     page.close()

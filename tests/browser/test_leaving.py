@@ -32,7 +32,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slow]:
     model = FakeModel(delay=2.5)
     root = tmp_path_factory.mktemp("sessions")
     sessions = Sessions(root)
-    page = build(host=Host("pocket-fake", opener=lambda name: model), sessions=sessions)
+    page = build(host=Host("pocket-fake", opener=lambda name, **how: model), sessions=sessions)
     launch(page, quiet=True, prevent_thread_lock=True)
     yield Slow(page.local_url, model, root)
     page.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -17,7 +18,7 @@ from workbench.page.session import Sessions
 pytestmark = pytest.mark.browser
 
 
-def opener(name: str) -> FakeModel:
+def opener(name: str, **how: Any) -> FakeModel:
     model = FakeModel()
     able = CARD.capabilities - ({Capability.GENERATES} if name == "no-drawing" else set())
     model.card = replace(CARD, id=name, capabilities=able)

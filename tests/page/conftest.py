@@ -18,7 +18,7 @@ from workbench.page.host import Host
 from workbench.page.session import Session, Sessions
 
 
-def opener(name: str) -> FakeModel:
+def opener(name: str, **how: Any) -> FakeModel:
     if name.startswith("broken"):
         raise Refusal(f"{name} is not a checkpoint.")
     return FakeModel()

@@ -23,7 +23,7 @@ SMALL = {"permutations": 20, "n_train": 40, "n_validation": 16, "n_test": 24, "r
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     sessions = Sessions(tmp_path_factory.mktemp("sessions"))
-    yield build(host=Host("fake", opener=lambda name: FakeModel(side=12, width=16)), sessions=sessions)
+    yield build(host=Host("fake", opener=lambda name, **how: FakeModel(side=12, width=16)), sessions=sessions)
     sessions.close_all()
 
 

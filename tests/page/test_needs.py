@@ -14,13 +14,13 @@ import pytest
 from tests.page.fake import CARD, FakeModel
 from workbench.app import Page, build
 from workbench.models.protocol import Capability
-from workbench.page.host import Host
+from workbench.page.host import Chosen, Host
 from workbench.page.session import Session, Sessions
 
 CANNOT = "cannot draw an image"
 
 
-def opener(name: str) -> FakeModel:
+def opener(name: str, **how: Any) -> FakeModel:
     model = FakeModel()
     if name == "no-drawing":
         model.card = replace(CARD, id=name, capabilities=CARD.capabilities - {Capability.GENERATES})
@@ -32,7 +32,7 @@ def page(tmp_path: Path) -> Iterator[Page]:
     sessions = Sessions(tmp_path / "sessions")
     page = build(host=Host("pocket-fake", opener=opener), sessions=sessions)
     for name in ("pocket-fake", "no-drawing"):
-        page.models.model(name)
+        page.models.model(Chosen(name))
     yield page
     sessions.close_all()
 
@@ -44,7 +44,7 @@ def session(page: Page) -> Session:
 
 
 def values(page: Page, study: str, model: str) -> list[Any]:
-    bench = [model if part is page.bench.model else part.value for part in page.bench.inputs]
+    bench = [Chosen(model) if part is page.bench.model else part.value for part in page.bench.inputs]
     settings = {name: part.value for name, part in page.panels[study].settings.items()} | (
         {"steps": 4} if study == "states" else {}
     )
@@ -61,12 +61,12 @@ def test_the_tab_says_why_and_only_this_panels_look_sleeps(page: Page, session: 
         panel = page.panels[study]
         said = panel.refresh(session, *values(page, study, "no-drawing"), None)[panel.status]
         assert (CANNOT in said) is not able
-        buttons = panel.serving(session, "no-drawing")
+        buttons = panel.serving(session, Chosen("no-drawing"))
         assert [button.interactive for button in buttons.values()] == [able, able]
         assert list(buttons) == panel.controls.looks and page.bench.looks[study] in buttons
         back = panel.refresh(session, *values(page, study, "pocket-fake"), None)[panel.status]
         assert panel.invitation in back
-        assert all(button.interactive for button in panel.serving(session, "pocket-fake").values())
+        assert all(button.interactive for button in panel.serving(session, Chosen("pocket-fake")).values())
 
 
 def test_a_result_of_another_model_stays_and_comes_back_with_it(page: Page, session: Session) -> None:
@@ -94,11 +94,11 @@ def test_a_look_that_gets_through_is_refused_and_leaves_the_button_asleep(
 def test_a_running_look_keeps_its_buttons_until_it_ends(page: Page, session: Session) -> None:
     panel = page.panels["states"]
     panel.beginning(session)
-    assert list(panel.serving(session, "no-drawing").values()) == [gr.skip()]
+    assert list(panel.serving(session, Chosen("no-drawing")).values()) == [gr.skip()]
     assert panel.refresh(session, *values(page, "states", "no-drawing"), None)[panel.status] == gr.skip()
 
 
 def test_before_the_model_is_open_nothing_is_said_of_it(page: Page, session: Session) -> None:
     panel = page.panels["states"]
     assert panel.invitation in panel.refresh(session, *values(page, "states", "not-yet"), None)[panel.status]
-    assert all(button.interactive for button in panel.serving(session, "not-yet").values())
+    assert all(button.interactive for button in panel.serving(session, Chosen("not-yet")).values())

@@ -21,6 +21,7 @@ from tests.page.fake import FakeModel
 from workbench import cli
 from workbench.app import Page
 from workbench.page import shelf
+from workbench.page.host import Chosen
 from workbench.page.look import STALE
 from workbench.page.session import Session
 from workbench.panels.states.study import SAME, StatesConfig
@@ -83,7 +84,7 @@ def test_the_answer_is_compared_with_the_one_in_the_same_context(page: Page, ses
 
 
 def test_a_look_with_the_same_bench_is_not_computed_again(page: Page, session: Session) -> None:
-    model = page.models.model("pocket-fake")
+    model = page.models.model(page.models.first)
     assert isinstance(model, FakeModel)
     key = looked(page, session)[-1][states(page).result]
     taken = model.steps_taken
@@ -111,7 +112,7 @@ def test_changing_the_bench_marks_stale_and_changing_it_back_shows_what_is_kept(
     [
         ({"question": "   "}, "no question"),
         ({"question": "x" * 10_000}, "10,000 characters"),
-        ({"model": "broken-model"}, "not a checkpoint"),
+        ({"model": Chosen("broken-model")}, "not a checkpoint"),
         ({"specimen": "f" * 16}, "no longer kept"),
         ({"steps": 0}, "steps"),
         ({"corruption": "rain"}, "rain"),
@@ -149,7 +150,7 @@ def test_a_fault_of_ours_is_said_and_the_page_goes_on(
 
 
 def test_stopping_ends_the_look_and_keeps_nothing_of_it(page: Page, session: Session) -> None:
-    panel, model = states(page), page.models.model("pocket-fake")
+    panel, model = states(page), page.models.model(page.models.first)
     assert isinstance(model, FakeModel)
     model.delay = 0.05
     handler = panel.look(session, *values(page, steps=50), None)

@@ -16,6 +16,7 @@ from tests.capture.fake import FakeModel as Captured
 from tests.page.fake import FakeModel
 from workbench.app import Page, build
 from workbench.errors import Refusal
+from workbench.page.host import Chosen
 from workbench.page.session import Session, Sessions
 from workbench.panels.capture import study as capture
 from workbench.panels.capture.config import CaptureConfig
@@ -26,6 +27,9 @@ from workbench.panels.states.study import StatesConfig
 from workbench.runs.archive import opened, pack
 from workbench.runs.result import Result
 from workbench.runs.store import save
+
+NONE = Chosen("")
+"""What lies on the bench where no model is open."""
 
 
 def never(fraction: float, text: str) -> None:
@@ -63,7 +67,7 @@ def zipped(run: Result, folder: Path, name: str = "run.zip") -> str:
     return str(folder / name)
 
 
-def dropped(page: Page, session: Session, path: str, model: str = "") -> dict[Any, Any]:
+def dropped(page: Page, session: Session, path: str, model: Chosen = NONE) -> dict[Any, Any]:
     """The page after a drop: all updates, the last ones first."""
     seen: dict[Any, Any] = {}
     for updates in page.saved.lay(session, path, model, [], []):
@@ -124,8 +128,10 @@ def test_without_a_model_look_sleeps_and_every_panel_says_so(bare: Page, visit: 
     for study, panel in bare.panels.items():
         said = panel.refresh(visit, *values(bare, study), None)[panel.status]
         assert "open a model to look" in said
-        assert not any(b.interactive for b in panel.serving(visit, "").values())
-    assert "No model is open" in bare.bench.show_card("")[bare.bench.card]
+        assert not any(b.interactive for b in panel.serving(visit, NONE).values())
+    chooser, request = bare.bench.chooser, SimpleNamespace(session_hash="visitor")
+    (card,) = chooser.show_card(NONE, request)  # type: ignore[arg-type]
+    assert "No model is open" in card[chooser.card]
     bare.models.warm()
     assert not bare.models._open
 
@@ -153,7 +159,7 @@ def test_runs_of_the_command_line_are_there_for_every_visitor(
     for visitor in ("one", "other"):
         request: Any = SimpleNamespace(session_hash=visitor)
         session = bare.bench.session(request)
-        seen = bare.saved.begin(session, "", [], [])
+        seen = bare.saved.begin(session, NONE, [], [])
         assert {study for study, _, _ in seen[bare.bench.pins.all]} == {"states", "layers"}
         assert len(seen[bare.bench.pins.shown]["value"]) == 2
         for panel in bare.panels.values():
@@ -163,15 +169,15 @@ def test_runs_of_the_command_line_are_there_for_every_visitor(
 
 
 def test_with_nothing_opened_a_visit_begins_as_ever(bare: Page, visit: Session) -> None:
-    assert list(bare.saved.begin(visit, "", [], [])) == [bare.bench.run_notice]
+    assert list(bare.saved.begin(visit, NONE, [], [])) == [bare.bench.run_notice]
 
 
 def test_beside_an_open_model_a_saved_run_stays_until_somebody_looks(
     runs: dict[str, Result], page: Page, session: Session, tmp_path: Path
 ) -> None:
-    page.models.model("pocket-fake")
+    page.models.model(page.models.first)
     panel = page.panels["states"]
-    seen = dropped(page, session, zipped(runs["states"], tmp_path), "pocket-fake")
+    seen = dropped(page, session, zipped(runs["states"], tmp_path), page.models.first)
     key = seen[panel.result]
     said = panel.refresh(session, *values(page, "states"), key)
     assert "Opened from a saved run" in said[panel.status] and "look again" not in said[panel.status]
@@ -244,7 +250,7 @@ def test_nothing_heavy_is_said_where_memory_runs_out(
 def test_a_visit_that_ends_while_a_run_is_opened_leaves_nothing(
     runs: dict[str, Result], bare: Page, visit: Session, tmp_path: Path
 ) -> None:
-    opening = bare.saved.lay(visit, zipped(runs["capture"], tmp_path), "", [], [])
+    opening = bare.saved.lay(visit, zipped(runs["capture"], tmp_path), NONE, [], [])
     next(opening)
     visit.close()
     assert list(opening)[-1] == {bare.bench.run_notice: ""}

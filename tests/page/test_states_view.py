@@ -19,7 +19,7 @@ from tests.page.fake import FakeModel, said, spoken
 from workbench.app import Page, build
 from workbench.models.presets import PRESETS
 from workbench.models.protocol import Answer, Decision, Event, Final, VisualState
-from workbench.page.host import Host
+from workbench.page.host import Chosen, Host
 from workbench.page.session import Session, Sessions
 from workbench.panels.states import figure, view
 from workbench.panels.states.view import StatesView
@@ -70,7 +70,7 @@ MODELS = {"slow": Slow, "silent": Silent}
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
     monkeypatch.setattr(view, "AT_MOST_EVERY", 0.0)
     sessions = Sessions(tmp_path / "sessions")
-    host = Host("pocket-fake", opener=lambda name: MODELS[name]() if name in MODELS else opener(name))
+    host = Host("pocket-fake", opener=lambda name, **how: MODELS[name]() if name in MODELS else opener(name))
     yield build(host=host, sessions=sessions)
     sessions.close_all()
 
@@ -80,12 +80,13 @@ def looked(page: Page, session: Session, **changed: Any) -> tuple[StatesView, li
     assert isinstance(panel, StatesView)
     names = ["specimen", "corruption", "intensity", "question", "seed", "model"]
     found = {name: part.value for name, part in zip(names, page.bench.inputs, strict=True)} | {
-        "model": "slow"
+        "model": Chosen("slow")
     }
     settings = {name: part.value for name, part in panel.settings.items()} | {"steps": 3}
     for name, value in changed.items():
         (settings if name in settings else found)[name] = value
-    return panel, list(panel.look(session, *found.values(), *settings.values(), None))
+    seen = panel.look(session, *found.values(), *settings.values(), None)
+    return panel, [updates for updates in seen if panel.trace in updates]  # before, the model opens
 
 
 def rows(html: str) -> list[list[str]]:
@@ -186,7 +187,7 @@ def test_the_answer_stands_under_the_one_without_drawing(page: Page, session: Se
     ("restore", "decision"), [("auto", "draws"), ("always", "told to draw"), ("never", "told not to draw")]
 )
 def test_who_decided_is_said(page: Page, session: Session, restore: str, decision: str) -> None:
-    panel, seen = looked(page, session, restore=restore, model="pocket-fake")
+    panel, seen = looked(page, session, restore=restore, model=Chosen("pocket-fake"))
     assert of("decision", seen[-1][panel.trace])[0].startswith(decision)
 
 
@@ -194,14 +195,14 @@ def test_who_decided_is_said(page: Page, session: Session, restore: str, decisio
 def test_where_nothing_will_be_drawn_the_empty_frames_say_so(
     page: Page, session: Session, restore: str
 ) -> None:
-    panel, seen = looked(page, session, restore=restore, model="silent")
+    panel, seen = looked(page, session, restore=restore, model=Chosen("silent"))
     live = [updates[panel.pictures] for updates in seen[:-1] if panel.pictures in updates]
     assert ("so nothing is restored" in live[0]) == (restore == "never")
     assert "so nothing is restored" in live[-1] and "so nothing is restored" in seen[-1][panel.pictures]
 
 
 def test_an_empty_answer_is_said_to_be_empty(page: Page, session: Session) -> None:
-    panel, seen = looked(page, session, model="silent")
+    panel, seen = looked(page, session, model=Chosen("silent"))
     last = rows(seen[-1][panel.trace])[-1]
     assert last == ["answer, having decided not to draw", "no words", ""]
     assert "so nothing is restored" in seen[-1][panel.pictures]

@@ -31,7 +31,7 @@ def study(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def page(tmp_path: Path, study: str) -> Iterator[Page]:
     sessions = Sessions(tmp_path / "sessions")
-    yield build(host=Host("fake", opener=lambda name: MODELS[study]()), sessions=sessions)
+    yield build(host=Host("fake", opener=lambda name, **how: MODELS[study]()), sessions=sessions)
     sessions.close_all()
 
 

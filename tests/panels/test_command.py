@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 from workbench import cli
 from workbench.errors import Refusal
 from workbench.images.corruptions import CORRUPTIONS
+from workbench.models import Opening
 from workbench.panels.command import as_command, from_flags
 from workbench.panels.layers.config import LayersConfig
 from workbench.panels.specimen import CLEAN
@@ -103,6 +105,23 @@ def test_a_shell_reads_the_command_as_we_do(tmp_path: Path) -> None:
 def test_what_is_left_at_its_default_is_left_out() -> None:
     assert as_command("states", StatesConfig()) == "python -m workbench states --out results/states"
     assert "--model here" in as_command("states", StatesConfig(), model="here")
+
+
+@pytest.mark.parametrize(
+    "opening",
+    [
+        Opening(),
+        Opening("cuda:1", "bfloat16", "v1", "flash_attention_2", "4bit"),
+        Opening(dtype="float16", revision="-odd name"),
+    ],
+)
+def test_how_the_model_was_opened_is_copied(opening: Opening) -> None:
+    command = as_command("layers", LayersConfig(), model="owner/name", opening=opening)
+    _, _, _, study, *words = shlex.split(command)
+    options = cli._parser(study).parse_args([study, *words])
+    assert options.model == "owner/name" and cli._opening(options) == opening
+    for each in fields(opening):
+        assert (f"--{each.name}" in command) == (getattr(opening, each.name) != each.default)
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,68 @@ def test_stages_off_the_grid_are_left_out_of_maps(model: FakeModel) -> None:
     assert "vision 1" in rows(probed, "accuracy, colour").index
 
 
+class Finer(FakeModel):
+    """Its tower cuts four patches where the language model reads one, as towers do that merge them."""
+
+    def tower(self, prompt: Prompt) -> Grid:
+        return FakeModel(side=2 * self.side).prepare(prompt.images).grid
+
+    def taps(self, prompt: Prompt) -> list[Tap]:
+        fine = self.tower(prompt)
+        return [replace(t, grid=fine) if t.stage.band == "vision" else t for t in super().taps(prompt)]
+
+    def run(self, prompt: Prompt, seen: list[Tensor]) -> None:
+        side, b = 2 * self.side, len(prompt.images)
+        fine = FakeModel(side=side).cells(prompt)
+        x = self.net["embed"](fine)
+        for block in self.net["vision"]:
+            x = block(x)
+        merged = x.reshape(b, self.side, 2, self.side, 2, -1).mean(dim=(2, 4))
+        projected = self.net["project"](merged.reshape(-1, merged.shape[-1])).reshape(b, self.side**2, -1)
+        sequence = torch.zeros(b, self.before + 2 * self.side**2 + 2, self.width) + 0.1
+        sequence[:, prompt.visual] = projected
+        for block in self.net["llm"]:
+            sequence = block(hidden_states=sequence)[0]
+
+
+def test_a_tower_of_finer_patches_is_measured_on_them_and_drawn_in_the_cells() -> None:
+    finer = Finer(side=12, width=16)
+    result = run(LayersConfig(image="scene:7", permutations=20), finer)
+    scenes = generate([7], "test")
+    prompt = finer.prepare([scenes.images[0]])
+    captured, fine = capture(finer, prompt), finer.tower(prompt)
+    states = captured.states[1][0]
+    assert states.shape[0] == 24 * 24
+    regions = token_labels(label(scenes).regions, fine.boxes, purity=0.6).labels[0]
+    expected = {
+        "cohesion": structure(states, regions).cohesion,
+        "contrast difference": structure(states, regions).difference,
+        "neighbour - far": surroundings(states, 24, 24).gap,
+        "Moran's I": surroundings(states, 24, 24).moran,
+    }
+    for measure, value in expected.items():
+        assert rows(result, measure).loc["vision 2", "value"] == pytest.approx(value[0], abs=1e-6)
+    assert rows(result, "cohesion").loc["vision 2", "n"] == (regions >= 0).sum()
+    assert rows(result, "cohesion").loc["llm 1", "n"] < (regions >= 0).sum()
+
+    assert maps.drawable_stages(result) == [stage.name for stage in captured.stages]
+    cells = states.reshape(12, 2, 12, 2, -1).mean(axis=(1, 3)).reshape(144, -1)
+    np.testing.assert_allclose(
+        maps.similarity(result, "vision 2", 40), similarity_map(cells, 40, 12, 12), atol=2e-3
+    )
+    assert maps.finer_patches(result, "vision 2") == 4 and maps.finer_patches(result, "llm 2") == 1
+
+
+def test_readers_of_finer_patches_are_scored_on_them() -> None:
+    result = run(SMALL, Finer(side=12, width=16))
+    reader, classes = rows(result, "patch mIoU"), result.tables["classes"]
+    assert list(reader.index) == [stage.name for stage in Finer(side=12, width=16).stages()]
+    assert reader.loc["vision 1", "value"] > reader.loc["vision 1", "chance_high"]
+    assert np.isfinite(reader["majority"]).all()
+    patches = classes.groupby("stage")["patches"].sum()
+    assert 3 * patches["llm 0"] < patches["vision 1"] < 6 * patches["llm 0"]
+
+
 # The probe set
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.errors import Refusal
 from workbench.models.hub import WANTED, fetch, is_hub_id
+from workbench.models.progress import Say, part
 
 if TYPE_CHECKING:
     import torch
@@ -64,10 +65,6 @@ class Opening:
                 raise Refusal(f"The {name} {value!r} is not known. Choose one of {known}.")
 
 
-Say = Callable[[str, float], None]
-"""Told what is being done and the share of it that is done, 0 … 1."""
-
-
 def open(
     id_or_path: str | Path = "pocket-bagel",
     *,
@@ -84,22 +81,26 @@ def open(
     """Open a checkpoint and check it.
 
     `id_or_path`: the name of an embedded checkpoint, a folder in BAGEL's or in transformers' layout, an id on
-    the Hugging Face hub, or, with a `base`, a folder or id of weights alone. The rest as in `Opening`.
+    the Hugging Face hub, or, with a `base`, a folder or id of weights alone. The rest as in `Opening`. `say`
+    hears how far it is, the share of all that is to be done once the files are there; before that, the share
+    of what is downloaded.
 
     Raises Refusal where it is unknown, damaged, does not fit its configuration or the memory that is free, or
     fails `verify`.
     """
     opening = Opening(device, dtype, revision, attention, quantised, str(base), weights, str(system_prompt))
-    folder, name = locate(id_or_path, revision, alone=bool(opening.base))
-    below = _base(opening.base, folder) if opening.base else None
+    (folder, name), below = sources(id_or_path, opening, say=say)
     where = usable(device)
-    kind = _dtype(dtype, where)
+    kind = number_type(dtype, where)
     from workbench.models.verify import verify
 
-    if below is not None or (folder / BAGEL_CONFIG).is_file():
+    loading = part(say, 0.0, 0.97)
+    if below is not None or is_bagel(folder):
         from workbench.models.bagel.load import load
 
-        model: Model = load(folder, name=name, device=where, dtype=kind, opening=opening, base=below)
+        model: Model = load(
+            folder, name=name, device=where, dtype=kind, opening=opening, base=below, say=loading
+        )
     else:
         if opening.weights != "auto" or opening.system_prompt:
             raise Refusal(
@@ -108,52 +109,98 @@ def open(
             )
         from workbench.models.hf.load import load as load_hf
 
-        model = load_hf(folder, name=name, device=where, dtype=kind, opening=opening, say=say)
+        model = load_hf(folder, name=name, device=where, dtype=kind, opening=opening, say=loading)
+    part(say, 0.97, 1.0)("Checking what is read against what it computes", 0.0)
     verify(model)
+    part(say, 0.97, 1.0)("Open", 1.0)
     return model
 
 
-def _base(id_or_path: str, weights: Path) -> tuple[Path, str]:
-    """The BAGEL folder under a folder of weights, and its name."""
-    if own := [name for name in CONFIGURATIONS if (weights / name).is_file()]:
+def sources(
+    id_or_path: str | Path, opening: Opening, *, say: Say | None = None
+) -> tuple[tuple[Path, str], tuple[Path, str] | None]:
+    """What an opening reads, downloaded if need be: folder and name of the checkpoint, and of its base.
+
+    `say` hears how much is downloaded. Raises Refusal where one is not there, or they do not go together.
+    """
+    folder, name = locate(id_or_path, opening.revision, alone=bool(opening.base), say=say)
+    if not opening.base:
+        return (folder, name), None
+    if own := [file for file in CONFIGURATIONS if (folder / file).is_file()]:
         raise Refusal(
-            f"{weights} has a configuration of its own ({own[0]}), so it needs no base. Leave the base out, "
+            f"{folder} has a configuration of its own ({own[0]}), so it needs no base. Leave the base out, "
             "or give a folder with the weights alone."
         )
-    folder, name = locate(id_or_path, files=BASE_FILES)
-    if not (folder / BAGEL_CONFIG).is_file():
-        raise Refusal(f"The base {id_or_path} has no {BAGEL_CONFIG}. Give a folder in BAGEL's layout.")
-    return folder, name
+    base = locate(opening.base, files=BASE_FILES, say=say)
+    if not is_bagel(base[0]):
+        raise Refusal(f"The base {opening.base} has no {BAGEL_CONFIG}. Give a folder in BAGEL's layout.")
+    return (folder, name), base
 
 
 def locate(
-    id_or_path: str | Path, revision: str = "", *, alone: bool = False, files: Sequence[str] = WANTED
+    id_or_path: str | Path,
+    revision: str = "",
+    *,
+    alone: bool = False,
+    files: Sequence[str] = WANTED,
+    say: Say | None = None,
 ) -> tuple[Path, str]:
     """The folder of a checkpoint and the name it goes by; fetched from the hub where it is an id of it.
 
-    `alone`: it is weights alone, without configuration. `files`: what to fetch. Raises Refusal where there is
-    no such checkpoint.
+    `alone`: it is weights alone, without configuration. `files`: what to fetch. `say` hears how much is
+    downloaded. Raises Refusal where there is no such checkpoint.
     """
     given = str(id_or_path).strip()
-    embedded = {p.name: p for p in sorted(EMBEDDED.glob("*")) if p.is_dir()}
-    known = ", ".join(embedded) or "none"
+    folder = on_this_machine(given, revision, alone=alone)
+    if folder is not None:
+        return folder, given if given in embedded() else folder.name
+    folder = fetch(given, revision, files, say=say)
+    _refuse_unconfigured(given, folder, alone)
+    return folder, given
+
+
+def embedded() -> dict[str, Path]:
+    """The checkpoints that come with the workbench: folders by name."""
+    return {p.name: p for p in sorted(EMBEDDED.glob("*")) if p.is_dir()}
+
+
+def on_this_machine(given: str, revision: str = "", *, alone: bool = False) -> Path | None:
+    """The folder of an embedded checkpoint or of a path; None for an id of the hub.
+
+    `alone`: it is weights alone, without configuration. Raises Refusal where it is none of them, or a folder
+    is to have a revision.
+    """
+    found = _folder(given, alone)
+    if found is not None and revision:
+        raise Refusal(
+            f"{given} is a folder on this machine, which has no revisions. Leave the revision out, or give "
+            "an id of the hub."
+        )
+    return found
+
+
+def is_bagel(folder: Path) -> bool:
+    """Whether a folder is in BAGEL's layout; otherwise it is in transformers'."""
+    return (folder / BAGEL_CONFIG).is_file()
+
+
+def _folder(given: str, alone: bool) -> Path | None:
+    here = embedded()
+    known = ", ".join(here) or "none"
     if not given:
         raise Refusal(
             f"No checkpoint was named: give a folder, a hub id, or the name of an embedded one ({known})."
         )
-    if given in embedded:
-        return embedded[given], given
+    if given in here:
+        return here[given]
     try:
         folder = Path(given).expanduser().resolve()
         exists, is_folder = folder.exists(), folder.is_dir()
-        configured = is_folder and any((folder / name).is_file() for name in CONFIGURATIONS)
     except (OSError, ValueError, RuntimeError) as error:
         raise Refusal(f"{given!r} cannot be opened as a folder: {error}. Give another path.") from None
-    name = folder.name
     if not exists and is_hub_id(given):
-        folder, name, is_folder = fetch(given, revision or None, files), given, True
-        configured = any((folder / file).is_file() for file in CONFIGURATIONS)
-    elif not exists:
+        return None
+    if not exists:
         raise Refusal(
             f"There is no checkpoint {given!r}: it is neither a folder nor an embedded one ({known}), and an "
             "id on the hub has the form OWNER/NAME. Check the spelling."
@@ -163,15 +210,21 @@ def locate(
             f"{given} is a file; a checkpoint is a folder with its configuration, weights and tokenizer. "
             "Give the folder."
         )
-    if not configured and not alone:
-        instead = "Give a folder that has one of them."
-        if any(folder.glob("*.safetensors")):
-            instead = "If its weights are CLEAR's, or others trained from BAGEL's, give BAGEL as the base."
-        raise Refusal(
-            f"{given} has neither config.json (transformers' layout) nor llm_config.json (BAGEL's), so it is "
-            f"no checkpoint. {instead}"
-        )
-    return folder, name
+    _refuse_unconfigured(given, folder, alone)
+    return folder
+
+
+def _refuse_unconfigured(given: str, folder: Path, alone: bool) -> None:
+    """Raise Refusal where a folder has no configuration and is not to be weights alone."""
+    if alone or any((folder / name).is_file() for name in CONFIGURATIONS):
+        return
+    instead = "Give a folder that has one of them."
+    if any(folder.glob("*.safetensors")):
+        instead = "If its weights are CLEAR's, or others trained from BAGEL's, give BAGEL as the base."
+    raise Refusal(
+        f"{given} has neither config.json (transformers' layout) nor llm_config.json (BAGEL's), so it is "
+        f"no checkpoint. {instead}"
+    )
 
 
 def usable(name: str) -> torch.device:
@@ -191,7 +244,8 @@ def usable(name: str) -> torch.device:
     return device
 
 
-def _dtype(name: str, device: torch.device) -> torch.dtype:
+def number_type(name: str, device: torch.device) -> torch.dtype:
+    """The type of that name, "auto" for what suits the device. Raises Refusal where it is not known."""
     import torch
 
     if name == "auto":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,19 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from workbench.errors import Refusal
+from workbench.models.progress import Say, silent
 
+WEIGHTS = ("model.safetensors",)
+"""Of a folder in transformers' layout."""
+BAGEL_WEIGHTS = {
+    "auto": ("ema.safetensors", "model.safetensors"),
+    "ema": ("ema.safetensors",),
+    "model": ("model.safetensors",),
+}
+"""Of a folder in BAGEL's: the network, the first that is there. Fine-tuning writes both, and CLEAR evaluates
+by ema, its running average; its reinforcement learning writes model alone."""
+BAGEL_PIXELS = ("ae.safetensors",)
+"""Its autoencoder."""
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 READABLE = ("F64", "F32", "F16", "BF16")
 """Number types, by their safetensors names, that a weight may be stored in."""
@@ -118,17 +130,21 @@ def check(
         )
 
 
-def load_strict(module: nn.Module, files: Sequence[Path], *, regenerated: Sequence[str] = ()) -> None:
+def load_strict(
+    module: nn.Module, files: Sequence[Path], *, regenerated: Sequence[str] = (), say: Say = silent
+) -> None:
     """Fill `module` from safetensors files, one tensor at a time; names and shapes must match exactly.
 
-    Raises Refusal as `check` does, before anything is changed; and where a number is not finite in the
-    module's own number type, after which the module is not to be used.
+    `say` hears of each tensor. Raises Refusal as `check` does, before anything is changed; and where a number
+    is not finite in the module's own number type, after which the module is not to be used.
     """
     check(module, files, regenerated=regenerated)
-    own = module.state_dict()
+    own, done = module.state_dict(), 0
     for path in files:
         with _open(path) as handle, torch.no_grad():
             for key in handle.keys():  # noqa: SIM118 - not a dict
+                done += 1
+                say("Loading weights", done / len(own))
                 own[key].copy_(handle.get_tensor(key))
                 if not own[key].isfinite().all():
                     kind = str(own[key].dtype).removeprefix("torch.")
@@ -138,15 +154,18 @@ def load_strict(module: nn.Module, files: Sequence[Path], *, regenerated: Sequen
                     )
 
 
-def fingerprint(files: Iterable[Path], more: bytes = b"") -> str:
+def fingerprint(files: Sequence[Path], more: bytes = b"", *, say: Say = silent) -> str:
     """SHA-256 over the files one after the other, first 12 hex digits: the revision of a local checkpoint.
 
     `more`: what else decides what the model computes.
     """
-    digest = hashlib.sha256()
+    digest, done = hashlib.sha256(), 0
+    total = sum(path.stat().st_size for path in files)
     for path in files:
         with path.open("rb") as handle:
             while chunk := handle.read(1 << 20):
                 digest.update(chunk)
+                done += len(chunk)
+                say("Taking the weights' fingerprint", done / total)
     digest.update(more)
     return digest.hexdigest()[:12]

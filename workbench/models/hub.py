@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from io import StringIO
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from workbench.errors import Refusal
+from workbench.errors import Cancelled, Refusal
+from workbench.models.memory import in_words
+from workbench.models.progress import Say
+
+if TYPE_CHECKING:
+    from tqdm.std import tqdm
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 WANTED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "README.md", "LICENSE*")
@@ -18,13 +27,49 @@ def is_hub_id(name: str) -> bool:
     return HUB_ID.fullmatch(name) is not None
 
 
-def fetch(name: str, revision: str | None = None, files: Sequence[str] = WANTED) -> Path:
+def cached(name: str, revision: str = "", files: Sequence[str] = WANTED) -> Path | None:
+    """The folder of a hub repository's `files` where all of them are on this machine; asks nobody."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        found = snapshot_download(
+            name, revision=revision or None, allow_patterns=list(files), local_files_only=True
+        )
+    except (OSError, ValueError):
+        return None
+    return Path(found)
+
+
+@dataclass(frozen=True)
+class Remote:
+    """What the hub says of a repository: bytes of its wanted files, numbers in its weights if it tells."""
+
+    bytes: int
+    floats: int | None
+
+
+def remote(
+    name: str, revision: str = "", files: Sequence[str] = WANTED, *, timeout: float = 2.0
+) -> Remote | None:
+    """Ask the hub how large a repository is; None where it does not say within `timeout` seconds."""
+    from huggingface_hub import HfApi
+
+    try:
+        about = HfApi().model_info(name, revision=revision or None, files_metadata=True, timeout=timeout)
+    except Exception:
+        # No network, no such repository, no right to read it: whoever fetches is told which.
+        return None
+    wanted = [file for file in about.siblings or [] if any(fnmatch(file.rfilename, w) for w in files)]
+    weights = about.safetensors
+    return Remote(sum(file.size or 0 for file in wanted), weights.total if weights else None)
+
+
+def fetch(name: str, revision: str = "", files: Sequence[str] = WANTED, *, say: Say | None = None) -> Path:
     """The folder of a hub repository's files, downloaded where they are not in the cache yet.
 
-    `files`: patterns of the names that are wanted.
-
-    Offline (HF_HUB_OFFLINE=1, or no network) the cache alone serves. Raises Refusal where the repository is
-    unknown, gated, or neither reachable nor cached, with what to do.
+    `files`: patterns of the names that are wanted. `say` hears how much of them is there. Offline
+    (HF_HUB_OFFLINE=1, or no network) the cache alone serves. Raises Refusal where the repository is unknown,
+    gated, or neither reachable nor cached, with what to do.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
@@ -35,8 +80,14 @@ def fetch(name: str, revision: str | None = None, files: Sequence[str] = WANTED)
         RevisionNotFoundError,
     )
 
+    told: dict[str, Any] = {}
+    if say is not None and cached(name, revision, files) is None:
+        size = remote(name, revision, files)
+        told["tqdm_class"] = _bar(say, size.bytes if size else 0)
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(files)))
+        return Path(snapshot_download(name, revision=revision or None, allow_patterns=list(files), **told))
+    except Cancelled:
+        raise
     except GatedRepoError:
         raise Refusal(
             f"{name} is gated: accept its licence at https://huggingface.co/{name}, then set HF_TOKEN to a "
@@ -60,3 +111,26 @@ def fetch(name: str, revision: str | None = None, files: Sequence[str] = WANTED)
         raise Refusal(f"The hub did not give {name}: {str(error).partition(chr(10))[0]}") from None
     except OSError as error:
         raise Refusal(f"{name} cannot be stored here: {error.strerror or error}. Free some space.") from None
+
+
+def _bar(say: Say, total: int) -> type[tqdm]:
+    """A progress bar that is not drawn: it tells `say` of the bytes, out of `total` where that is known."""
+    from tqdm.std import tqdm
+
+    class Bar(tqdm):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **(kwargs | {"file": StringIO()}))
+
+        def display(self, *args: Any, **kwargs: Any) -> bool:
+            return True
+
+        def update(self, n: float | None = 1) -> bool | None:
+            drawn = super().update(n)
+            # One bar counts files, the others bytes; which of those runs depends on how a file is sent.
+            if self.unit == "B" and self.n:
+                of = max(total, self.n)
+                words = f"Downloading, {in_words(int(self.n))}" + (f" of {in_words(total)}" if total else "")
+                say(words, min(1.0, self.n / of) if total else 0.0)
+            return drawn
+
+    return Bar

@@ -47,6 +47,11 @@ def size_of(files: Sequence[Path]) -> Size:
     return Size(floats, other)
 
 
+def bytes_per_number(dtype: torch.dtype, quantised: str = "") -> float:
+    """Bytes that a weight takes, with the scales of its block where it is quantised."""
+    return {"8bit": 1.05, "4bit": 0.56}.get(quantised, float(dtype.itemsize))
+
+
 @dataclass(frozen=True)
 class _Stored:
     """One tensor as a header promises it."""
@@ -84,7 +89,9 @@ def free_on(device: torch.device) -> int | None:
     import torch
 
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        # What torch holds back from earlier models counts as free: it takes from that first.
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
     if device.type == "cpu":
         try:
             lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
@@ -108,5 +115,5 @@ def demand(
         or_quantise = "quantise it, " if quantisable else ""
         raise Refusal(
             f"{name} needs {in_words(needed)} for its weights in {dtype}, and {device} has {in_words(free)} "
-            f"free.{smaller} Close other programs, {or_quantise}or open it on another device."
+            f"free.{smaller} Close other models and programs, {or_quantise}or open it on another device."
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,13 @@ import gradio as gr
 
 from workbench.errors import Cancelled, Refusal
 from workbench.images.corruptions import CORRUPTIONS, LEVELS
-from workbench.models.protocol import Model
 from workbench.page import cards, shelf
-from workbench.page.host import Host
-from workbench.page.lane import GPU
+from workbench.page.chooser import Chooser
+from workbench.page.host import Chosen, Host
 from workbench.page.markup import notice
 from workbench.page.pins import Pins
 from workbench.page.session import Session, Sessions
-from workbench.page.wiring import QUIET, told
+from workbench.page.wiring import QUIET
 from workbench.panels.specimen import CLEAN, Specimen, from_file, scene
 
 FIRST_CORRUPTION = "dark_illumination"
@@ -59,7 +58,7 @@ class OnBench:
     intensity: float
     question: str
     seed: int
-    model: str
+    model: Chosen
 
 
 class Bench:
@@ -69,19 +68,13 @@ class Bench:
         self.host, self.sessions = host, sessions
         self.looks: dict[str, gr.Button] = {}
         self.stops: dict[str, gr.Button] = {}
-        self.model = gr.State(host.first)
         self.specimen = gr.State(f"{shelf.SAMPLE}0")
         first = shelf.sample(0)
         with gr.Sidebar(width=340, elem_id="bench"):
             gr.HTML('<p class="aft bench-name">Afterimage</p>')
-            self.card = gr.HTML(cards.opening(host.first) if host.first else cards.none(), elem_id="card")
-            about = "About this model, open another or a run" if host.first else "Open a model or a saved run"
-            with gr.Accordion(about, open=not host.first, elem_id="other-model"):
-                self.details = gr.HTML("", elem_id="card-details")
-                self.model_name = gr.Textbox(
-                    label="Another model", placeholder="pocket-bagel, or a checkpoint's folder", max_lines=1
-                )
-                self.open_model = gr.Button("Open", size="sm")
+            self.chooser = Chooser(host, sessions)
+            self.model = self.chooser.model
+            with self.chooser.fold:
                 gr.HTML('<p class="aft quiet">A saved run, its folder as a .zip</p>')
                 self.run = gr.File(show_label=False, height=40, elem_id="saved-run")
             self.run_notice = gr.HTML("", elem_id="saved-run-notice")
@@ -152,7 +145,7 @@ class Bench:
 
     def session(self, request: gr.Request | None) -> Session:
         """The visitor's session."""
-        return self.sessions.of(getattr(request, "session_hash", None))
+        return self.sessions.by(request)
 
     def on(
         self,
@@ -162,15 +155,11 @@ class Bench:
         intensity: float,
         question: str,
         seed: float | None,
-        model: str,
+        model: Chosen,
     ) -> OnBench:
         """The bench's values, with the picture. Raises Refusal."""
         found = shelf.load(session, specimen)
         return OnBench(found, corruption, float(intensity), question or "", int(seed or 0), model)
-
-    def model_of(self, on: OnBench) -> Model:
-        """The model on the bench. Raises Refusal where it cannot be opened."""
-        return self.host.model(on.model)
 
     def facing(self, study: str) -> dict[Any, Any]:
         """Updates that leave only the buttons of the panel in front."""
@@ -184,19 +173,12 @@ class Bench:
 
     def _wire(self) -> None:
         laid = [self.specimen, self.upload, self.notice, self.question]
-        card = [self.model, self.card, self.details, self.notice]
         before = [self.specimen, self.question]
         self.upload.upload(self.lay_file, [self.upload, *before], laid, **QUIET)
         self.question.submit(None, None, None, js=LOOK, api_visibility="private")
         self.examples.select(self.lay_sample, before, laid, **QUIET)
         self.another.click(self.lay_scene, before, laid, **QUIET)
-        gr.on(
-            [self.open_model.click, self.model_name.submit],
-            self.change_model,
-            [self.model_name, self.model],
-            card,
-            **(QUIET | {"concurrency_id": GPU, "concurrency_limit": 1}),
-        )
+        self.chooser.wire(self.notice)
         gr.on(
             [self.specimen.change, self.corruption.change, self.intensity.change, self.seed.change],
             self.show_picture,
@@ -269,43 +251,19 @@ class Bench:
         return {self.picture: cards.picture(found, corruption, float(intensity), int(seed or 0))}
 
     @_noticing()
-    def show_outside(self, specimen: str, model: str, request: gr.Request) -> dict[Any, Any]:
+    def show_outside(self, specimen: str, model: Chosen, request: gr.Request) -> dict[Any, Any]:
         """That the picture is outside what the model knows, where it is; once the model is open."""
         found = shelf.load(self.session(request), specimen)
         sentence = ""
         if not found.is_scene:
             with contextlib.suppress(Refusal):  # said on the model's card
-                sentence = cards.outside(found, self.host.model(model).card)
+                sentence = cards.outside(found, self.host.card(model) or self.host.model(model).card)
         return {self.outside: notice(sentence, plain=True)}
 
     @_noticing()
     def show_truth(self, specimen: str, question: str, request: gr.Request) -> dict[Any, Any]:
         """The true answer, where the question is the scene's own."""
         return {self.truth: cards.truth(shelf.load(self.session(request), specimen), question)}
-
-    def change_model(self, name: str, current: str) -> Iterator[dict[Any, Any]]:
-        """Another checkpoint; where it cannot be opened, the sentence, and the open one stays."""
-        yield {self.card: cards.opening(name), self.notice: ""}
-        try:
-            model = self.host.model(name)
-        except Refusal as refusal:
-            yield {**self.show_card(current), self.notice: notice(str(refusal))}
-            raise told(refusal) from refusal
-        yield {
-            self.model: name.strip(),
-            self.card: cards.model(model.card),
-            self.details: cards.details(model.card),
-        }
-
-    def show_card(self, name: str) -> dict[Any, Any]:
-        """The open model's card, once it is open; where it cannot be opened, why."""
-        if not name:
-            return {self.card: cards.none(), self.details: ""}
-        try:
-            card = self.host.model(name).card
-        except Refusal as refusal:
-            return {self.card: cards.failed(name, str(refusal)), self.details: ""}
-        return {self.card: cards.model(card), self.details: cards.details(card)}
 
 
 def _untouched(upload: gr.Image) -> None:

@@ -30,6 +30,7 @@ def details(card: ModelCard) -> str:
         ("can", can),
         ("knows", card.knows),
         ("built as", f"{card.family}, {layers}"),
+        ("attention", card.attention),
         ("weights", card.revision),
         ("licence", card.licence),
         *card.choices.items(),
@@ -38,12 +39,9 @@ def details(card: ModelCard) -> str:
     return f'<dl class="aft facts">{body}</dl>'
 
 
-def opening(name: str) -> str:
-    """While a checkpoint is being read."""
-    return (
-        f'<div class="aft"><b>{escape(name.strip())}</b>'
-        '<p class="quiet" role="status">opening the checkpoint</p></div>'
-    )
+def opening(name: str, words: str = "Opening the checkpoint", share: float | None = None) -> str:
+    """While a checkpoint is being read: what is being done and, where it can be told, how much of it is."""
+    return f'<div class="aft"><b>{escape(name)}</b></div>{markup.status(words, share)}'
 
 
 def none() -> str:

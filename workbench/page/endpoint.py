@@ -71,7 +71,7 @@ class Endpoint(Frame):
 
         def work(say: lane.Say, stop: lane.Stop) -> None:
             config = self._checked(on, settings)
-            done.append(self.measured(on, config, self.bench.model_of(on), say, stop))
+            done.append(self.measured(on, config, self.bench.host.model(on.model, stop=stop), say, stop))
 
         try:
             for _ in lane.follow(session, work):

@@ -138,7 +138,8 @@ class Foot(Frame):
             return gr.Code(f"# {refusal}", visible=True)
         except Cancelled:
             return gr.skip()
-        return gr.Code(as_command(self.study, config, model=on.model), visible=True)
+        command = as_command(self.study, config, model=on.model.name, opening=on.model.opening)
+        return gr.Code(command, visible=True)
 
     def _all(self, named: Sequence[Named]) -> DataFrame:
         """The numbers of all these results; of several, a column says whose they are."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from pydantic import BaseModel
 
-    from workbench.models.protocol import Capability, Model
+    from workbench.models.protocol import Capability, Model, ModelCard
     from workbench.runs.result import Result
 
 Updates = dict[Any, Any]
@@ -34,12 +34,12 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class Done:
-    """A finished look: its id, its result, what lay on the bench, the model that looked."""
+    """A finished look: its id, its result, what lay on the bench, the card of the model that looked."""
 
     key: str
     result: Result
     on: OnBench
-    model: Model
+    card: ModelCard
 
 
 class Frame(ABC):

@@ -2,36 +2,67 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 import threading
+import weakref
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
-from workbench.errors import Refusal
-from workbench.models.protocol import Model
+from workbench import models
+from workbench.errors import Cancelled, Refusal
+from workbench.models import Opening
+from workbench.models.progress import Say, silent
+from workbench.models.protocol import Model, ModelCard, never
+from workbench.page.lane import lane
 
-Opener = Callable[[str], Model]
+Opener = Callable[..., Model]
+"""Called as `workbench.models.open` is."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A checkpoint as somebody chose to open it; all that a visit holds of a model."""
+
+    name: str
+    opening: Opening = Opening()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name.strip())
+
+
+class Loading(NamedTuple):
+    """How far an opening is: what is being done, and the share that is done, 0 … 1."""
+
+    words: str
+    share: float
 
 
 class Host:
-    """Opens models by id or folder and keeps the first one and the last other one.
+    """Opens models and keeps the first one and the last other one; a third takes the place of the second.
 
-    ``first`` is the id the page starts with, empty where it starts with none. ``opener`` stands in for
+    ``first`` is what the page starts with, opened as ``opening`` says; its name is empty where that is
+    nothing. ``opener`` stands in for
     ``workbench.models.open`` in tests.
     """
 
     def __init__(
-        self, first: str = "pocket-bagel", *, device: str = "auto", opener: Opener | None = None
+        self, first: str = "pocket-bagel", *, opening: Opening | None = None, opener: Opener | None = None
     ) -> None:
-        self.first = first
-        self.device = device
+        self.first = Chosen(first, opening or Opening())
         self._opener = opener
-        self._open: OrderedDict[str, Model] = OrderedDict()
+        self._open: OrderedDict[Chosen, Model] = OrderedDict()
+        self._cards: dict[Chosen, ModelCard] = {}
+        self._loading: dict[Chosen, Loading] = {}
+        self._in_lane: Chosen | None = None
+        self._let_go: list[weakref.ref[Model]] = []
         self._lock = threading.Lock()
-        self._opening: dict[str, threading.Lock] = {}
 
     def warm(self) -> None:
         """Load torch and the first model, if any, beside the caller, so that the page can show meanwhile."""
-        if not self.first:
+        if not self.first.name:
             return
 
         def run() -> None:
@@ -42,49 +73,121 @@ class Host:
 
         threading.Thread(target=run, name="afterimage-warm", daemon=True).start()
 
-    def opened(self, name: str) -> Model | None:
+    def opened(self, chosen: Chosen) -> Model | None:
         """The model if it is open already; never waits."""
-        return self._open.get(name.strip())
+        return self._open.get(chosen)
 
-    def model(self, id_or_path: str) -> Model:
-        """The open model; opens it if need be. Raises Refusal with what is wrong with the checkpoint.
+    def card(self, chosen: Chosen) -> ModelCard | None:
+        """The card of a model that is or was open; never waits."""
+        return self._cards.get(chosen)
+
+    def model(self, chosen: Chosen, *, say: Say = silent, stop: Callable[[], bool] = never) -> Model:
+        """The open model; opens it if need be, saying how far it is.
 
         Whoever wants an open model gets it while another is being opened; of those who want the same new one
-        the first opens it for all.
+        the first opens it for all. Models open one at a time and only while none is at work: to load one in
+        16 bits torch changes what numbers the whole process makes by default.
+
+        Raises Refusal with what is wrong with the checkpoint, and Cancelled once ``stop`` says so.
         """
-        name = id_or_path.strip()
-        if not name:
-            raise Refusal("Name a model: pocket-bagel, or the folder of a checkpoint.")
-        with self._lock:
-            if (found := self._found(name)) is not None:
-                return found
-            opening = self._opening.setdefault(name, threading.Lock())
-        with opening:
-            with self._lock:
-                if (found := self._found(name)) is not None:
+        if (found := self._found(chosen)) is not None:
+            return found
+        if not chosen.name:
+            raise Refusal("Name a model: pocket-bagel, an id of the hub, or the folder of a checkpoint.")
+
+        def heard(words: str, share: float) -> None:
+            if stop():
+                raise Cancelled
+            self._loading[chosen] = Loading(words, share)
+            say(words, share)
+
+        try:
+            if self._opener is None:
+                models.sources(chosen.name, chosen.opening, say=heard)  # a download holds nobody up
+            if self._in_lane != chosen:  # otherwise what is heard of it there is of use to this caller too
+                heard("Waiting for the model at work", 0.0)
+            with lane(stop):
+                if (found := self._found(chosen)) is not None:
                     return found
+                self._in_lane = chosen
+                try:
+                    self._tidy()
+                    opener = self._opener or models.open
+                    model = opener(chosen.name, **asdict(chosen.opening), say=heard)
+                    self._keep(chosen, model)
+                    return model
+                finally:
+                    self._in_lane = None
+        finally:
+            self._loading.pop(chosen, None)
+
+    def opening(
+        self, chosen: Chosen, *, stop: Callable[[], bool] = never, every: float = 0.1
+    ) -> Iterator[Loading]:
+        """Open a model beside the caller; yields how far that is, whoever it is that opens it.
+
+        Raises what ``model`` raises, and Cancelled as soon as ``stop`` says so.
+        """
+        failed: list[BaseException] = []
+
+        def run() -> None:
             try:
-                model = self._load(name)
-                with self._lock:
-                    self._open[name] = model
-                    others = [key for key in self._open if key != self.first]
-                    for key in others[:-1]:
-                        del self._open[key]
-            finally:
-                with self._lock:
-                    self._opening.pop(name, None)
-        return model
+                self.model(chosen, stop=stop)
+            except BaseException as error:
+                failed.append(error)
 
-    def _found(self, name: str) -> Model | None:
-        """The model if it is open, now the last one used. The lock is held."""
-        if name not in self._open:
-            return None
-        self._open.move_to_end(name)
-        return self._open[name]
+        thread = threading.Thread(target=run, name="afterimage-opening", daemon=True)
+        thread.start()
+        told = None
+        while thread.is_alive():
+            if stop():
+                raise Cancelled
+            now = self._loading.get(chosen)
+            if now is not None and now != told:
+                told = now
+                yield now
+            thread.join(every)
+        if failed:
+            raise failed.pop()
 
-    def _load(self, name: str) -> Model:
-        if self._opener is not None:
-            return self._opener(name)
-        from workbench import models
+    def close(self, chosen: Chosen) -> None:
+        """Let go of a model; the first one stays. Whoever works with it now can finish."""
+        if chosen == self.first:
+            return
+        with self._lock:
+            model = self._open.pop(chosen, None)
+            if model is not None:
+                self._let_go.append(weakref.ref(model))
+        del model
+        self._tidy()
 
-        return models.open(name, device=self.device)
+    def _found(self, chosen: Chosen) -> Model | None:
+        """The model if it is open, now the last one used."""
+        with self._lock:
+            if chosen not in self._open:
+                return None
+            self._open.move_to_end(chosen)
+            return self._open[chosen]
+
+    def _keep(self, chosen: Chosen, model: Model) -> None:
+        """Keep an open model; of the others but the first, the one used before it goes."""
+        with self._lock:
+            self._open[chosen] = model
+            self._cards[chosen] = model.card
+            others = [key for key in self._open if key != self.first]
+            self._let_go += [weakref.ref(self._open.pop(key)) for key in others[:-1]]
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Give the memory of models that were let go back, as far as nobody works with them any more.
+
+        Parts of a network refer to one another, so without this they would go at some later time.
+        """
+        if not self._let_go:
+            return
+        gc.collect()
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
+        with self._lock:
+            self._let_go = [gone for gone in self._let_go if gone() is not None]

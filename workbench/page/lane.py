@@ -5,19 +5,36 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from workbench.errors import Cancelled
+from workbench.models.protocol import never
 from workbench.page.session import Session
 
 GPU = "gpu"
 """The concurrency id of every handler that runs the model; its limit is 1."""
 
-_LANE = threading.Lock()
+_LANE = threading.RLock()
 _END = object()
 
 Say = Callable[[Any], None]
 Stop = Callable[[], bool]
+
+
+@contextmanager
+def lane(stop: Stop = never) -> Iterator[None]:
+    """Have the lane while the body runs; whoever has it already has it once more.
+
+    Raises Cancelled where ``stop`` says so before it is free.
+    """
+    while not _LANE.acquire(timeout=0.05):
+        if stop():
+            raise Cancelled
+    try:
+        yield
+    finally:
+        _LANE.release()
 
 
 def follow(
@@ -37,16 +54,12 @@ def follow(
     with session.working(study) as flag:
 
         def run() -> None:
-            while not _LANE.acquire(timeout=0.05):
-                if flag.is_set():
-                    said.put(_END)
-                    return
             try:
-                work(said.put, flag.is_set)
+                with lane(flag.is_set):
+                    work(said.put, flag.is_set)
             except BaseException as error:
                 failed.append(error)
             finally:
-                _LANE.release()
                 said.put(_END)
 
         threading.Thread(target=run, name="afterimage-work", daemon=True).start()
@@ -62,6 +75,6 @@ def follow(
                 break
             yield item
     if failed:
-        raise failed[0]
+        raise failed.pop()  # kept, its traceback would keep the model that it names
     if session.closed:
         raise Cancelled

@@ -15,6 +15,7 @@ from workbench.page.bench import OnBench
 from workbench.page.controls import Controls
 from workbench.page.downloads import Downloads
 from workbench.page.frame import Done, Frame, Updates, whence
+from workbench.page.host import Chosen, Loading
 from workbench.page.session import Session
 from workbench.page.wiring import QUIET, told
 from workbench.panels.needs import missing
@@ -22,7 +23,7 @@ from workbench.panels.needs import missing
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from workbench.models.protocol import Model
+    from workbench.models.protocol import Model, ModelCard
     from workbench.runs.result import Result
 
 STALE = "The bench has changed since this was measured. Look again to measure what lies there now."
@@ -113,7 +114,7 @@ class Look(Frame):
         session.waiting.add(self.study)
         return {self.status: markup.status("Waiting for the model"), **self.controls.busy()}
 
-    def serving(self, session: Session, model: str) -> Updates:
+    def serving(self, session: Session, model: Chosen) -> Updates:
         """Look sleeps while the model on the bench cannot serve this panel; ``refresh`` says why."""
         if session.measures(self.study):
             return {self.controls.looks[0]: gr.skip()}  # looked at again when that ends
@@ -146,16 +147,25 @@ class Look(Frame):
 
         def work(say: lane.Say, stop: lane.Stop) -> None:
             on, config = self._laid(session, bench_values)
-            opened = self.bench.model_of(on)
-            key = self._key(on, config, opened)
+
+            def model() -> Model:
+                return self.bench.host.model(
+                    on.model, say=lambda words, share: say(Loading(words, share)), stop=stop
+                )
+
+            card = self.bench.host.card(on.model) or model().card
+            key = self._key(on, config, card)
             result = results.kept(session, key)
             if result is None:
                 results.check_room(session)
+                opened = model()
+                card = opened.card
+                key = self._key(on, config, card)  # its files may be others than when it was last open
                 result = self.measured(on, config, opened, say, stop)
                 if stop():
                     raise Cancelled
                 results.keep(session, key, result)
-            say(Done(key, result, on, opened))
+            say(Done(key, result, on, card))
 
         def resting() -> Updates:
             return self.controls.resting(able=not self._unable(model))
@@ -171,6 +181,8 @@ class Look(Frame):
                 session.waiting.discard(self.study)
                 if isinstance(said, Done):
                     yield {**self._looked(session, said, _took(said.result)), **resting()}
+                elif isinstance(said, Loading):
+                    yield {self.status: markup.status(*said)}
                 elif said is not None:
                     yield progressing(said)
         except Cancelled:
@@ -201,7 +213,7 @@ class Look(Frame):
             return {self.status: gr.skip()}  # looked at again when that ends
         late = self._late(session, last, shown, model := self._model(bench_values))
         if reason := self._unable(model):
-            words = markup.status(late) if late and not model else markup.notice(reason, plain=True)
+            words = markup.status(late) if late and not model.name else markup.notice(reason, plain=True)
             return {self.status: words}
         if session.failed.get(self.study) == tuple(bench_values):
             return {self.status: gr.skip()}  # how it ended still stands there
@@ -209,13 +221,13 @@ class Look(Frame):
         result = self.kept(session, fitting[0]) if fitting else None
         if fitting is None or result is None:
             return {self.status: markup.status(late or self.invitation)}
-        key, on, opened = fitting
+        key, on, card = fitting
         if key == last:
             return {self.status: markup.status(_took(result))}
         words = f"{_took(result)} Kept from before; nothing was computed again."
-        return self._looked(session, Done(key, result, on, opened), words)
+        return self._looked(session, Done(key, result, on, card), words)
 
-    def present(self, session: Session, key: str, result: Result, model: str) -> Updates:
+    def present(self, session: Session, key: str, result: Result, model: Chosen) -> Updates:
         """The screen with a result of a saved run; ``model`` is the one on the bench."""
         words = self._late(session, key, result, model)
         return {**self._presented(session, key, result, words), **self.remarks(None)}
@@ -233,44 +245,45 @@ class Look(Frame):
             self.status: markup.status(words),
         }
 
-    def _late(self, session: Session, key: str | None, result: Result | None, model: str) -> str:
+    def _late(self, session: Session, key: str | None, result: Result | None, model: Chosen) -> str:
         """What to say of a shown result that is not of what lies on the bench; empty where none is shown."""
         if key is None:
             return ""
         if key in session.opened and result is not None:
-            return whence(result) if model else f"{whence(result)} {AGAIN}"
+            return whence(result) if model.name else f"{whence(result)} {AGAIN}"
         return STALE
 
     def _screen(self, session: Session, result: Result | None) -> Updates:
         shown = self.shown(result)
         return shown if result is None else {**shown, **self.standing(session, result)}
 
-    def _fitting(self, session: Session, values: Sequence[Any]) -> tuple[str, OnBench, Model] | None:
-        """The id that a look at these values would have; None while its model is not open or one is wrong."""
+    def _fitting(self, session: Session, values: Sequence[Any]) -> tuple[str, OnBench, ModelCard] | None:
+        """The id that a look at these values would have; None before its model was open, or one is wrong."""
         try:
             on, config = self._laid(session, values)
-            model = self.bench.host.opened(on.model)
-            return None if model is None else (self._key(on, config, model), on, model)
+            card = self.bench.host.card(on.model)
+            return None if card is None else (self._key(on, config, card), on, card)
         except (Refusal, Cancelled):
             return None  # said when somebody looks; a question half typed is no mistake yet
 
-    def _model(self, values: Sequence[Any]) -> str:
+    def _model(self, values: Sequence[Any]) -> Chosen:
         """The model among the values of the bench."""
-        return str(values[self.bench.inputs.index(self.bench.model)])
+        found: Chosen = values[self.bench.inputs.index(self.bench.model)]
+        return found
 
-    def _unable(self, name: str) -> str:
-        """Why this model cannot serve this panel, once it is open; empty where it can."""
-        if not name:
+    def _unable(self, model: Chosen) -> str:
+        """Why this model cannot serve this panel, once it was open; empty where it can."""
+        if not model.name:
             return NO_MODEL
-        model = self.bench.host.opened(name)
-        return missing(model.card, self.needs) if model is not None else ""
+        card = self.bench.host.card(model)
+        return missing(card, self.needs) if card is not None else ""
 
-    def _key(self, on: OnBench, config: BaseModel, model: Model) -> str:
+    def _key(self, on: OnBench, config: BaseModel, card: ModelCard) -> str:
         """The id of a look: what decides it, and nothing else (not the name of the file, say)."""
         from workbench.runs.store import Store
 
         settings = config.model_dump(mode="json", exclude={"image"})
-        return Store.key(self.study, settings, model.card, self.images(on, config))
+        return Store.key(self.study, settings, card, self.images(on, config))
 
 
 def _took(result: Result) -> str:

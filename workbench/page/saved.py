@@ -15,6 +15,7 @@ from workbench.errors import Cancelled, Refusal
 from workbench.page import lane, markup, results
 from workbench.page.bench import Bench
 from workbench.page.frame import Progress, Updates, whence, with_session
+from workbench.page.host import Chosen
 from workbench.page.panel import Panel
 from workbench.page.session import Session
 from workbench.page.wiring import QUIET
@@ -93,14 +94,14 @@ class SavedRuns:
         """Show what is open for all when a visit begins; ``load`` is the page's. Returns the event."""
         return load(with_session(self.bench, self.begin), self.inputs, self.outputs, **QUIET)
 
-    def begin(self, session: Session, model: str, all_pins: list[Any], shown: list[str]) -> Updates:
+    def begin(self, session: Session, model: Chosen, all_pins: list[Any], shown: list[str]) -> Updates:
         """A visitor's page with what is open for all."""
         if not self.common:
             return {self.bench.run_notice: gr.skip()}
         return self._laid(session, self.common, model, all_pins, shown)
 
     def lay(
-        self, session: Session, path: str | None, model: str, all_pins: list[Any], shown: list[str]
+        self, session: Session, path: str | None, model: Chosen, all_pins: list[Any], shown: list[str]
     ) -> Iterator[Updates]:
         """A dropped run on the page, a capture measured: its results pinned and shown; or why not."""
         notice = self.bench.run_notice
@@ -131,7 +132,7 @@ class SavedRuns:
             yield {notice: markup.notice(NO_MEMORY), self.bench.run: None}
 
     def _laid(
-        self, session: Session, found: list[Opened], model: str, all_pins: list[Any], shown: list[str]
+        self, session: Session, found: list[Opened], model: Chosen, all_pins: list[Any], shown: list[str]
     ) -> Updates:
         """Each result pinned and, the last one of its panel, shown; the first panel that has one in front."""
         updates: Updates = {}

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,8 @@ from workbench.errors import Cancelled, Refusal
 from workbench.page.recent import Recent
 
 if TYPE_CHECKING:
+    import gradio as gr
+
     from workbench.runs.result import Result
 
 MAX_AGE = 6 * 3600.0
@@ -44,6 +46,8 @@ class Session:
         """What the visitor chose to be shown of results, kept from look to look while it holds."""
         self.opened = set(common)
         """Ids of the results that came from saved runs: what lies on the bench did not make them."""
+        self.model: Hashable = None
+        """What the visitor opened in place of the first model, by what the host knows it as."""
         self._recent, self._common = recent, common
         self._running: dict[threading.Event, str] = {}
         self._lock = threading.Lock()
@@ -177,6 +181,14 @@ class Sessions:
             session = self._open.pop(visitor or "local", None)
         if session is not None:
             session.close()
+
+    def by(self, request: gr.Request | None) -> Session:
+        """The session of whoever made a request."""
+        return self.of(getattr(request, "session_hash", None))
+
+    def use(self, model: Hashable) -> bool:
+        """Whether some visitor has this model on the bench."""
+        return any(session.model == model for session in list(self._open.values()) if not session.closed)
 
     def close_all(self) -> None:
         """End every visit, as at exit."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Collection
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from workbench.errors import Refusal
+from workbench.models import Opening
 from workbench.panels.specimen import CLEAN, SCENE
 
 # No character in it means anything to a shell, also to one that reads comments as commands.
@@ -86,8 +88,12 @@ def _short(given: Any) -> str:
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 
-def as_command(study: str, config: BaseModel, *, model: str = "", out: str = "") -> str:
+def as_command(
+    study: str, config: BaseModel, *, model: str = "", opening: Opening | None = None, out: str = ""
+) -> str:
     """The command that does the same look; what is left at its default or acts on nothing is left out.
+
+    ``model`` is opened as ``opening`` says.
 
     Of an uploaded picture only the name is known: a line above the command says where its path belongs.
     """
@@ -104,6 +110,10 @@ def as_command(study: str, config: BaseModel, *, model: str = "", out: str = "")
             words += _flagged(flag(name), _words(value))
     if model and model != "pocket-bagel":
         words += _flagged("--model", model)
+    how = opening or Opening()
+    for each in fields(how):
+        if (value := getattr(how, each.name)) != each.default:
+            words += _flagged(flag(each.name), value)
     command = shlex.join([*words, *_flagged("--out", out or f"results/{study}")])
     return f"{OWN_PATH}\n{command}" if _is_bare_name(getattr(config, "image", "")) else command
 

@@ -89,8 +89,20 @@ def test_code_beside_the_weights_is_not_run(copy: Path) -> None:
     config["auto_map"] = {"AutoConfig": "evil.Config", "AutoModel": "evil.Model"}
     (copy / "config.json").write_text(json.dumps(config))
     (copy / "evil.py").write_text("raise SystemExit('this code ran')")
-    said = refused(copy)
-    assert "code" in said or "not a configuration" in said
+    assert "Python code of its own" in refused(copy)
+
+
+def test_a_processor_that_is_code_is_not_run_either(copy: Path) -> None:
+    for name in ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json"):
+        if (path := copy / name).is_file():
+            found = json.loads(path.read_text())
+            found["auto_map"] = {"AutoProcessor": "evil.Processor"}
+            found["processor_class"] = "EvilProcessor"
+            path.write_text(json.dumps(found))
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "evil.py").write_text("raise SystemExit('this code ran')")
+    assert config["model_type"] == "llava", "transformers knows the model itself"
+    assert "Python code of its own" in refused(copy)
 
 
 def test_a_model_that_sees_no_images_is_refused(tmp_path: Path) -> None:
@@ -171,6 +183,8 @@ def test_a_hub_id_is_opened_from_where_it_was_fetched_to(
     asked: list[Any] = []
 
     def fetch(name: str, **how: Any) -> str:
+        if how.get("local_files_only"):
+            raise hub_errors.LocalEntryNotFoundError("not cached")
         asked.append((name, how["revision"], how["allow_patterns"]))
         return str(llava)
 

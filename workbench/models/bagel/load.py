@@ -18,7 +18,17 @@ from workbench.models.bagel.network import Bagel, SpecialTokens
 from workbench.models.bagel.patches import processor
 from workbench.models.bagel.placement import candidates, place
 from workbench.models.bagel.prompts import SystemPrompt, read_prompt
-from workbench.models.checkpoint import check, find_weights, fingerprint, has_weights, load_strict
+from workbench.models.checkpoint import (
+    BAGEL_PIXELS,
+    BAGEL_WEIGHTS,
+    check,
+    find_weights,
+    fingerprint,
+    has_weights,
+    load_strict,
+)
+from workbench.models.memory import in_words
+from workbench.models.progress import Say, part
 from workbench.models.protocol import Capability, ModelCard
 
 SPECIAL_NAMES = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>")
@@ -26,9 +36,6 @@ REGENERATED = ("vit_pos_embed.pos_embed", "latent_pos_embed.pos_embed")
 """Deterministic tables that some checkpoints of this layout leave out."""
 
 
-WEIGHTS = {"auto": ("ema", "model"), "ema": ("ema",), "model": ("model",)}
-"""Which weight file is taken, the first that is there. Fine-tuning writes both, and CLEAR evaluates it by its
-running average, ema; its reinforcement learning writes model alone."""
 READ_AS_CLEAR = b"CLEAR"
 
 
@@ -40,11 +47,13 @@ def load(
     dtype: torch.dtype,
     opening: Opening | None = None,
     base: tuple[Path, str] | None = None,
+    say: Say | None = None,
 ) -> BagelModel:
     """A BAGEL folder as a model; raises Refusal where a file is missing or does not fit.
 
     `base`: a BAGEL folder and its name; then `folder` gives the weights of the network and this one
-    configuration, tokenizer and autoencoder, and images are read as CLEAR reads them.
+    configuration, tokenizer and autoencoder, and images are read as CLEAR reads them. `say` hears how far it
+    is.
 
     Everything is compared with the configuration, and with the memory that is free, before memory is taken.
     """
@@ -58,37 +67,39 @@ def load(
         raise Refusal(f"BAGEL and CLEAR run under {ATTENTION}, not {how.attention}. Leave the kernel out.")
     prompt = read_prompt(how.system_prompt) if how.system_prompt else None
     home = base[0] if base else folder
-    files = find_weights(folder, [f"{kind}.safetensors" for kind in WEIGHTS[how.weights]])
+    files = find_weights(folder, BAGEL_WEIGHTS[how.weights])
     config = read_config(home, folder if base else None)
     if prompt is not None:
         config = replace(config, system_prompt=prompt.text)
-    pixels = find_weights(home, ("ae.safetensors",))
+    pixels = find_weights(home, BAGEL_PIXELS)
     words = home / "tokenizer.json"
     tokenizer, special = _tokenizer(words, config)
     with torch.device("meta"):
         network, autoencoder = Bagel(config).to(dtype), Autoencoder(config.autoencoder).to(dtype)
     check(network, files, regenerated=REGENERATED, base=base[0] if base else None)
     check(autoencoder, pixels)
+    numbers = sum(p.numel() for module in (network, autoencoder) for p in module.parameters())
     placement = place(network, autoencoder, candidates(how.device, device), name, dtype)
     try:
         placement.allocate(network, autoencoder)
     except (RuntimeError, MemoryError) as error:
         raise Refusal(
-            f"{placement.words} did not give the memory that {name} needs ({str(error).splitlines()[0]}). "
-            "Close other programs, or open it elsewhere."
+            f"{name} needs {in_words(numbers * dtype.itemsize)} for its weights, which {placement.words} did "
+            f"not give ({str(error).splitlines()[0]}). Close other models and programs, or open it elsewhere."
         ) from None
     network.vit_pos_embed.reset()
     network.latent_pos_embed.reset()
-    load_strict(network, files, regenerated=REGENERATED)
-    load_strict(autoencoder, pixels)
+    load_strict(network, files, regenerated=REGENERATED, say=part(say, 0.0, 0.75))
+    load_strict(autoencoder, pixels, say=part(say, 0.75, 0.8))
     own = [folder / EXTRA] if base and (folder / EXTRA).is_file() else []
     more = (READ_AS_CLEAR if base else b"") + (prompt.text.encode() if prompt else b"")
+    all_files = [*files, *pixels, *config_files(home), *own, words]
     card = ModelCard(
         id=name,
         family="bagel",
         folder=folder,
-        revision=fingerprint([*files, *pixels, *config_files(home), *own, words], more),
-        parameters=sum(p.numel() for module in (network, autoencoder) for p in module.parameters()),
+        revision=fingerprint(all_files, more, say=part(say, 0.8, 1.0)),
+        parameters=numbers,
         dtype=str(dtype).removeprefix("torch."),
         device=placement.words,
         attention=ATTENTION,
@@ -112,7 +123,7 @@ def _choices(
 ) -> dict[str, str]:
     """What a person should know of how it was opened; nothing of an ordinary folder."""
     found = {}
-    there = [kind for kind in WEIGHTS["auto"] if has_weights(folder, f"{kind}.safetensors")]
+    there = [name for name in BAGEL_WEIGHTS["auto"] if has_weights(folder, name)]
     if base:
         found["base"] = base
         found["read as"] = (
@@ -120,9 +131,9 @@ def _choices(
             f"{config.usable_vocabulary or config.language.vocab_size:,} tokens"
         )
     if base or len(there) > 1:
-        taken = next(kind for kind in WEIGHTS[how.weights] if kind in there)
-        left = [f"{kind}.safetensors" for kind in there if kind != taken]
-        found["weight file"] = f"{taken}.safetensors" + (f"; {left[0]} is there, too" if left else "")
+        taken = next(name for name in BAGEL_WEIGHTS[how.weights] if name in there)
+        left = [name for name in there if name != taken]
+        found["weight file"] = taken + (f"; {left[0]} is there, too" if left else "")
     if prompt is not None:
         found["system prompt"] = prompt.about
     return found

@@ -11,17 +11,17 @@ from typing import Any
 import torch
 
 from workbench.errors import Refusal
-from workbench.models import Opening, Say
-from workbench.models.checkpoint import find_weights, fingerprint
+from workbench.models import Opening
+from workbench.models.checkpoint import WEIGHTS, find_weights, fingerprint
 from workbench.models.hf.adapter import HFModel
 from workbench.models.hf.families import family_of
 from workbench.models.hf.kernels import WATCHED, watch_kernels
 from workbench.models.hf.processor import read_processor
 from workbench.models.hf.progress import heard
-from workbench.models.memory import demand, free_on, in_words, size_of
+from workbench.models.memory import bytes_per_number, demand, free_on, in_words, size_of
+from workbench.models.progress import Say, part
 from workbench.models.protocol import Capability, ModelCard
 
-WEIGHTS = ("model.safetensors",)
 CAPABILITIES = frozenset({Capability.ANSWERS, Capability.SCORES, Capability.HIDDEN_STATES})
 """Of every model; attention besides, under a kernel that is watched."""
 
@@ -35,11 +35,12 @@ def load(
     opening: Opening | None = None,
     say: Say | None = None,
 ) -> HFModel:
-    """A transformers folder as a model; `say` hears how much of the weights is loaded.
+    """A transformers folder as a model; `say` hears how far it is.
 
     Raises Refusal where it is of no image-text-to-text kind, needs code of its own, lacks a file, or where
     weights and configuration do not fit: nothing is left at random values in silence.
     """
+    _check_code(folder)
     config = _config(folder)
     cls = _class_for(config, folder)
     files = find_weights(folder, WEIGHTS)
@@ -47,12 +48,11 @@ def load(
     watch_kernels()
     how = opening or Opening()
     kind = str(dtype).removeprefix("torch.")
-    per_number = {"": dtype.itemsize, "8bit": 1.05, "4bit": 0.56}[how.quantised]
-    needed = size_of(files).bytes(per_number)
+    needed = size_of(files).bytes(bytes_per_number(dtype, how.quantised))
     options = _options(how, dtype, device, needed)
     if "device_map" not in options:
         demand(needed, free_on(device), name, str(device), how.quantised or kind)
-    network = _network(cls, config, folder, options, say)
+    network = _network(cls, config, folder, options, part(say, 0.0, 0.8))
     if "device_map" not in options:
         network = network.to(device)
     family = family_of(config)(network, processor)
@@ -61,9 +61,9 @@ def load(
         id=name,
         family=config.model_type,
         folder=folder,
-        revision=fingerprint([*files, *sorted(folder.glob("*.json"))]),
+        revision=fingerprint([*files, *sorted(folder.glob("*.json"))], say=part(say, 0.8, 1.0)),
         parameters=sum(p.numel() for p in network.parameters()),
-        dtype=how.quantised or kind,
+        dtype=f"{how.quantised} {kind}".strip(),
         device=str(device),
         attention=str(text._attn_implementation),
         processor=_settings(processor),
@@ -77,6 +77,23 @@ def load(
         knows="",
     )
     return HFModel(family, card)
+
+
+def _check_code(folder: Path) -> None:
+    """Raise Refusal where transformers has no class of its own for this folder and the folder brings one."""
+    from transformers import CONFIG_MAPPING
+
+    try:
+        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        kind, code = str(found.get("model_type", "")), found.get("auto_map")
+    except (OSError, ValueError, AttributeError):
+        return  # said by whoever reads it in earnest
+    if code and kind not in CONFIG_MAPPING:
+        raise Refusal(
+            f"{folder.name} ({kind or 'no model type'}) needs Python code of its own, which comes with the "
+            "weights and is never run here. Take a version that transformers knows itself: its name often "
+            "ends in -hf."
+        )
 
 
 def _config(folder: Path) -> Any:
@@ -133,7 +150,7 @@ def _options(how: Opening, dtype: torch.dtype, device: torch.device, needed: int
     return options
 
 
-def _network(cls: Any, config: Any, folder: Path, options: dict[str, Any], say: Say | None) -> Any:
+def _network(cls: Any, config: Any, folder: Path, options: dict[str, Any], say: Say) -> Any:
     try:
         with heard(say):
             network, info = cls.from_pretrained(

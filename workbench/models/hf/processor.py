@@ -27,6 +27,11 @@ def read_processor(folder: Path) -> Any:
         return reader.from_pretrained(folder, backend="pil", local_files_only=True, trust_remote_code=False)
     except Exception as error:
         # Missing files, unknown names and half-read JSON all end here, in as many kinds.
+        if "trust_remote_code" in str(error):
+            raise Refusal(
+                f"The processor of {folder.name} needs Python code of its own, which comes with the weights "
+                "and is never run here. Take a version that transformers knows itself."
+            ) from None
         raise Refusal(
             f"The processor in {folder} cannot be read: {str(error).strip().partition(chr(10))[0]}"
         ) from None

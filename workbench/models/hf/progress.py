@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from workbench.models import Say
+from workbench.models.progress import Say, silent
 
 _ONE_AT_A_TIME = threading.Lock()
 """The hook is one for the whole process."""
@@ -37,7 +37,7 @@ class _Bar:
     ) -> None:
         self.iterable, self.words, self.done = iterable, desc, 0
         self.total = total if total is not None else len(iterable) if hasattr(iterable, "__len__") else 0
-        self.say = say or (lambda words, share: None)
+        self.say = say or silent
 
     def __iter__(self) -> Iterator[Any]:
         for item in self.iterable:

@@ -24,13 +24,21 @@ OVERLAY = 0.8
 
 
 def drawable_stages(result: Result) -> list[str]:
-    """The stages whose tokens stand on the image's grid, in order; none for a probe set."""
+    """The stages whose tokens fill the cells of the image's grid, in order; none for a probe set."""
     table = result.tables["stages"].sort_values("index")
     return [
         str(name)
         for name, index in zip(table["stage"], table["index"], strict=True)
         if f"tokens_{int(index):03d}" in result.arrays
     ]
+
+
+def finer_patches(result: Result, stage: str) -> int:
+    """How many patches a stage has to each cell of the map, in whole numbers; 1 where they are the same."""
+    table = result.tables["stages"]
+    tokens = int(table.loc[table["stage"] == stage, "tokens"].iloc[0])
+    rows, cols = (int(v) for v in result.arrays["grid"])
+    return max(1, round(tokens / (rows * cols)))
 
 
 def known_stage(stage: str, stages: Sequence[str]) -> str:

@@ -102,8 +102,9 @@ GROUPS: dict[str, Group] = {
             "cosine of patch pairs",
             "",
             ("neighbour cosine", "far cosine", "neighbour - far"),
-            "Patches that share an edge against patches at least half the grid apart; needs no mask. Grey: "
-            "chance, the same with permuted places.",
+            "Patches that share an edge against patches at least half the grid apart; needs no mask. In a "
+            "tower whose patches are finer than the language model's, neighbours lie nearer. Grey: chance, "
+            "the same with permuted places.",
         ),
         Group(
             "Moran's I",

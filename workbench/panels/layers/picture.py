@@ -16,7 +16,16 @@ from workbench.datasets.scenes import Batch, label
 from workbench.images.scenes import generate
 from workbench.models.protocol import Model
 from workbench.panels.layers.seeing import see
-from workbench.panels.layers.table import Chance, Measured, Row, curve, go_on, on_grid, stage_rows
+from workbench.panels.layers.table import (
+    Chance,
+    Measured,
+    Row,
+    curve,
+    go_on,
+    in_cells,
+    labelled,
+    stage_rows,
+)
 from workbench.panels.specimen import SCENE, degrade
 
 if TYPE_CHECKING:
@@ -51,10 +60,11 @@ def measure_captured(
     """Every measure at every stage of a pass that was made before; `shown` is what the model got."""
     grid = captured.grid
     truth = _truth(config.image, picture.pixels)
-    regions = None if truth is None else truth.patch_regions(grid.boxes, config.purity)[0]
     arrays = {"grid": np.array([grid.rows, grid.cols]), "boxes": np.asarray(grid.boxes, dtype=np.float32)}
-    if regions is not None:
-        arrays["regions"] = regions
+    regions: list[np.ndarray | None] = [None] * len(captured.stages)
+    if truth is not None:
+        regions = labelled(captured, lambda boxes: truth.patch_regions(boxes, config.purity)[0])
+        arrays["regions"] = truth.patch_regions(grid.boxes, config.purity)[0]
     return Measured(
         tables={"curves": _curves(config, captured, regions, progress, stop), "stages": stage_rows(captured)},
         hashes={"picture": picture.sha256},
@@ -74,15 +84,13 @@ def _truth(source: str, pixels: np.ndarray) -> Batch | None:
 def _curves(
     config: LayersConfig,
     captured: Captured,
-    regions: np.ndarray | None,
+    regions: list[np.ndarray | None],
     progress: Progress,
     stop: Callable[[], bool],
 ) -> list[Row]:
     # For each measure and stage: value, values for permuted labels or places, how many patches it rests on.
     found: dict[str, dict[int, tuple[float, np.ndarray, int]]] = {}
-    rows, cols = captured.grid.rows, captured.grid.cols
-    labelled = 0 if regions is None else int((regions >= 0).sum())
-    for i, (states, fits) in enumerate(zip(captured.states, on_grid(captured), strict=True)):
+    for i, (states, grid, names) in enumerate(zip(captured.states, captured.grids, regions, strict=True)):
         go_on(stop)
         progress(0.2 + 0.8 * i / len(captured.states), f"patch structure, {captured.stages[i].name}")
         x = states[0].astype(np.float32)
@@ -92,19 +100,25 @@ def _curves(
         ) -> None:
             found.setdefault(name, {})[stage] = (float(value.item()), permuted, n)
 
-        if fits and regions is not None:
-            true = structure(x, regions, centre=config.centre)
+        if names is not None:
+            true = structure(x, names, centre=config.centre)
             mixed = permuted_structure(
-                x, regions, permutations=config.permutations, seed=config.seed, centre=config.centre
+                x, names, permutations=config.permutations, seed=config.seed, centre=config.centre
             )
-            keep("cohesion", true.cohesion, mixed.cohesion, labelled)
-            keep("coupling", true.coupling, mixed.coupling, labelled)
-            keep("contrast difference", true.difference, mixed.difference, labelled)
-            keep("contrast ratio", true.ratio, mixed.ratio, labelled)
-        if fits and rows * cols > 1:
-            near = surroundings(x, rows, cols, centre=config.centre)
+            count = int((names >= 0).sum())
+            keep("cohesion", true.cohesion, mixed.cohesion, count)
+            keep("coupling", true.coupling, mixed.coupling, count)
+            keep("contrast difference", true.difference, mixed.difference, count)
+            keep("contrast ratio", true.ratio, mixed.ratio, count)
+        if grid is not None and grid.rows * grid.cols > 1:
+            near = surroundings(x, grid.rows, grid.cols, centre=config.centre)
             moved = permuted_surroundings(
-                x, rows, cols, permutations=config.permutations, seed=config.seed, centre=config.centre
+                x,
+                grid.rows,
+                grid.cols,
+                permutations=config.permutations,
+                seed=config.seed,
+                centre=config.centre,
             )
             keep("neighbour cosine", near.near, moved.near)
             keep("far cosine", near.far, moved.far)
@@ -127,12 +141,13 @@ def _curves(
 
 
 def _tokens(captured: Captured, centre: bool) -> dict[str, np.ndarray]:
-    """Unit tokens in half precision, for the stages that stand on the grid.
+    """Unit tokens in half precision, one for each cell of the prompt's grid, where a stage's fill them all.
 
     Centred before they are rounded: the common direction may be hundreds of times longer than what is left.
     """
-    return {
-        f"tokens_{stage.index:03d}": unit(states[0].astype(np.float32), centre=centre).astype(np.float16)
-        for stage, states, fits in zip(captured.stages, captured.states, on_grid(captured), strict=True)
-        if fits
-    }
+    found: dict[str, np.ndarray] = {}
+    for stage, states, grid in zip(captured.stages, captured.states, captured.grids, strict=True):
+        cells = None if grid is None else in_cells(states[0].astype(np.float32), grid, captured.grid)
+        if cells is not None:
+            found[f"tokens_{stage.index:03d}"] = unit(cells, centre=centre).astype(np.float16)
+    return found

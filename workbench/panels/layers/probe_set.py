@@ -29,7 +29,16 @@ from workbench.images.scenes import CLASSES, Split
 from workbench.models.protocol import Model
 from workbench.panels.layers.measures import accuracy_of
 from workbench.panels.layers.seeing import see
-from workbench.panels.layers.table import UNKNOWN, Chance, Measured, Row, curve, go_on, on_grid, stage_rows
+from workbench.panels.layers.table import (
+    UNKNOWN,
+    Chance,
+    Measured,
+    Row,
+    curve,
+    go_on,
+    labelled,
+    stage_rows,
+)
 from workbench.panels.specimen import degrade
 
 if TYPE_CHECKING:
@@ -71,11 +80,11 @@ class _ProbeSet:
         misled: list[list[np.ndarray]] = [[] for _ in paths]
         averages = _Averages(len(paths), self.config)
         for batch, captured in self._batches("test"):
-            truth = batch.patch_classes(captured.grid.boxes, self.config.purity)
-            averages.add(captured, batch.patch_regions(captured.grid.boxes, self.config.purity))
-            for i, states in enumerate(captured.states):
+            averages.add(captured, labelled(captured, self._regions(batch)))
+            classes = labelled(captured, self._truth(batch))
+            for i, (states, truth) in enumerate(zip(captured.states, classes, strict=True)):
                 for path, into in ((paths[i], told[i]), (controls[i], misled[i])):
-                    if path is not None:
+                    if path is not None and truth is not None:
                         guess = path.predict(_rows(states), penalties[i]).reshape(truth.shape)
                         into.append(confusions(truth, guess, len(CLASSES)))
         assert self.first is not None
@@ -103,14 +112,14 @@ class _ProbeSet:
             yield batch, captured
 
     def _gather(self) -> list[Moments]:
-        """The sums of every stage's patch reader; a stage that does not stand on the grid gets none."""
+        """The sums of every stage's patch reader; a stage that stands on no known grid gets none."""
         moments: list[Moments] = []
         for batch, captured in self._batches("train"):
             if not moments:
                 moments = [Moments(x.shape[2], len(CLASSES), self.config.seed) for x in captured.states]
-            truth = batch.patch_classes(captured.grid.boxes, self.config.purity)
-            for sums, states, fits in zip(moments, captured.states, on_grid(captured), strict=True):
-                if fits:
+            classes = labelled(captured, self._truth(batch))
+            for sums, states, truth in zip(moments, captured.states, classes, strict=True):
+                if truth is not None:
                     sums.update(_rows(states), truth.ravel())
         return moments
 
@@ -119,12 +128,20 @@ class _ProbeSet:
         classes = len(CLASSES)
         tried = np.zeros((len(paths), len(RIDGE_PENALTIES), classes, classes))
         for batch, captured in self._batches("validation"):
-            truth = batch.patch_classes(captured.grid.boxes, self.config.purity)
-            for i, (path, states) in enumerate(zip(paths, captured.states, strict=True)):
-                if path is not None:
+            truths = labelled(captured, self._truth(batch))
+            for i, (path, states, truth) in enumerate(zip(paths, captured.states, truths, strict=True)):
+                if path is not None and truth is not None:
                     for k, guess in enumerate(path.predict(_rows(states))):
                         tried[i, k] += confusions(truth, guess.reshape(truth.shape), classes).sum(axis=0)
         return [int(best) for best in np.nan_to_num(mean_iou(tried)).argmax(axis=1)]
+
+    def _truth(self, batch: Batch) -> Callable[[np.ndarray], np.ndarray]:
+        """The classes of patches with given boxes, (N, patches)."""
+        return lambda boxes: batch.patch_classes(boxes, self.config.purity)
+
+    def _regions(self, batch: Batch) -> Callable[[np.ndarray], np.ndarray]:
+        """The regions that patches with given boxes belong to, (N, patches)."""
+        return lambda boxes: batch.patch_regions(boxes, self.config.purity)
 
     def _global(self) -> list[Row]:
         config = self.config
@@ -150,21 +167,32 @@ class _ProbeSet:
 
     def _segmentation(self, told: list[list[np.ndarray]], misled: list[list[np.ndarray]]) -> list[Row]:
         assert self.first is not None
-        known = next((np.concatenate(parts) for parts in told if parts), None)
-        if known is None:
-            return []
-        commonest = np.zeros_like(known)
-        commonest[:, :, known.sum(axis=(0, 2)).argmax()] = known.sum(axis=2)
-        majority = self._scored([commonest])
-        assert majority is not None
         true, shuffled = [self._scored(parts) for parts in told], [self._scored(parts) for parts in misled]
+        commonest = self._commonest(told)
         table: list[Row] = []
         for name, field in (("patch accuracy", "accuracy"), ("patch mIoU", "miou")):
             scores: list[Score | None] = [None if s is None else getattr(s, field) for s in true]
             controls: list[Score | None] = [None if s is None else getattr(s, field) for s in shuffled]
             chance: list[Chance] = [UNKNOWN if c is None else (c.value, c.low, c.high) for c in controls]
-            table += curve(name, self.first.stages, scores, "images", chance, getattr(majority, field).value)
+            majority = [float("nan") if s is None else getattr(s, field).value for s in commonest]
+            table += curve(name, self.first.stages, scores, "images", chance, majority)
         return table
+
+    def _commonest(self, told: list[list[np.ndarray]]) -> list[Segmentation | None]:
+        """For each stage what saying the commonest class of its patches always gives."""
+        found: dict[bytes, Segmentation | None] = {}
+        out: list[Segmentation | None] = []
+        for parts in told:
+            if not parts:
+                out.append(None)
+                continue
+            truth = np.concatenate(parts).sum(axis=2)  # (N, classes): the same for all stages of one grid
+            if (key := truth.tobytes()) not in found:
+                always = np.zeros((*truth.shape, truth.shape[1]), dtype=truth.dtype)
+                always[:, :, truth.sum(axis=0).argmax()] = truth
+                found[key] = self._scored([always])
+            out.append(found[key])
+        return out
 
     def _scored(self, parts: list[np.ndarray]) -> Segmentation | None:
         if not parts:
@@ -204,20 +232,20 @@ class _Averages:
         self.dimension: list[list[np.ndarray]] = [[] for _ in range(stages)]
         self.norm: list[list[np.ndarray]] = [[] for _ in range(stages)]
 
-    def add(self, captured: Captured, regions: np.ndarray) -> None:
+    def add(self, captured: Captured, regions: list[np.ndarray | None]) -> None:
         """Measure one batch."""
-        rows, cols = captured.grid.rows, captured.grid.cols
-        for i, (states, fits) in enumerate(zip(captured.states, on_grid(captured), strict=True)):
-            if fits:
-                self.structure[i].append(structure(states, regions, centre=self.config.centre))
-            if fits and rows * cols > 1:
-                self.surroundings[i].append(surroundings(states, rows, cols, centre=self.config.centre))
+        centre = self.config.centre
+        for i, (states, grid, names) in enumerate(zip(captured.states, captured.grids, regions, strict=True)):
+            if names is not None:
+                self.structure[i].append(structure(states, names, centre=centre))
+            if grid is not None and grid.rows * grid.cols > 1:
+                self.surroundings[i].append(surroundings(states, grid.rows, grid.cols, centre=centre))
             self.dimension[i].append(participation_ratio(states))
             self.norm[i].append(token_norm(states))
 
     def curves(self, captured: Captured) -> list[Row]:
         """Rows of every measure, with intervals from resampling images."""
-        stages, cells = captured.stages, captured.grid.rows * captured.grid.cols
+        stages = captured.stages
         found: dict[str, list[Score | None]] = {}
         chance: dict[str, list[Chance]] = {}
 
@@ -244,7 +272,7 @@ class _Averages:
                 keep("neighbour cosine", i, self._mean(near), by_chance)
                 keep("far cosine", i, self._mean(far), by_chance)
                 keep("neighbour - far", i, self._mean(near - far), 0.0)
-                keep("Moran's I", i, self._mean(moran), -1.0 / (cells - 1))
+                keep("Moran's I", i, self._mean(moran), -1.0 / (captured.states[i].shape[1] - 1))
             keep("effective dimension", i, self._mean(np.concatenate(self.dimension[i])), np.nan)
             keep("token norm", i, self._mean(np.concatenate(self.norm[i])), np.nan)
         return [row for name in found for row in curve(name, stages, found[name], "images", chance[name])]

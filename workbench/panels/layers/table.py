@@ -11,7 +11,7 @@ import numpy as np
 from probes.bootstrap import Score, drop
 from workbench.capture.hidden import Captured
 from workbench.errors import Cancelled
-from workbench.models.protocol import Stage
+from workbench.models.protocol import Grid, Stage
 
 REFERENCE = "llm 0"
 """The stage that every drop is measured from: what enters the language model."""
@@ -39,7 +39,7 @@ def curve(
     scores: Sequence[Score | None],
     of: str,
     chance: Sequence[Chance],
-    majority: float = float("nan"),
+    majority: float | Sequence[float] = float("nan"),
 ) -> list[Row]:
     """One row for each stage at which the measure was taken (`scores` holds None elsewhere).
 
@@ -49,13 +49,14 @@ def curve(
         scores: for each stage.
         of: what n counts: "images" or "patches".
         chance: for each stage.
-        majority: what saying the commonest answer always gives.
+        majority: what saying the commonest answer always gives, at all stages or at each.
     """
     before = next(
         (score for stage, score in zip(stages, scores, strict=True) if stage.name == REFERENCE), None
     )
     rows: list[Row] = []
-    for stage, score, by_chance in zip(stages, scores, chance, strict=True):
+    always = np.broadcast_to(majority, len(stages))
+    for stage, score, by_chance, commonest in zip(stages, scores, chance, always, strict=True):
         if score is None:
             continue
         delta = UNKNOWN if before is None else drop(score, before)
@@ -71,7 +72,7 @@ def curve(
                 "chance": by_chance[0],
                 "chance_low": by_chance[1],
                 "chance_high": by_chance[2],
-                "majority": majority,
+                "majority": float(commonest),
                 "delta": delta[0],
                 "delta_low": delta[1],
                 "delta_high": delta[2],
@@ -96,13 +97,36 @@ def stage_rows(captured: Captured) -> list[Row]:
     ]
 
 
-def on_grid(captured: Captured) -> list[bool]:
-    """For each stage whether its tokens are the cells of the grid.
+def labelled(captured: Captured, label: Callable[[np.ndarray], np.ndarray]) -> list[np.ndarray | None]:
+    """For each stage the labels of its own patches, made from their boxes; None where it is on no known grid.
 
-    A tower may cut finer patches than the language model reads: such stages are pooled, never drawn.
+    A tower may cut finer patches than the language model reads, so a label is one of the stage's grid.
     """
-    own = (captured.grid.rows, captured.grid.cols)
-    return [grid is not None and (grid.rows, grid.cols) == own for grid in captured.grids]
+    found: dict[bytes, np.ndarray] = {}
+    out: list[np.ndarray | None] = []
+    for grid in captured.grids:
+        if grid is None:
+            out.append(None)
+            continue
+        key = grid.boxes.tobytes()
+        if key not in found:
+            found[key] = label(grid.boxes)
+        out.append(found[key])
+    return out
+
+
+def in_cells(states: np.ndarray, grid: Grid, onto: Grid) -> np.ndarray | None:
+    """States (tokens, width) of a grid's patches as those of the cells of another, which holds them.
+
+    A cell of finer patches gets their mean. None where a cell would hold none.
+    """
+    if np.array_equal(grid.boxes, onto.boxes):
+        return states
+    middle = (grid.boxes[:, :2] + grid.boxes[:, 2:]) / 2
+    inside = (middle[None] >= onto.boxes[:, None, :2]) & (middle[None] < onto.boxes[:, None, 2:])
+    holds = inside.all(axis=2).astype(np.float32)
+    counts = holds.sum(axis=1, keepdims=True)
+    return np.asarray(holds @ states / counts) if (counts > 0).all() else None
 
 
 def go_on(stop: Callable[[], bool]) -> None:

@@ -40,9 +40,13 @@ across them.
 For **the probe set** a linear reader is fitted at every stage to scenes in the bench's condition and scored
 on scenes it has not seen: what it cannot read is not there linearly.
 
-What goes in is the image's **vision tokens alone**: no system prompt and no latent of the image stand before
-them, as both do when the model draws, and no question after them. These are the states behind the answers
-*without drawing, from vision tokens alone* in the panel States.
+What goes in is the image **without a question**. Of the embedded model and other BAGEL folders the vision
+tokens stand alone: no system prompt and no latent of the image before them, as both do when the model draws.
+These are the states behind the answers *without drawing, from vision tokens alone* in the panel States. Other
+models get the image in the words of their own chat template.
+
+Each stage is measured on **its own patches**; what a point of a curve says counts them. A tower may cut finer
+ones than the language model reads: on the map, a cell is then their mean.
 
 What the embedded model was told: its vision tower learned from the words of captions of windows that hold one
 object, and from masked pixels; no map (class of a patch, instance, depth) was ever its target. Shape and
@@ -296,7 +300,13 @@ class LayersView(Panel):
         self, session: Session, key: str | None, stage: float, row: float | None, col: float | None
     ) -> Any:
         """The similarity map of a patch at a stage, and what it shows in words."""
-        from workbench.panels.layers.maps import drawable_stages, scale_bar, scale_of, similarity_image
+        from workbench.panels.layers.maps import (
+            drawable_stages,
+            finer_patches,
+            scale_bar,
+            scale_of,
+            similarity_image,
+        )
 
         result = self.kept(session, key)
         stages = drawable_stages(result) if result is not None else []
@@ -308,6 +318,8 @@ class LayersView(Panel):
         low, high = scale_of(result)
         pixels = similarity_image(result, name, (at[0] - 1) * cols + at[1] - 1)
         words = f"Cosine of the outlined patch (row {at[0]}, column {at[1]}) to all others at {name}."
+        if (finer := finer_patches(result, name)) > 1:
+            words += f" Each is the mean of {finer} finer ones."
         caption = markup.scale(words, scale_bar(), f"{low:g}", f"{high:g}")
         return pixels, caption, gr.Slider(label=f"Stage: {name}")
 

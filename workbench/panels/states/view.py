@@ -274,7 +274,7 @@ class StatesView(Panel):
         """What drawing does on average; where the picture is none that the model was trained on, that."""
         if done is None:
             return {self.outside: "", self.expected: ""}
-        card, specimen = done.model.card, done.on.specimen
+        card, specimen = done.card, done.on.specimen
         average = expected.gain(card, done.result.config) if specimen.is_scene else ""
         return {
             self.outside: markup.notice(cards.outside(specimen, card), plain=True),

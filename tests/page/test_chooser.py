@@ -1,0 +1,255 @@
+"""Opening, switching and closing models by the handlers of the bench."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from tests.page.fake import CARD, FakeModel
+from workbench.app import Page, build
+from workbench.errors import Refusal
+from workbench.models import Opening
+from workbench.models.estimate import Choices
+from workbench.models.progress import Say
+from workbench.page.chooser import MOST, Chooser
+from workbench.page.host import Chosen, Host
+from workbench.page.session import Sessions
+
+HOW = ["", "auto", "auto", "auto", ""]
+"""Revision, dtype, device, attention, quantised, as they stand at first."""
+
+
+def opener(name: str, *, say: Say, **how: Any) -> FakeModel:
+    say("Loading weights", 0.4)
+    if name == "damaged":
+        raise Refusal("damaged is cut off.")
+    model = FakeModel()
+    model.card = replace(CARD, id=name, dtype=how["dtype"])
+    return model
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Page]:
+    sessions = Sessions(tmp_path / "sessions")
+    yield build(host=Host("pocket-fake", opener=opener), sessions=sessions)
+    sessions.close_all()
+
+
+@pytest.fixture
+def chooser(page: Page) -> Chooser:
+    return page.bench.chooser
+
+
+def visitor(name: str) -> Any:
+    return SimpleNamespace(session_hash=name)
+
+
+def opened(
+    chooser: Chooser,
+    name: str,
+    *how: str,
+    current: Chosen | None = None,
+    recent: Any = (),
+    by: str = "visitor",
+) -> list[dict[Any, Any]]:
+    current = current or chooser.host.first
+    fields = [name, *(how or HOW)]
+    seen: list[dict[Any, Any]] = []
+    try:
+        for updates in chooser.open_model(*fields, current, "<b>the card</b>", list(recent), visitor(by)):
+            seen.append(updates)
+    except gr.Error as error:
+        seen.append({"raised": str(error)})
+    return seen
+
+
+def test_a_model_opens_with_its_progress_and_everything_chosen(chooser: Chooser) -> None:
+    *loading, last = opened(chooser, " other ", "v1", "bfloat16", "cpu", "eager", "")
+    chosen = Chosen("other", Opening("cpu", "bfloat16", "v1", "eager", ""))
+    assert last[chooser.model] == chosen
+    assert "other" in last[chooser.card] and "bfp16" in last[chooser.card]
+    assert last[chooser.close].visible and last[chooser.open].interactive and not last[chooser.stop].visible
+    said = "".join(updates.get(chooser.card, "") for updates in loading)
+    assert "Opening the checkpoint" in said
+    assert chooser.host.opened(chosen) is not None
+
+
+def test_how_far_it_is_stands_on_the_card(chooser: Chooser) -> None:
+    go_on = threading.Event()
+
+    def slow(name: str, *, say: Say, **how: Any) -> FakeModel:
+        say("Loading weights", 0.4)
+        assert go_on.wait(10)
+        return FakeModel()
+
+    chooser.host._opener = slow
+    events = chooser.open_model("other", *HOW, chooser.host.first, "", [], visitor("a"))
+    for updates in events:
+        if "Loading weights" in updates.get(chooser.card, ""):
+            assert 'aria-valuenow="40"' in updates[chooser.card]
+            go_on.set()
+    assert go_on.is_set()
+
+
+def test_what_cannot_be_opened_is_a_sentence_and_the_open_one_stays(chooser: Chooser) -> None:
+    *_, last, raised = opened(chooser, "damaged")
+    assert "damaged is cut off." in last[chooser.notice] and "damaged is cut off." in raised["raised"]
+    assert last[chooser.card] == "<b>the card</b>" and chooser.model not in last
+    assert last[chooser.open].interactive and not last[chooser.stop].visible
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"), [([" ", *HOW], "Name a model"), (["x", "", "int7", *HOW[2:]], "int7")]
+)
+def test_fields_that_say_nothing_are_a_sentence(chooser: Chooser, fields: list[str], word: str) -> None:
+    *_, last, raised = opened(chooser, *fields)
+    assert word in last[chooser.notice] and word in raised["raised"]
+
+
+def test_a_stopped_opening_brings_the_card_back(chooser: Chooser) -> None:
+    def endless(name: str, *, say: Say, **how: Any) -> FakeModel:
+        while True:
+            say("Loading weights", 0.4)
+
+    chooser.host._opener = endless
+    events = chooser.open_model("other", *HOW, chooser.host.first, "<b>the card</b>", [], visitor("a"))
+    assert next(events)[chooser.stop].visible
+    next(events)
+    chooser.stop_opening(visitor("another visitor"))
+    chooser.stop_opening(visitor("a"))
+    *_, last = events
+    assert last[chooser.card] == "<b>the card</b>" and "Stopped" in last[chooser.notice]
+    assert chooser.model not in last and last[chooser.open].interactive
+
+
+def test_closing_goes_back_to_the_first_and_frees_the_other(chooser: Chooser) -> None:
+    chosen = opened(chooser, "other")[-1][chooser.model]
+    back, *_, card = chooser.close_model(chosen, visitor("visitor"))
+    assert back[chooser.model] == chooser.host.first and not back[chooser.close].visible
+    assert "pocket-fake" in card[chooser.card]
+    assert chooser.host.opened(chosen) is None
+
+
+def test_what_somebody_else_has_on_the_bench_is_not_closed_for_them(chooser: Chooser) -> None:
+    chosen = opened(chooser, "other", by="a")[-1][chooser.model]
+    opened(chooser, "other", by="b")
+    first, *_ = chooser.close_model(chosen, visitor("a"))
+    assert "stays in memory" in first[chooser.notice] and chooser.host.opened(chosen) is not None
+    chooser.sessions.close("b")
+    opened(chooser, "other", by="a")
+    first, *_ = chooser.close_model(chosen, visitor("a"))
+    assert not first[chooser.notice] and chooser.host.opened(chosen) is None
+
+
+def test_a_browser_remembers_the_names_it_opened_last(chooser: Chooser) -> None:
+    recent: list[str] = []
+    for name in ("a", "b", "a"):
+        recent = opened(chooser, name, recent=recent)[-1][chooser.recent]
+    assert recent == ["a", "b"]
+    many = [f"model {k}" for k in range(20)]
+    assert opened(chooser, "b", recent=many)[-1][chooser.recent] == ["b", *many[: MOST - 1]]
+    for odd in ("text", None, 3, [1, {"x": 2}, "kept"]):
+        names = chooser.offer(odd)[chooser.name].choices
+        assert ("pocket-bagel", "pocket-bagel") in names
+        assert (("kept", "kept") in names) == isinstance(odd, list)
+
+
+def test_what_works_here_is_offered_and_the_rest_explained(
+    chooser: Chooser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = Choices(("auto", "cpu"), ("auto",), ("auto", "sdpa", "eager"), ("",), "No CUDA here.")
+    monkeypatch.setattr("workbench.models.estimate.choices", lambda: bare)
+    offered = chooser.offer([])
+    assert not offered[chooser.device].visible and not offered[chooser.quantised].visible
+    assert "No CUDA here." in offered[chooser.limits]
+    rich = Choices(("auto", "cpu", "cuda"), ("auto",), ("auto", "flash_attention_2"), ("", "4bit"), "")
+    monkeypatch.setattr("workbench.models.estimate.choices", lambda: rich)
+    offered = chooser.offer([])
+    assert offered[chooser.device].visible and offered[chooser.quantised].visible
+    assert ("flash_attention_2", "flash_attention_2") in offered[chooser.attention].choices
+    assert offered[chooser.limits] == ""
+
+
+def test_the_estimate_stands_below_the_name(chooser: Chooser) -> None:
+    assert "MiB in float32" in chooser.show_estimate("pocket-bagel", *HOW)[chooser.estimate]
+    assert chooser.show_estimate("", *HOW)[chooser.estimate] == ""
+    assert "/no/such" in chooser.show_estimate("/no/such", *HOW)[chooser.estimate]
+    opened(chooser, "other")
+    assert "open already" in chooser.show_estimate("other", *HOW)[chooser.estimate]
+
+
+def test_a_model_that_cannot_be_opened_at_all_is_said_on_its_card(chooser: Chooser) -> None:
+    *_, shown = chooser.show_card(Chosen("damaged"), visitor("visitor"))
+    assert "damaged is cut off." in shown[chooser.card]
+
+
+def test_what_a_card_does_not_say_has_no_row(chooser: Chooser) -> None:
+    details = opened(chooser, "other")[-1][chooser.details]
+    assert "knows" in details and "attention" in details
+    silent = replace(CARD, knows="", licence="")
+    from workbench.page import cards
+
+    assert "knows" not in cards.details(silent) and "licence" not in cards.details(silent)
+
+
+def values(page: Page, study: str, model: Chosen) -> list[Any]:
+    bench = [model if part is page.bench.model else part.value for part in page.bench.inputs]
+    settings = {name: part.value for name, part in page.panels[study].settings.items()}
+    settings |= {"steps": 2} if study == "states" else {}
+    return [*bench, *settings.values()]
+
+
+def test_two_visitors_with_two_models_at_once_never_mix(page: Page) -> None:
+    panel, found = page.panels["states"], {}
+
+    def look(name: str) -> None:
+        session = page.bench.session(visitor(name))
+        chosen = opened(page.bench.chooser, name, by=name)[-1][page.bench.chooser.model]
+        for _ in range(3):
+            *_, last = panel.look(session, *values(page, "states", chosen), None)
+            result = panel.kept(session, last[panel.result])
+            assert result is not None
+            found.setdefault(name, []).append(result.manifest["model"]["id"])
+            session._recent.drop(session.folder.name)
+
+    threads = [threading.Thread(target=look, args=(name,)) for name in ("one", "two")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert found == {"one": ["one"] * 3, "two": ["two"] * 3}
+
+
+def test_a_kept_result_of_a_closed_model_comes_back_without_opening_it(page: Page) -> None:
+    panel, chooser = page.panels["states"], page.bench.chooser
+    chosen = opened(chooser, "other")[-1][chooser.model]
+    session = page.bench.session(visitor("visitor"))
+    *_, last = panel.look(session, *values(page, "states", chosen), None)
+    list(chooser.close_model(chosen, visitor("visitor")))
+    *_, again = panel.look(session, *values(page, "states", chosen), None)
+    assert again[panel.result] == last[panel.result]
+    assert chooser.host.opened(chosen) is None
+
+
+def test_a_look_opens_a_model_that_was_let_go_and_says_so(page: Page) -> None:
+    panel, chooser = page.panels["states"], page.bench.chooser
+    chosen = opened(chooser, "other")[-1][chooser.model]
+    chooser.host.close(chosen)
+    session = page.bench.session(visitor("visitor"))
+    said = [updates[panel.status] for updates in panel.look(session, *values(page, "states", chosen), None)]
+    assert any("Loading weights" in text for text in said) and "Measured" in said[-1]
+
+
+def test_the_command_names_the_model_and_how_it_was_opened(page: Page) -> None:
+    chosen = opened(page.bench.chooser, "other", "", "bfloat16", "cpu", "sdpa", "")[-1][page.bench.model]
+    panel = page.panels["layers"]
+    code = panel.as_command(page.bench.session(visitor("visitor")), *values(page, "layers", chosen))
+    assert "--model other --device cpu --dtype bfloat16 --attention sdpa" in code.value
+    assert "--revision" not in code.value and "--quantised" not in code.value

@@ -1,0 +1,269 @@
+"""The model on the bench: its card, and how another one is chosen, opened and closed again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import gradio as gr
+
+from workbench.errors import Cancelled, Refusal
+from workbench.models import DTYPES, Opening, embedded
+from workbench.page import cards
+from workbench.page.host import Chosen, Host
+from workbench.page.markup import notice, remark
+from workbench.page.session import Session, Sessions
+from workbench.page.wiring import QUIET, told
+
+OPENING = "opening a model"
+"""What a session knows this work by."""
+MOST = 8
+"""Names of models that a browser remembers."""
+STOPPED = "Stopped. The model on the bench is the one from before."
+SHARED = "Somebody else looks with that model too, so it stays in memory."
+
+Updates = dict[Any, Any]
+
+
+class Chooser:
+    """The card and the fold below it. Built in the sidebar; ``notice`` of the bench takes what went wrong.
+
+    ``model`` is the visitor's State of what is on the bench, a `Chosen`.
+    """
+
+    def __init__(self, host: Host, sessions: Sessions) -> None:
+        self.host, self.sessions = host, sessions
+        self.model = gr.State(host.first)
+        first, how = host.first.name, host.first.opening
+        self.card = gr.HTML(cards.opening(first) if first else cards.none(), elem_id="card")
+        about = "About this model, open another or a run" if first else "Open a model or a saved run"
+        self.fold = gr.Accordion(about, open=not first, elem_id="other-model")
+        with self.fold:
+            self.details = gr.HTML("", elem_id="card-details")
+            self.name = gr.Dropdown(
+                self._names([]),
+                value=None,
+                allow_custom_value=True,
+                label="Another model: hub id or folder",
+                elem_id="model-name",
+            )
+            with gr.Row(elem_classes="pairs"):
+                self.revision = gr.Textbox(
+                    how.revision, label="Revision", placeholder="main", max_lines=1, min_width=110
+                )
+                self.dtype = _among("dtype", ("auto", *DTYPES), how.dtype)
+            with gr.Row(elem_classes="pairs"):
+                self.attention = _among("Attention", ("auto", "sdpa", "eager"), how.attention)
+                self.device = _among("Device", ("auto", "cpu"), how.device, visible=False)
+                self.quantised = _among("Quantised", ("",), how.quantised, visible=False)
+            self.estimate = gr.HTML("", elem_id="model-estimate")
+            with gr.Row(elem_classes="opening"):
+                self.open = gr.Button("Open", size="sm", min_width=80, elem_id="model-open")
+                self.stop = gr.Button("Stop", size="sm", min_width=80, visible=False, elem_id="model-stop")
+                self.close = gr.Button("Close", size="sm", min_width=80, visible=False, elem_id="model-close")
+            self.limits = gr.HTML("", elem_id="model-limits")
+        # The secret hides nothing: without a fixed one, what a browser remembers ends with this process.
+        self.recent = gr.BrowserState([], storage_key="afterimage-models", secret="afterimage")
+        self.notice: gr.HTML
+
+    def wire(self, notice: gr.HTML) -> None:
+        """Connect the buttons."""
+        self.notice = notice
+        how: list[Any] = [self.name, self.revision, self.dtype, self.device, self.attention, self.quantised]
+        shown = [self.model, self.card, self.details, notice, self.open, self.stop, self.close]
+        self.open.click(
+            self.open_model,
+            [*how, self.model, self.card, self.recent],
+            [*shown, self.name, self.recent, self.estimate],
+            **QUIET,
+        )
+        self.stop.click(self.stop_opening, None, None, queue=False, **QUIET)
+        self.close.click(self.close_model, [self.model], shown, **QUIET)
+        gr.on(
+            [part.change for part in how if part is not self.attention],
+            self.show_estimate,
+            [*how],
+            [self.estimate],
+            trigger_mode="always_last",
+            **QUIET,
+        )
+
+    def begin(self, load: Callable[..., Any]) -> Any:
+        """When a page loads: open the first model, showing how far it is; then offer what works here."""
+        opened = load(self.show_card, [self.model], [self.card, self.details], **QUIET)
+        offered = [self.name, self.device, self.attention, self.quantised, self.limits]
+        opened.then(self.offer, [self.recent], offered, **QUIET)
+        return opened
+
+    # Handlers
+
+    def open_model(
+        self,
+        name: str | None,
+        revision: str | None,
+        dtype: str,
+        device: str,
+        attention: str,
+        quantised: str,
+        current: Chosen,
+        card: str,
+        recent: Any,
+        request: gr.Request,
+    ) -> Iterator[Updates]:
+        """Another checkpoint; where it cannot be opened, the sentence, and the open one stays."""
+        session = self.sessions.by(request)
+        resting = self._buttons(current)
+        try:
+            chosen = _chosen(name, revision, dtype, device, attention, quantised)
+            yield {
+                self.card: cards.opening(chosen.name),
+                self.notice: "",
+                self.open: gr.Button(interactive=False),
+                self.stop: gr.Button(visible=True),
+                self.close: gr.Button(visible=False),
+            }
+            with session.working(OPENING) as flag:
+                for words, share in self.host.opening(chosen, stop=flag.is_set):
+                    yield {self.card: cards.opening(chosen.name, words, share)}
+        except Cancelled:
+            yield {self.card: card, self.notice: notice(STOPPED, plain=True), **resting}
+            return
+        except (Refusal, MemoryError) as error:
+            refusal = error if isinstance(error, Refusal) else Refusal("The machine ran out of memory.")
+            yield {self.card: card, self.notice: notice(str(refusal)), **resting}
+            raise told(refusal) from error
+        names = _remembered(chosen.name, recent)
+        yield {
+            **self._on_bench(session, chosen),
+            self.notice: "",
+            self.name: gr.Dropdown(choices=self._names(names)),
+            self.recent: names,
+            self.estimate: "",
+        }
+
+    def stop_opening(self, request: gr.Request) -> None:
+        """Give the opening up."""
+        self.sessions.by(request).stop(OPENING)
+
+    def close_model(self, current: Chosen, request: gr.Request) -> Iterator[Updates]:
+        """Back to the first model; the other one's memory is free where nobody else has it on the bench."""
+        session = self.sessions.by(request)
+        session.model = None
+        kept = self.sessions.use(current)
+        if not kept:
+            self.host.close(current)
+        said = notice(SHARED if kept else "", plain=True)
+        yield {**self._on_bench(session, self.host.first), self.notice: said}
+        yield from self.show_card(self.host.first, request)
+
+    def show_card(self, chosen: Chosen, request: gr.Request) -> Iterator[Updates]:
+        """A model's card as it opens and once it is open; where it cannot be opened, why."""
+        session = self.sessions.by(request)
+        if not chosen.name:
+            yield self._described(chosen)
+            return
+        try:
+            for words, share in self.host.opening(chosen, stop=lambda: session.closed):
+                yield {self.card: cards.opening(chosen.name, words, share)}
+        except Cancelled:
+            return
+        except Refusal as refusal:
+            yield {self.card: cards.failed(chosen.name, str(refusal)), self.details: ""}
+            return
+        yield self._described(chosen)
+
+    def show_estimate(
+        self,
+        name: str | None,
+        revision: str | None,
+        dtype: str,
+        device: str,
+        attention: str,
+        quantised: str,
+    ) -> Updates:
+        """What opening this would take, in a line; where it cannot be opened, why."""
+        from workbench.models.estimate import estimate
+
+        if not (name or "").strip():
+            return {self.estimate: ""}
+        try:
+            chosen = _chosen(name, revision, dtype, device, attention, quantised)
+            if self.host.opened(chosen) is not None:
+                return {self.estimate: remark("It is open already.")}
+            found = estimate(chosen.name, chosen.opening)
+        except Refusal as refusal:
+            return {self.estimate: notice(str(refusal), plain=True)}
+        return {self.estimate: remark(found.words) if found.fits else notice(found.words)}
+
+    def offer(self, recent: Any) -> Updates:
+        """What can be chosen on this machine, and the models that this browser opened last."""
+        from workbench.models.estimate import choices
+
+        here, how = choices(), self.host.first.opening
+        return {
+            self.name: gr.Dropdown(choices=self._names(_names(recent))),
+            self.device: _offered(here.devices, how.device, than=2),
+            self.attention: _offered(here.attention, how.attention),
+            self.quantised: _offered(here.quantised, how.quantised),
+            self.limits: remark(here.limits),
+        }
+
+    # What they share
+
+    def _on_bench(self, session: Session, chosen: Chosen) -> Updates:
+        """A model on the visitor's bench, with its card and its buttons."""
+        session.model = chosen if chosen != self.host.first else None
+        return {self.model: chosen, **self._described(chosen), **self._buttons(chosen)}
+
+    def _described(self, chosen: Chosen) -> Updates:
+        card = self.host.card(chosen)
+        if card is None:
+            opening = cards.opening(chosen.name) if chosen.name else cards.none()
+            return {self.card: opening, self.details: ""}
+        return {self.card: cards.model(card), self.details: cards.details(card)}
+
+    def _buttons(self, chosen: Chosen) -> Updates:
+        """The buttons while nothing is being opened."""
+        return {
+            self.open: gr.Button(interactive=True),
+            self.stop: gr.Button(visible=False),
+            self.close: gr.Button(visible=chosen != self.host.first),
+        }
+
+    def _names(self, recent: Sequence[str]) -> list[str]:
+        """Names to choose from: what this browser opened last, the first model, the embedded ones."""
+        return [name for name in dict.fromkeys([*recent, self.host.first.name, *embedded()]) if name]
+
+
+def _chosen(
+    name: str | None, revision: str | None, dtype: str, device: str, attention: str, quantised: str
+) -> Chosen:
+    """What the fields say. Raises Refusal where one of them is none of its choices."""
+    return Chosen(name or "", Opening(device, dtype, (revision or "").strip(), attention, quantised))
+
+
+def _names(recent: Any) -> list[str]:
+    """What a browser handed over, as far as it is names."""
+    return [name for name in recent if isinstance(name, str)][:MOST] if isinstance(recent, list) else []
+
+
+def _remembered(name: str, recent: Any) -> list[str]:
+    return [name, *(other for other in _names(recent) if other != name)][:MOST]
+
+
+def _among(label: str, values: Sequence[str], value: str, *, visible: bool = True) -> gr.Dropdown:
+    """A choice of one; what the workbench was started with is among them."""
+    return gr.Dropdown(
+        _choices(values, value), value=value, label=label, min_width=110, visible=visible, filterable=False
+    )
+
+
+def _offered(values: Sequence[str], value: str, *, than: int = 1) -> gr.Dropdown:
+    """The same choice with what works here; shown where there are more than so many."""
+    choices = _choices(values, value)
+    return gr.Dropdown(choices=choices, visible=len(choices) > than)
+
+
+def _choices(values: Sequence[str], value: str) -> list[tuple[str, str]]:
+    """Values with their names."""
+    return [(each or "none", each) for each in dict.fromkeys([*values, value])]
