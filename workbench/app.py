@@ -20,6 +20,7 @@ from workbench.page.panel import Panel  # noqa: E402
 from workbench.page.saved import SavedRuns  # noqa: E402
 from workbench.page.session import MAX_AGE, Sessions  # noqa: E402
 from workbench.page.wiring import QUIET  # noqa: E402
+from workbench.panels.drawing.view import DrawingView  # noqa: E402
 from workbench.panels.layers.view import LayersView  # noqa: E402
 from workbench.panels.states.view import StatesView  # noqa: E402
 
@@ -59,7 +60,9 @@ def build(
                 states = StatesView(bench)
             with gr.Tab("Layers", id="layers") as tabs["layers"]:
                 layers = LayersView(bench)
-        panels: dict[str, Panel] = {panel.study: panel for panel in (states, layers)}
+            with gr.Tab("Drawing", id="draw") as tabs["draw"]:
+                drawing = DrawingView(bench)
+        panels: dict[str, Panel] = {panel.study: panel for panel in (states, layers, drawing)}
         for name, tab in tabs.items():
             tab.select(
                 partial(bench.facing, name),
