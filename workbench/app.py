@@ -23,6 +23,7 @@ from workbench.page.wiring import QUIET  # noqa: E402
 from workbench.panels.drawing.view import DrawingView  # noqa: E402
 from workbench.panels.layers.view import LayersView  # noqa: E402
 from workbench.panels.states.view import StatesView  # noqa: E402
+from workbench.panels.tokens.view import TokensView  # noqa: E402
 
 MAX_UPLOAD = "1100mb"
 """Above what images.read and runs.archive take, so that their sentences are the ones that are read."""
@@ -62,7 +63,9 @@ def build(
                 layers = LayersView(bench)
             with gr.Tab("Drawing", id="draw") as tabs["draw"]:
                 drawing = DrawingView(bench)
-        panels: dict[str, Panel] = {panel.study: panel for panel in (states, layers, drawing)}
+            with gr.Tab("Tokens", id="tokens") as tabs["tokens"]:
+                tokens = TokensView(bench)
+        panels: dict[str, Panel] = {panel.study: panel for panel in (states, layers, drawing, tokens)}
         for name, tab in tabs.items():
             tab.select(
                 partial(bench.facing, name),

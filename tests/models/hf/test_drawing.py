@@ -135,7 +135,8 @@ def test_janus_draws_what_transformers_draws(janus: HFModel, settings: DrawSetti
 
 
 @pytest.mark.parametrize(
-    "settings", [GREEDY, SAMPLED, replace(SAMPLED, seed=8, top_k=0, guidance=2.0), replace(SAMPLED, guidance=1.0)]
+    "settings",
+    [GREEDY, SAMPLED, replace(SAMPLED, seed=8, top_k=0, guidance=2.0), replace(SAMPLED, guidance=1.0)],
 )
 def test_emu3_draws_what_transformers_draws(emu3: HFModel, settings: DrawSettings) -> None:
     tokens, image = theirs_emu3(emu3, settings)

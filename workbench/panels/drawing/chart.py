@@ -109,6 +109,8 @@ def percent(count: int) -> np.ndarray:
     return np.arange(1, count + 1) * 100 / count
 
 
-def axis(result: Result) -> str:
-    """What stands at the curves' axis."""
-    return "entropy (nats)" if by_tokens(result) else "velocity norm"
+def axes(result: Result) -> tuple[str, str]:
+    """What stands at the curves' axes, along and up."""
+    return (
+        ("tokens drawn (%)", "entropy (nats)") if by_tokens(result) else ("steps taken (%)", "velocity norm")
+    )

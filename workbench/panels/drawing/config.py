@@ -27,7 +27,9 @@ class DrawConfig(BaseModel):
         default=None, description="token by token: tokens between two states [a twelfth of them all]"
     )
     steps: int = Field(default=24, description="by flow: denoising steps")
-    shift: float = Field(default=3.0, description="by flow: timestep shift; above 1 more steps near the noise")
+    shift: float = Field(
+        default=3.0, description="by flow: timestep shift; above 1 more steps near the noise"
+    )
     interval: tuple[float, float] = Field(
         default=(0.4, 1.0), description="by flow: guide only while t lies within"
     )

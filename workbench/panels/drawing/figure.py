@@ -104,8 +104,9 @@ class _Block:
                 axes.plot(curve.x, curve.y, "o-", color=next(colours), markersize=2, label=curve.name)
         axes.set_xlim(0, 100)
         axes.set_ylim(bottom=0)
-        axes.set_xlabel("drawn (%)")
-        axes.set_ylabel(chart.axis(self.result))
+        along, up = chart.axes(self.result)
+        axes.set_xlabel(along)
+        axes.set_ylabel(up)
         if len(curves) > 1:
             axes.legend(loc="lower right", handlelength=1.2)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Named = tuple[str, "Result"]
 
+
 def screen(named: Sequence[Named], *, theme: Theme = "light") -> Screen:
     """The curves of results of one kind over the course of their drawing; a name before each of several."""
     import plotly.graph_objects as go
@@ -43,6 +44,7 @@ def screen(named: Sequence[Named], *, theme: Theme = "light") -> Screen:
                     hovertemplate="%{y:.2f} at %{x:.0f} %<extra>" + before + curve.name + "</extra>",
                 )
             )
+    along, up = chart.axes(named[0][1])
     axes = {"ticks": "outside", "showgrid": False, "zeroline": False, "color": ink}
     figure.update_layout(
         template="none",
@@ -54,7 +56,7 @@ def screen(named: Sequence[Named], *, theme: Theme = "light") -> Screen:
         hoverlabel={"font": {"family": FONT, "size": 12}},
         dragmode=False,
         legend={"orientation": "h", "y": -0.28, "x": 0, "yanchor": "top"},
-        xaxis=axes | {"title": {"text": "drawn (%)", "standoff": 6}, "range": [0, 101]},
-        yaxis=axes | {"title": {"text": chart.axis(named[0][1])}, "rangemode": "tozero"},
+        xaxis=axes | {"title": {"text": along, "standoff": 6}, "range": [0, 101]},
+        yaxis=axes | {"title": {"text": up}, "rangemode": "tozero"},
     )
     return figure

@@ -25,22 +25,24 @@ if TYPE_CHECKING:
     from workbench.runs.result import Result
 
 READING = """
-The model draws from the **words alone**; the image, its corruption and the question on the bench are left out.
+The model draws from the **words alone**; the image, its corruption and the question on the bench are left
+out.
 
-A model that draws **token by token** (Janus, Emu3) chooses one code of its tokeniser for each place, row by row
-from the top left, each after all before it. Every state shows what the tokeniser's decoder makes of the tokens
-so far. To run the decoder at all, places not yet drawn are filled with the code nearest to the codebook's mean,
-and then painted grey. That is our choice; near the border, and faintly elsewhere, the filling shows in what is
-drawn. The last state has none of it.
+A model that draws **token by token** (Janus, Emu3) chooses one code of its tokeniser for each place, row by
+row from the top left, each after all before it. Every state shows what the tokeniser's decoder makes of the
+tokens so far. To run the decoder at all, places not yet drawn are filled with the code nearest to the
+codebook's mean, and then painted grey. That is our choice; near the border, and faintly elsewhere, the
+filling shows in what is drawn. The last state has none of it.
 
-**Entropy** says how open the choice was: 0 nats where one code was certain, ln(codes) where all were equally
-likely. *Before guidance* is the model's own distribution, *after guidance* the one that classifier-free guidance
-makes of it, from which tokens are drawn; temperature and top-k come after both. High entropy is no fault: grass
-leaves more open than a letter. **log p** among the numbers is the log-probability of the token that was drawn,
-after guidance, in nats.
+**Entropy** says how open the choice was: 0 nats where one code was certain, ln(codes) where all were
+equally likely. *Before guidance* is the model's own distribution, *after guidance* the one that classifier-
+free guidance makes of it, from which tokens are drawn; temperature and top-k come after both. High entropy
+is no fault: grass leaves more open than a letter. **log p** among the numbers is the log-probability of the
+token that was drawn, after guidance, in nats.
 
-A model that draws **by flow** (BAGEL) walks from noise (t = 1) to an image (t = 0), all places at once. Each
-state shows what the latent decodes to at that moment; **|v|** is the norm of the velocity that led there.
+A model that draws **by flow** (BAGEL) walks from noise (t = 1) to an image (t = 0), all places at once.
+Each state shows what the latent decodes to at that moment; **|v|** is the norm of the velocity that led
+there.
 """
 SHOTS = 8
 ROW = "the drawing as it comes about"
@@ -269,9 +271,7 @@ def _maps(named: Sequence[Named], pinned: Sequence[Named]) -> str:
             cells = [markup.figure("finished", "", chart.finished(result))]
             for name, words in chart.NAMES.items():
                 mean = f"mean {float(result.arrays[name].mean()):.2f} nats"
-                cells.append(
-                    markup.figure(f"entropy {words}", mean, chart.entropy_map(result, name, high))
-                )
+                cells.append(markup.figure(f"entropy {words}", mean, chart.entropy_map(result, name, high)))
             parts.append(markup.row(cells, "how open each choice was"))
     if drawn:
         parts.append(markup.scale("Entropy of each token, nats", scale_bar(), "0", f"{high:g}"))
@@ -288,6 +288,8 @@ def _maps(named: Sequence[Named], pinned: Sequence[Named]) -> str:
 
 def _numbers(table: DataFrame) -> DataFrame:
     """The table with the digits one reads; empty where a state has no such number."""
-    kept = table.drop(columns=[name for name in table if table[name].isna().all() or (table[name] == -1).all()])
+    kept = table.drop(
+        columns=[name for name in table if table[name].isna().all() or (table[name] == -1).all()]
+    )
     rounded = kept.round({"entropy": 3, "unguided": 3, "logprob": 3, "t": 3, "velocity_norm": 2})
     return rounded.astype(object).where(rounded.notna(), "").rename(columns={"logprob": "log p"})

@@ -83,9 +83,7 @@ class _Reader:
 
     def logits(self) -> Tensor:
         """For the word after what is next, (vocabulary,)."""
-        read = self.network(
-            input_ids=self.ids, past_key_values=self.cache, use_cache=True, logits_to_keep=1
-        )
+        read = self.network(input_ids=self.ids, past_key_values=self.cache, use_cache=True, logits_to_keep=1)
         scores: Tensor = read.logits[0, -1].float()
         return scores
 

@@ -106,9 +106,7 @@ def guided(plain: Tensor, without: Tensor | None, scale: float) -> Tensor:
     return plain if without is None else without + scale * (plain - without)
 
 
-def choose(
-    logits: Tensor, allowed: Tensor | None, settings: DrawSettings, generator: torch.Generator
-) -> int:
+def choose(logits: Tensor, allowed: Tensor | None, settings: DrawSettings, generator: torch.Generator) -> int:
     """The next word, in the order of transformers' processors: what is allowed, temperature, top-k."""
     scores = logits
     if allowed is not None:
@@ -122,9 +120,7 @@ def choose(
     return int(torch.multinomial(scores.softmax(-1), 1, generator=generator))
 
 
-def surprise(
-    plain: Tensor, logits: Tensor, allowed: Tensor | None, word: int
-) -> tuple[float, float, float]:
+def surprise(plain: Tensor, logits: Tensor, allowed: Tensor | None, word: int) -> tuple[float, float, float]:
     """In nats: entropy after guidance, entropy before it, log-probability of the word after guidance.
 
     All over the words that may come here.
