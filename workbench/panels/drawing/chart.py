@@ -78,7 +78,7 @@ def top(results: Sequence[Result]) -> float:
 def entropy_map(result: Result, name: str, high: float) -> np.ndarray:
     """Entropy of each token in cividis, 0 to ``high`` nats, over the grey image: uint8 (H, W, 3)."""
     picture, values = finished(result), result.arrays[name]
-    shade = cividis()[np.clip(values / high * 255 + 0.5, 0, 255).astype(np.uint8)]
+    shade = cividis()[np.clip(values.astype(np.float32) / high * 255 + 0.5, 0, 255).astype(np.uint8)]
     height, width = picture.shape[:2]
     down, across = height // values.shape[0], width // values.shape[1]
     shade = shade.repeat(down, axis=0).repeat(across, axis=1)

@@ -65,8 +65,8 @@ class DrawingView(Panel):
     needs = NEEDS
     question = "What does the model draw from words, and how does it come about?"
     explanation = (
-        "Every state of the drawing, and for models that draw token by token how open each choice was. Of the "
-        "bench it takes the model and the seed."
+        "Every state of the drawing, and for models that draw token by token how open each choice was. Of "
+        "the bench it takes the model and the seed."
     )
     invitation = "Write what to draw and press Look."
 
@@ -288,8 +288,7 @@ def _maps(named: Sequence[Named], pinned: Sequence[Named]) -> str:
 
 def _numbers(table: DataFrame) -> DataFrame:
     """The table with the digits one reads; empty where a state has no such number."""
-    kept = table.drop(
-        columns=[name for name in table if table[name].isna().all() or (table[name] == -1).all()]
-    )
+    empty = [name for name in table if table[name].isna().all() or (table[name] == -1).all()]
+    kept = table.drop(columns=empty)
     rounded = kept.round({"entropy": 3, "unguided": 3, "logprob": 3, "t": 3, "velocity_norm": 2})
     return rounded.astype(object).where(rounded.notna(), "").rename(columns={"logprob": "log p"})

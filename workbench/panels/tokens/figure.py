@@ -125,24 +125,24 @@ def paper(results: Result | Sequence[Result]) -> Figure:
         top = total
         for pictures, high, lines in rows:
             for column, shot in enumerate(pictures):
-                left = column * cell
-                box = (
-                    (left + GAP) / WIDTH,
-                    (top - high) / total,
-                    (cell - 2 * GAP) / WIDTH,
-                    (high - GAP) / total,
-                )
-                axes = figure.add_axes(box)
-                axes.imshow(shot.pixels, interpolation="nearest", aspect="equal")
-                axes.set_anchor("S")
-                axes.set_axis_off()
-                for line, words in enumerate((shot.name, shot.note), start=1):
-                    where = ((left + cell / 2) / WIDTH, (top - high - LINE * line) / total)
-                    figure.text(*where, words, ha="center", fontsize=8)
+                _picture(figure, shot, column * cell, top - high, (cell - 2 * GAP, high - GAP))
             for line, words in enumerate(lines, start=3):
                 figure.text(GAP / WIDTH, (top - high - LINE * line - 0.05) / total, words, fontsize=8)
             top -= high + LINE * (len(lines) + 3) + 0.15
     return figure
+
+
+def _picture(figure: Figure, shot: Shot, left: float, bottom: float, size: tuple[float, float]) -> None:
+    """A picture of this size in inches with its name and number below."""
+    total = figure.get_figheight()
+    wide, tall = size
+    axes = figure.add_axes(((left + GAP) / WIDTH, bottom / total, wide / WIDTH, tall / total))
+    axes.imshow(shot.pixels, interpolation="nearest", aspect="equal")
+    axes.set_anchor("S")
+    axes.set_axis_off()
+    for line, words in enumerate((shot.name, shot.note), start=1):
+        where = ((left + GAP + wide / 2) / WIDTH, (bottom - LINE * line) / total)
+        figure.text(*where, words, ha="center", fontsize=8)
 
 
 def _numbers(result: Result) -> str:

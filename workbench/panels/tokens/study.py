@@ -113,7 +113,7 @@ def counted(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def perplexity(counts: np.ndarray) -> float:
-    """exp of the entropy of how codes are used: as many equally used ones would be as evenly spread."""
+    """The exponential of the entropy of how codes are used: so many equally used ones are as even."""
     share = counts / counts.sum()
     return float(math.exp(-(share * np.log(share)).sum()))
 

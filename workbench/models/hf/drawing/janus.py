@@ -103,8 +103,8 @@ def taken(network: Any, image_processor: Any, image: np.ndarray) -> Tensor:
     cell = cell_of(network)
     if pixels.shape[-2:] != (rows * cell, cols * cell):
         raise Refusal(
-            f"The processor makes images of {pixels.shape[-1]} × {pixels.shape[-2]} pixels, and the tokeniser "
-            f"is for {cols * cell} × {rows * cell}: take the processor that belongs to this checkpoint."
+            f"The processor makes images of {pixels.shape[-1]} × {pixels.shape[-2]} pixels, and the "
+            f"tokeniser is for {cols * cell} × {rows * cell}: take the processor that belongs to this checkpoint."
         )
     return pixels.to(weight.device, weight.dtype)
 

@@ -52,9 +52,8 @@ class Janus(SquarePadding):
 
     def draw(self, words: str, settings: DrawSettings, stop: Callable[[], bool]) -> Iterator[DrawEvent]:
         """Token by token; see `workbench.models.hf.drawing.janus`."""
-        yield from paint(
-            janus.JanusBrush(self.network, self.processor, self.written(words, 0), settings), stop
-        )
+        written = self.written(words, 0)
+        yield from paint(janus.JanusBrush(self.network, self.processor, written, settings), stop)
 
     def tokenised(self, image: np.ndarray) -> Tokenised:
         """The square that the processor makes of the image, as the tokeniser would write it."""
