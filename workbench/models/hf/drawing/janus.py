@@ -104,7 +104,7 @@ def taken(network: Any, image_processor: Any, image: np.ndarray) -> Tensor:
     if pixels.shape[-2:] != (rows * cell, cols * cell):
         raise Refusal(
             f"The processor makes images of {pixels.shape[-1]} × {pixels.shape[-2]} pixels, and the "
-            f"tokeniser is for {cols * cell} × {rows * cell}: take the processor that belongs to this checkpoint."
+            f"tokeniser is for {cols * cell} × {rows * cell}: take the processor of this checkpoint."
         )
     return pixels.to(weight.device, weight.dtype)
 
