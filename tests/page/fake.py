@@ -118,7 +118,7 @@ class FakeModel:
             yield Canvas("flow", 3, 4, 24, 32, 0, words, used)
             for step in range(settings.steps + 1):
                 t = 1 - step / settings.steps
-                image = np.full((24, 32, 3), 20 * step, np.uint8)
+                image = np.full((24, 32, 3), 4 * step, np.uint8)
                 yield VisualState(step, settings.steps, t, image, np.full((12, 2), t, np.float32), 2.0 + step)
             return
         yield Canvas("tokens", 3, 4, 24, 32, 64, f"<user> {words}", used)
