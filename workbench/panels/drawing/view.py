@@ -268,7 +268,7 @@ def _maps(named: Sequence[Named], pinned: Sequence[Named]) -> str:
     parts: list[str] = []
     for _, result in named:
         if chart.by_tokens(result):
-            cells = [markup.figure("finished", "", chart.finished(result))]
+            cells = []
             for name, words in chart.NAMES.items():
                 mean = f"mean {float(result.arrays[name].mean()):.2f} nats"
                 cells.append(markup.figure(f"entropy {words}", mean, chart.entropy_map(result, name, high)))
