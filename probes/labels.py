@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from probes.boxes import area, inside, summed, under
+
 UNLABELLED = -1
 
 
@@ -31,8 +33,7 @@ def token_labels(
     A token keeps its label when the majority class covers at least `purity` of that part of the box which
     lies inside the image; otherwise it is -1, and so is a token whose majority class is in `ignore` or whose
     box misses the image. Of classes that cover the same, the smallest number is the majority. Areas are exact
-    for boxes that cut through pixels: the integral of a piecewise constant map is bilinear inside a pixel, so
-    reading a summed-area table bilinearly loses nothing.
+    for boxes that cut through pixels.
 
     PRe (arXiv 2603.20808, on patch structure) assigns tokens to COCO-Stuff regions without stating the rule;
     majority with a purity threshold is our operationalisation.
@@ -47,11 +48,8 @@ def token_labels(
         ValueError: on shapes or a threshold that make no sense.
     """
     maps = np.asarray(class_map)
-    edges = np.asarray(boxes, dtype=np.float64)
     if maps.ndim not in (2, 3) or not maps.size or not np.issubdtype(maps.dtype, np.integer):
         raise ValueError(f"class_map must hold integers (H, W) or (N, H, W), not {maps.dtype} {maps.shape}")
-    if edges.ndim != 2 or edges.shape[1] != 4:
-        raise ValueError(f"boxes must have shape (tokens, 4), not {edges.shape}")
     if not 0.0 <= purity <= 1.0:
         raise ValueError(f"purity must lie in 0..1, not {purity}")
     batch = maps.reshape((-1, *maps.shape[-2:]))
@@ -59,18 +57,14 @@ def token_labels(
     if classes[0] < 0:
         raise ValueError("class_map holds negative classes")
 
-    height, width = batch.shape[1:]
-    x0, x1 = (np.clip(edges[:, k], 0, width) for k in (0, 2))
-    y0, y1 = (np.clip(edges[:, k], 0, height) for k in (1, 3))
-    area = np.maximum(x1 - x0, 0) * np.maximum(y1 - y0, 0)
+    edges = inside(boxes, *batch.shape[1:])
+    size = area(edges)
 
     best = np.zeros((len(batch), len(edges)))
     label = np.full(best.shape, UNLABELLED, dtype=np.int64)
     for value in classes:
-        table = np.zeros((len(batch), height + 1, width + 1))
-        table[:, 1:, 1:] = (batch == value).cumsum(1, dtype=np.float64).cumsum(2)
-        covered = _read(table, y1, x1) - _read(table, y0, x1) - _read(table, y1, x0) + _read(table, y0, x0)
-        share = np.divide(covered, area, out=np.zeros_like(covered), where=area > 0)
+        covered = under(summed((batch == value).astype(np.float64)), edges)
+        share = np.divide(covered, size, out=np.zeros_like(covered), where=size > 0)
         more = share > best + 1e-9
         best = np.where(more, share, best)
         label = np.where(more, int(value), label)
@@ -78,16 +72,3 @@ def token_labels(
     label[np.isin(label, np.asarray(list(ignore), dtype=np.int64))] = UNLABELLED
     shape = (*maps.shape[:-2], len(edges))
     return TokenLabels(label.reshape(shape), best.reshape(shape).astype(np.float32))
-
-
-def _read(table: NDArray[np.float64], y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Bilinear reading of summed-area tables (N, H+1, W+1) at (y, x) -> (N, tokens)."""
-    top = np.minimum(y.astype(np.int64), table.shape[1] - 2)
-    left = np.minimum(x.astype(np.int64), table.shape[2] - 2)
-    v, u = y - top, x - left
-    return (
-        table[:, top, left] * (1 - v) * (1 - u)
-        + table[:, top, left + 1] * (1 - v) * u
-        + table[:, top + 1, left] * v * (1 - u)
-        + table[:, top + 1, left + 1] * v * u
-    )

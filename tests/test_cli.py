@@ -155,6 +155,17 @@ def test_a_study_opens_weights_over_a_base_with_a_prompt(
     assert opened == [("clear", Opening(base="bagel", weights="model", system_prompt="p.txt"))]
 
 
+def test_a_photograph_is_said_to_be_outside_what_the_model_knows(
+    tmp_path: Path, fake_model: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (40, 30), "teal").save(tmp_path / "photo.png")
+    for image, said in (("scene:10", False), (str(tmp_path / "photo.png"), True)):
+        out = tmp_path / f"out-{said}"
+        asked = ["--question", "what?"] if said else []
+        assert cli.main(["states", "--image", image, *asked, "--steps", "2", "--out", str(out)]) == 0
+        assert ("This picture is outside that" in capsys.readouterr().err) == said
+
+
 def test_a_preset_gives_what_no_flag_gives(tmp_path: Path, fake_model: None) -> None:
     words = ["states", "--image", "scene:10", "--out", str(tmp_path / "out"), "--seed", "4"]
     assert cli.main([*words, "--preset", "clear-evaluation", "--steps", "2", "--route", "both"]) == 0
@@ -190,11 +201,12 @@ def test_a_model_is_opened_as_the_flags_say(
     monkeypatch.setattr("workbench.models.sources", lambda *a, **k: None)
     monkeypatch.setattr("workbench.app.launch", lambda page, **options: page.models.model(page.models.first))
     flags = [word for name, value in HOW.items() for word in ("--" + name.replace("_", "-"), value)]
+    flags += ["--trust-remote-code"]
     model = ["owner/name", "scene:1"] if command == "capture" else ["--model", "owner/name"]
     study = [] if command == "run" else ["--out", str(tmp_path / "o")]
     study += ["--image", "scene:1"] if command in ("states", "layers") else []
     assert cli.main([command, *model, *flags, *study]) == 2
-    assert opened == [{"name": "owner/name", **HOW}]
+    assert opened == [{"name": "owner/name", **HOW, "trust_remote_code": True}]
 
 
 def test_the_stage_that_is_asked_for_stands_in_the_figure(

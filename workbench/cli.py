@@ -280,6 +280,12 @@ def _add_place(group: argparse._ArgumentGroup) -> None:
         help="of BAGEL's layout: a text file; CLEAR's is in prompts.py of its public code "
         "[the checkpoint's own]",
     )
+    group.add_argument(
+        "--trust-remote-code",
+        action="store_true",
+        help="run Python code that comes with this checkpoint, which can do whatever you can; only where "
+        "transformers has no class of its own for it [refuse it]",
+    )
 
 
 def _add_preset(group: argparse._ArgumentGroup) -> None:
@@ -422,6 +428,7 @@ def _study(
     """
     from workbench import models
     from workbench.panels.command import from_flags
+    from workbench.panels.specimen import outside
     from workbench.runs.export import save_figure
     from workbench.runs.store import check_place, save
 
@@ -429,6 +436,8 @@ def _study(
     check_place(options.out)
     picture = prepared(config)
     model = models.open(options.model, **asdict(_opening(options)), say=_opening_progress())
+    if picture is not None and (said := outside(getattr(config, "image", ""), model.card)):
+        print(said, file=sys.stderr)
     result = run(config, model, picture=picture, progress=_progress())
     save(result, options.out)
     save_figure(paper(result), options.out / "figure")

@@ -180,6 +180,6 @@ def test_bagel_says_how_far_it_is_and_does_not_begin_where_memory_lacks(
     shares = [share for _, share in heard]
     assert shares == sorted(shares) and shares[-1] == 1.0
     assert {words for words, _ in heard} >= {"Loading weights", "Taking the weights' fingerprint", "Open"}
-    monkeypatch.setattr("workbench.models.bagel.load.free_on", lambda device: 1000)
+    monkeypatch.setattr("workbench.models.bagel.placement.free_on", lambda device: 1000)
     with pytest.raises(Refusal, match="needs .* MiB for its weights"):
         models.open("pocket-bagel", device="cpu")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,8 +22,8 @@ from workbench.page.chooser import MOST, Chooser
 from workbench.page.host import Chosen, Host
 from workbench.page.session import Sessions
 
-HOW = ["", "auto", "auto", "auto", ""]
-"""Revision, dtype, device, attention, quantised, as they stand at first."""
+HOW = [getattr(Opening(), field.name) for field in fields(Opening) if field.type != "bool"]
+"""The fields below the name, as they stand at first."""
 
 
 def opener(name: str, *, say: Say, **how: Any) -> FakeModel:
@@ -60,10 +60,10 @@ def opened(
     by: str = "visitor",
 ) -> list[dict[Any, Any]]:
     current = current or chooser.host.first
-    fields = [name, *(how or HOW)]
+    how = (*how, *HOW[len(how) :])
     seen: list[dict[Any, Any]] = []
     try:
-        for updates in chooser.open_model(*fields, current, "<b>the card</b>", list(recent), visitor(by)):
+        for updates in chooser.open_model(visitor(by), name, *how, current, "<b>the card</b>", list(recent)):
             seen.append(updates)
     except gr.Error as error:
         seen.append({"raised": str(error)})
@@ -71,7 +71,7 @@ def opened(
 
 
 def test_a_model_opens_with_its_progress_and_everything_chosen(chooser: Chooser) -> None:
-    *loading, last = opened(chooser, " other ", "v1", "bfloat16", "cpu", "eager", "")
+    *loading, last = opened(chooser, " other ", "cpu", "bfloat16", "v1", "eager", "")
     chosen = Chosen("other", Opening("cpu", "bfloat16", "v1", "eager", ""))
     assert last[chooser.model] == chosen
     assert "other" in last[chooser.card] and "bfp16" in last[chooser.card]
@@ -79,6 +79,12 @@ def test_a_model_opens_with_its_progress_and_everything_chosen(chooser: Chooser)
     said = "".join(updates.get(chooser.card, "") for updates in loading)
     assert "Opening the checkpoint" in said
     assert chooser.host.opened(chosen) is not None
+
+
+def test_weights_alone_open_over_a_base_with_a_prompt(chooser: Chooser, tmp_path: Path) -> None:
+    chosen = Opening(base="owner/bagel", weights="model", system_prompt=str(tmp_path / "prompt.txt"))
+    *_, last = opened(chooser, "clear", *list(asdict(chosen).values())[: len(HOW)])
+    assert last[chooser.model] == Chosen("clear", chosen)
 
 
 def test_how_far_it_is_stands_on_the_card(chooser: Chooser) -> None:
@@ -90,7 +96,7 @@ def test_how_far_it_is_stands_on_the_card(chooser: Chooser) -> None:
         return FakeModel()
 
     chooser.host._opener = slow
-    events = chooser.open_model("other", *HOW, chooser.host.first, "", [], visitor("a"))
+    events = chooser.open_model(visitor("a"), "other", *HOW, chooser.host.first, "", [])
     for updates in events:
         if "Loading weights" in updates.get(chooser.card, ""):
             assert 'aria-valuenow="40"' in updates[chooser.card]
@@ -106,10 +112,10 @@ def test_what_cannot_be_opened_is_a_sentence_and_the_open_one_stays(chooser: Cho
 
 
 @pytest.mark.parametrize(
-    ("fields", "word"), [([" ", *HOW], "Name a model"), (["x", "", "int7", *HOW[2:]], "int7")]
+    ("given", "word"), [([" ", *HOW], "Name a model"), (["x", "", "int7", *HOW[2:]], "int7")]
 )
-def test_fields_that_say_nothing_are_a_sentence(chooser: Chooser, fields: list[str], word: str) -> None:
-    *_, last, raised = opened(chooser, *fields)
+def test_fields_that_say_nothing_are_a_sentence(chooser: Chooser, given: list[str], word: str) -> None:
+    *_, last, raised = opened(chooser, *given)
     assert word in last[chooser.notice] and word in raised["raised"]
 
 
@@ -119,7 +125,7 @@ def test_a_stopped_opening_brings_the_card_back(chooser: Chooser) -> None:
             say("Loading weights", 0.4)
 
     chooser.host._opener = endless
-    events = chooser.open_model("other", *HOW, chooser.host.first, "<b>the card</b>", [], visitor("a"))
+    events = chooser.open_model(visitor("a"), "other", *HOW, chooser.host.first, "<b>the card</b>", [])
     assert next(events)[chooser.stop].visible
     next(events)
     chooser.stop_opening(visitor("another visitor"))
@@ -248,7 +254,7 @@ def test_a_look_opens_a_model_that_was_let_go_and_says_so(page: Page) -> None:
 
 
 def test_the_command_names_the_model_and_how_it_was_opened(page: Page) -> None:
-    chosen = opened(page.bench.chooser, "other", "", "bfloat16", "cpu", "sdpa", "")[-1][page.bench.model]
+    chosen = opened(page.bench.chooser, "other", "cpu", "bfloat16", "", "sdpa", "")[-1][page.bench.model]
     panel = page.panels["layers"]
     code = panel.as_command(page.bench.session(visitor("visitor")), *values(page, "layers", chosen))
     assert "--model other --device cpu --dtype bfloat16 --attention sdpa" in code.value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -37,9 +38,8 @@ def llava(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def opened(chooser: Chooser, chosen: Chosen) -> dict[Any, Any]:
-    how = chosen.opening
-    fields = [chosen.name, how.revision, how.dtype, how.device, how.attention, how.quantised]
-    *_, last = chooser.open_model(*fields, chooser.host.first, "", [], VISITOR)
+    *how, _ = asdict(chosen.opening).values()
+    *_, last = chooser.open_model(VISITOR, chosen.name, *how, chooser.host.first, "", [])
     return dict(last)
 
 

@@ -10,15 +10,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from probes.bootstrap import draws, drop, interval, mean_score, resampled_mean
-from probes.linear import (
-    Moments,
-    RidgePath,
-    confusions,
-    intersection_over_union,
-    logistic,
-    mean_iou,
-    segmentation,
-)
+from probes.linear import logistic
+from probes.ridge import LabelMoments, RidgePath
+from probes.segmentation import confusions, intersection_over_union, mean_iou, segmentation
 
 Split = tuple[np.ndarray, np.ndarray]
 
@@ -79,7 +73,7 @@ def test_a_constant_features_rounding_is_no_signal() -> None:
     assert (leak.astype(np.float32) != 1000.0).any()
     found = logistic((leak, y), (leak, y), (leak, y), shuffles=2)
     assert found.accuracy.value == pytest.approx(1 / 3)
-    moments = Moments(1, 3)
+    moments = LabelMoments(1, 3)
     moments.update(leak, y)
     assert np.abs(RidgePath(moments).weights).max() == 0
 
@@ -160,23 +154,23 @@ def test_ridge_path_equals_scikit_learn_for_every_penalty() -> None:
     x, y = blobs(500, 4, 12, 1.5, 0)
     xt, _ = blobs(200, 4, 12, 1.5, 1)
     penalties = (1e-4, 1e-2, 1.0, 30.0)
-    moments = Moments(12, 4)
+    moments = LabelMoments(12, 4)
     for part in np.array_split(np.arange(500), 7):
         moments.update(x[part], y[part])
     path = RidgePath(moments, penalties)
-    predicted = path.predict(xt)
+    predicted = path.classes(xt)
     scaler = StandardScaler().fit(x)
     for i, penalty in enumerate(penalties):
         reference = Ridge(alpha=penalty * 500).fit(scaler.transform(x), np.eye(4)[y])
         np.testing.assert_allclose(path.weights[i], reference.coef_.T, atol=1e-8)
         np.testing.assert_array_equal(predicted[i], reference.predict(scaler.transform(xt)).argmax(axis=1))
-        np.testing.assert_array_equal(path.predict(xt, i), predicted[i])
+        np.testing.assert_array_equal(path.classes(xt, i), predicted[i])
 
 
 def test_ridge_leaves_out_unlabelled_rows_and_dead_features() -> None:
     x, y = blobs(300, 3, 5, 1.0, 0)
     dead = np.concatenate([x, np.full((300, 1), 1234.5)], axis=1)
-    a, b = Moments(5, 3), Moments(6, 3)
+    a, b = LabelMoments(5, 3), LabelMoments(6, 3)
     a.update(x[:200], y[:200])
     b.update(dead, np.where(np.arange(300) < 200, y, -1))
     assert a.n == b.n == 200
@@ -188,16 +182,16 @@ def test_ridge_leaves_out_unlabelled_rows_and_dead_features() -> None:
     with pytest.raises(ValueError):
         a.update(x, y + 3)
     with pytest.raises(ValueError):
-        RidgePath(Moments(5, 3))
+        RidgePath(LabelMoments(5, 3))
 
 
 def test_shuffled_ridge_reads_nothing() -> None:
     x, y = blobs(2000, 4, 12, 0.5, 0)
     xt, yt = blobs(500, 4, 12, 0.5, 1)
-    moments = Moments(12, 4, seed=3)
+    moments = LabelMoments(12, 4, seed=3)
     for part in np.array_split(np.arange(2000), 4):
         moments.update(x[part], y[part])
-    assert (RidgePath(moments).predict(xt, 0) == yt).mean() > 0.97
+    assert (RidgePath(moments).classes(xt, 0) == yt).mean() > 0.97
     control = RidgePath(moments, shuffled=True)
     assert np.abs(control.weights).max() < 0.25 * np.abs(RidgePath(moments).weights).max()
 

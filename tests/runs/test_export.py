@@ -144,3 +144,10 @@ def test_exports_lie_beside_a_saved_result(tmp_path: Path) -> None:
         save_figure(drawn(), tmp_path / "run" / "figure", ("svg",))
         assert load(tmp_path / "run").tables["accuracy"]["x"].tolist() == [1.5]
     assert {p.name for p in (tmp_path / "run").iterdir()} == {"result.json", "accuracy.csv", "figure.svg"}
+
+
+def test_only_fonts_that_are_there_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for installed in ([], ["Noto Sans CJK JP", "Comic Neue"]):
+        monkeypatch.setattr("matplotlib.font_manager.get_font_names", lambda names=installed: names)
+        with paper_style():
+            assert matplotlib.rcParams["font.sans-serif"] == ["DejaVu Sans", *installed[:1]]

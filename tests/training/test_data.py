@@ -10,7 +10,14 @@ import pytest
 from workbench.images.scenes import MOST_OBJECTS, Scenes, generate
 from workbench.models.bagel.network import SpecialTokens
 from workbench.training.base import SCHEDULES
-from workbench.training.data import TextPacker, TextRows, batch_seeds, glimpses, mildly_corrupted
+from workbench.training.data import (
+    TextPacker,
+    TextRows,
+    batch_seeds,
+    digits_first,
+    glimpses,
+    mildly_corrupted,
+)
 
 WINDOW, PATCH = 48, 8
 
@@ -129,3 +136,14 @@ def test_a_share_of_some_changes_those_alone(scenes: Scenes) -> None:
     assert 0.2 < changed.mean() < 0.8
     assert np.array_equal(once, again)
     assert np.array_equal(scenes.images, before)
+
+
+def test_scenes_with_a_digit_come_first() -> None:
+    scenes = generate(np.arange(60), "train")
+    carries = [any(scenes.objects.digit[i][scenes.objects.present[i]] >= 0) for i in range(len(scenes))]
+    count = sum(carries) + 5
+    assert 10 < sum(carries) < 50
+    some = digits_first(scenes, count)
+    order = [i for i in range(60) if carries[i]] + [i for i in range(60) if not carries[i]]
+    assert some.seeds.tolist() == scenes.seeds[order[:count]].tolist()
+    assert np.array_equal(some.images, scenes.images[order[:count]])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.errors import Refusal
-from workbench.models.hub import WANTED, fetch, is_hub_id
+from workbench.models.hub import CODE, WANTED, fetch, is_hub_id
 from workbench.models.progress import Say, part
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ class Opening:
     device: "auto" (a GPU where there is one), or what torch calls it. dtype: "auto" (float32 on a CPU,
     bfloat16 on a GPU) or one of DTYPES. revision: of a hub id, a branch, tag or commit. attention: the
     kernel, one of KERNELS; "auto" is sdpa, or eager for models that sdpa cannot compute. quantised: "" or one
-    of QUANTISED, by bitsandbytes.
+    of QUANTISED, by bitsandbytes. trust_remote_code: run Python code that comes with a checkpoint in
+    transformers' layout, where transformers has no class of its own for it.
 
     The rest is for BAGEL's layout. base: a BAGEL folder or hub id that gives configuration, tokenizer and
     autoencoder where the checkpoint is weights alone, as CLEAR is published. weights: one of WEIGHTS, which
@@ -52,6 +53,7 @@ class Opening:
     base: str = ""
     weights: str = "auto"
     system_prompt: str = ""
+    trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
@@ -76,6 +78,7 @@ def open(
     base: str | Path = "",
     weights: str = "auto",
     system_prompt: str | Path = "",
+    trust_remote_code: bool = False,
     say: Say | None = None,
 ) -> Model:
     """Open a checkpoint and check it.
@@ -88,7 +91,10 @@ def open(
     Raises Refusal where it is unknown, damaged, does not fit its configuration or the memory that is free, or
     fails `verify`.
     """
-    opening = Opening(device, dtype, revision, attention, quantised, str(base), weights, str(system_prompt))
+    opening = Opening(
+        *(device, dtype, revision, attention, quantised, str(base), weights, str(system_prompt)),
+        trust_remote_code,
+    )
     (folder, name), below = sources(id_or_path, opening, say=say)
     where = usable(device)
     kind = number_type(dtype, where)
@@ -123,7 +129,8 @@ def sources(
 
     `say` hears how much is downloaded. Raises Refusal where one is not there, or they do not go together.
     """
-    folder, name = locate(id_or_path, opening.revision, alone=bool(opening.base), say=say)
+    files = (*WANTED, *CODE) if opening.trust_remote_code else WANTED
+    folder, name = locate(id_or_path, opening.revision, alone=bool(opening.base), files=files, say=say)
     if not opening.base:
         return (folder, name), None
     if own := [file for file in CONFIGURATIONS if (folder / file).is_file()]:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 WANTED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "README.md", "LICENSE*")
-"""No pickled weights and no Python: neither is ever opened."""
+"""No pickled weights, which are never opened, and no Python."""
+CODE = ("*.py",)
+"""Fetched besides for those who trust a checkpoint's own code."""
 
 
 def is_hub_id(name: str) -> bool:

@@ -21,7 +21,7 @@ from workbench.page.markup import notice
 from workbench.page.pins import Pins
 from workbench.page.session import Session, Sessions
 from workbench.page.wiring import QUIET
-from workbench.panels.specimen import CLEAN, Specimen, from_file, scene
+from workbench.panels.specimen import CLEAN, Specimen, from_file, outside, scene
 
 FIRST_CORRUPTION = "dark_illumination"
 FIRST_INTENSITY = LEVELS["high"]
@@ -257,7 +257,7 @@ class Bench:
         sentence = ""
         if not found.is_scene:
             with contextlib.suppress(Refusal):  # said on the model's card
-                sentence = cards.outside(found, self.host.card(model) or self.host.model(model).card)
+                sentence = outside(found.source, self.host.card(model) or self.host.model(model).card)
         return {self.outside: notice(sentence, plain=True)}
 
     @_noticing()

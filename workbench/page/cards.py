@@ -73,16 +73,6 @@ def picture(found: Specimen, corruption: str, intensity: float, seed: int) -> st
     )
 
 
-def outside(found: Specimen, card: ModelCard) -> str:
-    """What to know where the picture is none of those that the model was trained on; empty otherwise."""
-    if found.is_scene or "scene" not in card.knows:
-        return ""
-    return (
-        f"{card.id} knows {card.knows}. This picture is outside that: its states are measured all the same, "
-        "but its words and its drawing are those of a model that has never seen the like."
-    )
-
-
 def truth(found: Specimen, question: str) -> str:
     """The true answer, where the question is the scene's own."""
     if not found.truth or question.strip() != found.question:

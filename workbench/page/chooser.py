@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from workbench.errors import Cancelled, Refusal
-from workbench.models import DTYPES, Opening, embedded
+from workbench.models import DTYPES, WEIGHTS, Opening, embedded
 from workbench.page import cards
 from workbench.page.host import Chosen, Host
 from workbench.page.markup import notice, remark
@@ -56,6 +56,14 @@ class Chooser:
                 self.attention = _among("Attention", ("auto", "sdpa", "eager"), how.attention)
                 self.device = _among("Device", ("auto", "cpu"), how.device, visible=False)
                 self.quantised = _among("Quantised", ("",), how.quantised, visible=False)
+            with gr.Accordion("Weights alone, over BAGEL: CLEAR", open=False, elem_id="model-base"):
+                with gr.Row(elem_classes="pairs"):
+                    self.base = gr.Textbox(
+                        label="BAGEL", placeholder="id or folder", max_lines=1, min_width=110
+                    )
+                    self.weights = _among("Weights", WEIGHTS, "auto")
+                gr.HTML('<p class="aft quiet">System prompt, a text file</p>')
+                self.prompt = gr.File(show_label=False, height=40, elem_id="model-prompt")
             self.estimate = gr.HTML("", elem_id="model-estimate")
             with gr.Row(elem_classes="opening"):
                 self.open = gr.Button("Open", size="sm", min_width=80, elem_id="model-open")
@@ -69,7 +77,8 @@ class Chooser:
     def wire(self, notice: gr.HTML) -> None:
         """Connect the buttons."""
         self.notice = notice
-        how: list[Any] = [self.name, self.revision, self.dtype, self.device, self.attention, self.quantised]
+        how: list[Any] = [self.name, self.device, self.dtype, self.revision, self.attention, self.quantised]
+        how += [self.base, self.weights, self.prompt]
         shown = [self.model, self.card, self.details, notice, self.open, self.stop, self.close]
         self.open.click(
             self.open_model,
@@ -80,7 +89,7 @@ class Chooser:
         self.stop.click(self.stop_opening, None, None, queue=False, **QUIET)
         self.close.click(self.close_model, [self.model], shown, **QUIET)
         gr.on(
-            [part.change for part in how if part is not self.attention],
+            [part.change for part in how if part not in (self.attention, self.prompt)],
             self.show_estimate,
             [*how],
             [self.estimate],
@@ -97,24 +106,16 @@ class Chooser:
 
     # Handlers
 
-    def open_model(
-        self,
-        name: str | None,
-        revision: str | None,
-        dtype: str,
-        device: str,
-        attention: str,
-        quantised: str,
-        current: Chosen,
-        card: str,
-        recent: Any,
-        request: gr.Request,
-    ) -> Iterator[Updates]:
-        """Another checkpoint; where it cannot be opened, the sentence, and the open one stays."""
+    def open_model(self, request: gr.Request, *values: Any) -> Iterator[Updates]:
+        """Another checkpoint; where it cannot be opened, the sentence, and the open one stays.
+
+        ``values``: the fields as `_chosen` takes them, the model on the bench, its card, the recent names.
+        """
+        *fields, current, card, recent = values
         session = self.sessions.by(request)
         resting = self._buttons(current)
         try:
-            chosen = _chosen(name, revision, dtype, device, attention, quantised)
+            chosen = _chosen(*fields)
             yield {
                 self.card: cards.opening(chosen.name),
                 self.notice: "",
@@ -172,22 +173,14 @@ class Chooser:
             return
         yield self._described(chosen)
 
-    def show_estimate(
-        self,
-        name: str | None,
-        revision: str | None,
-        dtype: str,
-        device: str,
-        attention: str,
-        quantised: str,
-    ) -> Updates:
-        """What opening this would take, in a line; where it cannot be opened, why."""
+    def show_estimate(self, *fields: Any) -> Updates:
+        """What opening this would take, in a line; where it cannot be opened, why. As `_chosen` takes it."""
         from workbench.models.estimate import estimate
 
-        if not (name or "").strip():
-            return {self.estimate: ""}
         try:
-            chosen = _chosen(name, revision, dtype, device, attention, quantised)
+            chosen = _chosen(*fields)
+            if not chosen.name:
+                return {self.estimate: ""}
             if self.host.opened(chosen) is not None:
                 return {self.estimate: remark("It is open already.")}
             found = estimate(chosen.name, chosen.opening)
@@ -235,11 +228,13 @@ class Chooser:
         return [name for name in dict.fromkeys([*recent, self.host.first.name, *embedded()]) if name]
 
 
-def _chosen(
-    name: str | None, revision: str | None, dtype: str, device: str, attention: str, quantised: str
-) -> Chosen:
-    """What the fields say. Raises Refusal where one of them is none of its choices."""
-    return Chosen(name or "", Opening(device, dtype, (revision or "").strip(), attention, quantised))
+def _chosen(name: str | None, *how: str | None) -> Chosen:
+    """What the fields say, those of `Opening` in its order. Raises Refusal for what it does not know.
+
+    Nothing on the page makes a checkpoint's own code run.
+    """
+    device, dtype, revision, attention, quantised, base, weights, prompt = ((v or "").strip() for v in how)
+    return Chosen(name or "", Opening(device, dtype, revision, attention, quantised, base, weights, prompt))
 
 
 def _names(recent: Any) -> list[str]:

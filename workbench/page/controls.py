@@ -16,8 +16,10 @@ class Controls:
     """
 
     def __init__(self, study: str, bench: Bench) -> None:
+        some = bool(bench.host.first.name)  # without a model there is nothing to look with
         own_look = gr.Button(
             "Look",
+            interactive=some,
             size="sm",
             scale=0,
             min_width=72,
@@ -38,6 +40,7 @@ class Controls:
             bench.looks[study] = gr.Button(
                 "Look",
                 variant="primary",
+                interactive=some,
                 min_width=80,
                 visible=first,
                 elem_id=f"bench-look-{study}",

@@ -113,7 +113,7 @@ def as_command(
     how = opening or Opening()
     for each in fields(how):
         if (value := getattr(how, each.name)) != each.default:
-            words += _flagged(flag(each.name), value)
+            words += [flag(each.name)] if value is True else _flagged(flag(each.name), value)
     command = shlex.join([*words, *_flagged("--out", out or f"results/{study}")])
     return f"{OWN_PATH}\n{command}" if _is_bare_name(getattr(config, "image", "")) else command
 

@@ -13,6 +13,7 @@ from workbench.images.corruptions import CORRUPTIONS, corrupt
 
 if TYPE_CHECKING:
     from workbench.images.read import Picture
+    from workbench.models.protocol import ModelCard
 
 SCENE = "scene:"
 CLEAN = "none"
@@ -89,6 +90,16 @@ def fitted(picture: Picture) -> Picture:
     small = np.asarray(Image.fromarray(picture.pixels).resize(size, Image.Resampling.LANCZOS))
     note = f"Fitted from {width} × {height} to {size[0]} × {size[1]} pixels."
     return type(picture)(small, (*picture.notes, note), read(small).sha256)
+
+
+def outside(source: str, card: ModelCard) -> str:
+    """What to know where the picture is none of those that the model was trained on; empty otherwise."""
+    if source.startswith(SCENE) or "scene" not in card.knows:
+        return ""
+    return (
+        f"{card.id} knows {card.knows}. This picture is outside that: its states are measured all the same, "
+        "but its words and its drawing are those of a model that has never seen the like."
+    )
 
 
 def short_enough(question: str) -> str:

@@ -27,6 +27,11 @@ PAGE = 6.75
 """Inches: the width of both."""
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 """Okabe and Ito's colours for readers of every colour vision, the well legible ones first."""
+EASTERN = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei"),
+    *("PingFang SC", "Hiragino Sans", "Microsoft YaHei", "Malgun Gothic", "Droid Sans Fallback"),
+)
+"""Fonts of which one may be installed and has the characters of a question that DejaVu Sans lacks."""
 
 _STYLING = threading.RLock()
 
@@ -40,10 +45,12 @@ _METADATA: dict[str, dict[str, Any]] = {
 
 def _style() -> Any:
     from cycler import cycler
+    from matplotlib.font_manager import get_font_names
 
+    installed = set(get_font_names())
     return {
         "font.family": "sans-serif",
-        "font.sans-serif": ["DejaVu Sans"],
+        "font.sans-serif": ["DejaVu Sans", *(name for name in EASTERN if name in installed)],
         "font.size": 8,
         "axes.titlesize": 8,
         "axes.labelsize": 8,

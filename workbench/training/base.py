@@ -27,21 +27,26 @@ SCHEDULES = {
 }
 """In order. The embedded weights had these steps, but were resumed while data and rates still changed."""
 
+FURTHER = Schedule(steps=1700, batch=24, matrix_lr=0.012, other_lr=1e-3, warmup=40, decay=0.9)
+"""What `--start` trains: reading above all, with one pass in FURTHER_RESTORES that draws."""
+FURTHER_RESTORES = 5
+
 
 def stages(kit: Kit, seed: int, scale: float, *, started: bool = False) -> Iterator[Stage]:
     """Yield the stages in order, each built when the ones before it are done.
 
-    `started`: the kit holds a published checkpoint, which only the last two stages train further.
+    `started`: the kit holds a published checkpoint, which the last stage trains further.
     """
+    if started:
+        yield InterleavingStage(kit, FURTHER.scaled(scale), seed, restore_every=FURTHER_RESTORES)
+        return
     plan = {name: schedule.scaled(scale) for name, schedule in SCHEDULES.items()}
-    if not started:
-        yield AutoencoderStage(kit.autoencoder, plan["autoencoder"], seed)
-        teacher = Teacher()
-        yield TeacherStage(teacher, plan["teacher"], seed)
-        yield TowerStage(kit, teacher, plan["tower"], seed)
+    yield AutoencoderStage(kit.autoencoder, plan["autoencoder"], seed)
+    teacher = Teacher()
+    yield TeacherStage(teacher, plan["teacher"], seed)
+    yield TowerStage(kit, teacher, plan["tower"], seed)
     yield UnderstandingStage(kit, plan["understanding"], seed)
-    if not started:
-        start_experts(kit.network)
+    start_experts(kit.network)
     yield InterleavingStage(kit, plan["interleaving"], seed)
 
 
@@ -58,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
         "--start",
         type=Path,
         metavar="FOLDER",
-        help="train a published checkpoint further, on other scenes (--seed) and into another --out",
+        help="train a published checkpoint further, with other questions (--seed) and into another --out",
     )
     base.add_argument("--until", choices=list(SCHEDULES), help="stop after this stage")
     base.add_argument("--seed", type=int, default=0)

@@ -74,6 +74,12 @@ def picked(scenes: Scenes, index: np.ndarray) -> Scenes:
     return Scenes(**columns, objects=objects, split=scenes.split)
 
 
+def digits_first(scenes: Scenes, count: int) -> Scenes:
+    """`count` of these scenes, those with a digit before the others: digits are seen last and are rare."""
+    carries = (scenes.objects.present & (scenes.objects.digit >= 0)).any(1)
+    return picked(scenes, np.argsort(~carries, kind="stable")[:count])
+
+
 @dataclass(frozen=True)
 class Glimpses:
     """Windows of scenes that show one whole object and no other.

@@ -56,7 +56,7 @@ RETURNED_NOISE = 0.35
 """Most noise on a returned latent, in its own standard deviations: what comes back at inference is a sample,
 not the truth."""
 READ_EVERY = 2
-"""Steps between two passes of direct reading; the steps between them read within a dialogue."""
+"""Passes over damaged scenes to one pass of reading within a dialogue; the other steps read directly."""
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,9 @@ class InterleavingStage:
 
     name = "interleaving"
 
-    def __init__(self, kit: Kit, schedule: Schedule, seed: int) -> None:
-        self.kit, self.schedule, self.seed = kit, schedule, seed
+    def __init__(self, kit: Kit, schedule: Schedule, seed: int, *, restore_every: int = 1) -> None:
+        """`restore_every`: steps between two passes over damaged scenes; all the others only read."""
+        self.kit, self.schedule, self.seed, self.restore_every = kit, schedule, seed, restore_every
         self.reading = UnderstandingStage(kit, schedule, seed)
 
     def modules(self) -> dict[str, nn.Module]:
@@ -182,14 +183,20 @@ class InterleavingStage:
     def loss(self, step: int) -> tuple[Tensor, Metrics]:
         """Words and flow of the damaged scenes, and words of scenes that need no restoration."""
         rng = np.random.default_rng((self.seed, 4, step))
-        seeds = batch_seeds(step, self.schedule.batch, 3)
-        drawn, metrics = self._restored(damage(generate(seeds, "train"), rng), rng)
-        if step % READ_EVERY:
-            read, key = self.reading.loss(step)[0], "direct"
+        every = READ_EVERY * self.restore_every
+        if step % every:
+            loss = self.reading.loss(step)[0]
+            metrics = {"direct": loss.item() * every / (every - 1)}
         else:
             others = generate(batch_seeds(step, self.schedule.batch, 5), "train")
-            read, key = self._answered(damage(others, rng, mild=True)), "read"
-        return drawn + read, metrics | {key: READ_EVERY * read.item()}
+            loss = self._answered(damage(others, rng, mild=True))
+            metrics = {"read": loss.item() * every}
+        if step % self.restore_every == 0:
+            seeds = batch_seeds(step, self.schedule.batch, 3)
+            drawn, parts = self._restored(damage(generate(seeds, "train"), rng), rng)
+            loss = loss + drawn
+            metrics |= {key: value * self.restore_every for key, value in parts.items()}
+        return loss, metrics
 
     def _answered(self, damaged: Damaged) -> Tensor:
         """Cross-entropy of thoughts that decide against restoring, and of the answers after them."""

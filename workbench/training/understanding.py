@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from workbench.images.scene_language import caption, questions
 from workbench.images.scenes import Scenes, generate
 from workbench.models.bagel.network import Bagel
-from workbench.training.data import Pair, TextRows, asked_of, batch_seeds, mildly_corrupted
+from workbench.training.data import Pair, TextRows, asked_of, batch_seeds, digits_first, mildly_corrupted
 from workbench.training.dialogue import Dialogue, seen_of
 from workbench.training.kit import Kit
 from workbench.training.loop import Metrics, Schedule
@@ -97,7 +97,8 @@ class UnderstandingStage:
     def loss(self, step: int) -> tuple[Tensor, Metrics]:
         """Cross-entropy of answers and captions; the share of their tokens that the argmax gets right."""
         network, rng = self.kit.network, np.random.default_rng((self.seed, 2, step))
-        scenes = generate(batch_seeds(step, self.schedule.batch, 2), "train")
+        batch = self.schedule.batch
+        scenes = digits_first(generate(batch_seeds(step, 2 * batch, 2), "train"), batch)
         images = mildly_corrupted(scenes.images, rng, MILD_SHARE, MILD_STRONGEST)
         asked: list[list[Pair]] = []
         for i in range(len(scenes)):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 import torch
 from huggingface_hub import errors as hub_errors
@@ -90,6 +91,66 @@ def test_code_beside_the_weights_is_not_run(copy: Path) -> None:
     (copy / "config.json").write_text(json.dumps(config))
     (copy / "evil.py").write_text("raise SystemExit('this code ran')")
     assert "Python code of its own" in refused(copy)
+
+
+OWN = """
+from pathlib import Path
+from transformers import LlavaConfig, LlavaForConditionalGeneration
+
+(Path(MARK)).touch()
+
+
+class OwnConfig(LlavaConfig):
+    model_type = "own_llava"
+
+
+class OwnModel(LlavaForConditionalGeneration):
+    config_class = OwnConfig
+
+
+class NoModel(OwnModel):
+    def get_decoder(self):
+        raise KeyError("none of the usual parts")
+"""
+
+
+def own(folder: Path, name: str) -> Path:
+    """The folder as that of a model of its own code, which leaves a mark where it runs; the mark."""
+    # Under the network's own names: transformers renames what it reads by a model type that it knows.
+    state = models.open(folder, device="cpu").network.state_dict()  # type: ignore[attr-defined]
+    save_file({name: t.clone() for name, t in state.items()}, folder / "model.safetensors")
+    mark = folder / "this code ran"
+    (folder / "own.py").write_text(OWN.replace("MARK", repr(str(mark))))
+    config = json.loads((folder / "config.json").read_text())
+    config |= {
+        "model_type": "own_llava",
+        "auto_map": {"AutoConfig": "own.OwnConfig", "AutoModel": f"own.{name}"},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    return mark
+
+
+def test_trusted_code_is_run_and_said(llava: Path, copy: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    mark = own(copy, "OwnModel")
+    assert "--trust-remote-code" in refused(copy) and not mark.exists()
+    model = models.open(copy, device="cpu", trust_remote_code=True)
+    assert mark.exists() and "own.OwnModel" in model.card.choices["own code"]
+    assert type(model.network).__name__ == "OwnModel"  # type: ignore[attr-defined]
+    plain = models.open(llava, device="cpu", trust_remote_code=True)
+    assert not plain.card.choices and plain.card.revision != model.card.revision
+    image = np.zeros((40, 60, 3), np.uint8)
+    both = [each.forward(each.prepare([image], "what?")) for each in (model, plain)]
+    torch.testing.assert_close(*both)
+
+
+@pytest.mark.parametrize(("name", "said"), [("NoModel", "usual parts"), ("Missing", "does not work")])
+def test_trusted_code_that_keeps_to_no_convention_is_a_sentence(
+    copy: Path, tmp_path: Path, monkeypatch: Any, name: str, said: str
+) -> None:
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    own(copy, name)
+    assert said in refused(copy, trust_remote_code=True)
 
 
 def test_a_processor_that_is_code_is_not_run_either(copy: Path) -> None:

@@ -14,6 +14,7 @@ from workbench.errors import Refusal
 from workbench.models import Opening
 from workbench.models.checkpoint import WEIGHTS, find_weights, fingerprint
 from workbench.models.hf.adapter import HFModel
+from workbench.models.hf.code import class_in, conventional, own_code
 from workbench.models.hf.families import family_of
 from workbench.models.hf.kernels import WATCHED, watch_kernels
 from workbench.models.hf.processor import read_processor
@@ -37,16 +38,22 @@ def load(
 ) -> HFModel:
     """A transformers folder as a model; `say` hears how far it is.
 
-    Raises Refusal where it is of no image-text-to-text kind, needs code of its own, lacks a file, or where
-    weights and configuration do not fit: nothing is left at random values in silence.
+    Raises Refusal where it is of no image-text-to-text kind, needs code of its own that is not trusted, lacks
+    a file, or where weights and configuration do not fit: nothing is left at random values in silence.
     """
-    _check_code(folder)
-    config = _config(folder)
-    cls = _class_for(config, folder)
-    files = find_weights(folder, WEIGHTS)
-    processor = read_processor(folder)
-    watch_kernels()
     how = opening or Opening()
+    code = own_code(folder)
+    if code and not how.trust_remote_code:
+        raise Refusal(
+            f"{folder.name} needs Python code of its own, which comes with the weights and is not run. Take "
+            "a version that transformers knows itself: its name often ends in -hf. Or read the code and, if "
+            "you trust it, start the workbench with --trust-remote-code."
+        )
+    config = _config(folder, trusted=bool(code))
+    cls = class_in(folder, code) if code else _class_for(config, folder)
+    files = find_weights(folder, WEIGHTS)
+    processor = read_processor(folder, trusted=how.trust_remote_code)
+    watch_kernels()
     kind = str(dtype).removeprefix("torch.")
     needed = size_of(files).bytes(bytes_per_number(dtype, how.quantised))
     options = _options(how, dtype, device, needed)
@@ -55,13 +62,14 @@ def load(
     network = _network(cls, config, folder, options, part(say, 0.0, 0.8))
     if "device_map" not in options:
         network = network.to(device)
-    family = family_of(config)(network, processor)
+    family = family_of(config)(network, processor) if not code else conventional(network, processor)
     text = config.get_text_config()
+    decisive = [*files, *sorted(folder.glob("*.json")), *(sorted(folder.glob("*.py")) if code else ())]
     card = ModelCard(
         id=name,
         family=config.model_type,
         folder=folder,
-        revision=fingerprint([*files, *sorted(folder.glob("*.json"))], say=part(say, 0.8, 1.0)),
+        revision=fingerprint(decisive, say=part(say, 0.8, 1.0)),
         parameters=sum(p.numel() for p in network.parameters()),
         dtype=f"{how.quantised} {kind}".strip(),
         device=str(device),
@@ -75,32 +83,16 @@ def load(
         | ({Capability.ATTENTION} if _watched(network) else set()),
         licence=_licence(folder),
         knows="",
+        choices={"own code": f"trusted and run: {', '.join(sorted(code.values()))}"} if code else {},
     )
     return HFModel(family, card)
 
 
-def _check_code(folder: Path) -> None:
-    """Raise Refusal where transformers has no class of its own for this folder and the folder brings one."""
-    from transformers import CONFIG_MAPPING
-
-    try:
-        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        kind, code = str(found.get("model_type", "")), found.get("auto_map")
-    except (OSError, ValueError, AttributeError):
-        return  # said by whoever reads it in earnest
-    if code and kind not in CONFIG_MAPPING:
-        raise Refusal(
-            f"{folder.name} ({kind or 'no model type'}) needs Python code of its own, which comes with the "
-            "weights and is never run here. Take a version that transformers knows itself: its name often "
-            "ends in -hf."
-        )
-
-
-def _config(folder: Path) -> Any:
+def _config(folder: Path, *, trusted: bool) -> Any:
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted)
     except Exception as error:
         # transformers raises many kinds for a configuration it cannot make sense of.
         raise Refusal(

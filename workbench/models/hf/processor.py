@@ -13,10 +13,11 @@ from workbench.errors import Refusal
 from workbench.models.hf.image_processors import register
 
 
-def read_processor(folder: Path) -> Any:
+def read_processor(folder: Path, *, trusted: bool = False) -> Any:
     """The folder's processor. Raises Refusal where it cannot be read.
 
-    Where it would also handle videos, that part is left out: it has no version without torchvision.
+    Where it would also handle videos, that part is left out: it has no version without torchvision. trusted:
+    code of its own may be run.
     """
     from transformers import AutoProcessor
 
@@ -24,13 +25,14 @@ def read_processor(folder: Path) -> Any:
     try:
         kind = _processor_class(folder)
         reader = AutoProcessor if kind is None else kind
-        return reader.from_pretrained(folder, backend="pil", local_files_only=True, trust_remote_code=False)
+        return reader.from_pretrained(folder, backend="pil", local_files_only=True, trust_remote_code=trusted)
     except Exception as error:
         # Missing files, unknown names and half-read JSON all end here, in as many kinds.
         if "trust_remote_code" in str(error):
             raise Refusal(
                 f"The processor of {folder.name} needs Python code of its own, which comes with the weights "
-                "and is never run here. Take a version that transformers knows itself."
+                "and is not run. Take a version that transformers knows itself, or, if you trust it, start "
+                "the workbench with --trust-remote-code."
             ) from None
         raise Refusal(
             f"The processor in {folder} cannot be read: {str(error).strip().partition(chr(10))[0]}"

@@ -10,19 +10,10 @@ import numpy as np
 
 from probes.bootstrap import Score, mean_score
 from probes.geometry import participation_ratio, token_norm
-from probes.linear import (
-    RIDGE_PENALTIES,
-    LogisticProbe,
-    Moments,
-    RidgePath,
-    Segmentation,
-    confusions,
-    intersection_over_union,
-    logistic,
-    mean_iou,
-    segmentation,
-)
+from probes.linear import LogisticProbe, logistic
 from probes.patches import STRUCTURE, Structure, Surroundings, structure, summarise, surroundings
+from probes.ridge import RIDGE_PENALTIES, LabelMoments, RidgePath
+from probes.segmentation import Segmentation, confusions, intersection_over_union, mean_iou, segmentation
 from workbench.capture.hidden import Captured
 from workbench.datasets.scenes import Batch, stream
 from workbench.images.scenes import CLASSES, Split
@@ -85,7 +76,7 @@ class _ProbeSet:
             for i, (states, truth) in enumerate(zip(captured.states, classes, strict=True)):
                 for path, into in ((paths[i], told[i]), (controls[i], misled[i])):
                     if path is not None and truth is not None:
-                        guess = path.predict(_rows(states), penalties[i]).reshape(truth.shape)
+                        guess = path.classes(_rows(states), penalties[i]).reshape(truth.shape)
                         into.append(confusions(truth, guess, len(CLASSES)))
         assert self.first is not None
         curves = self._global() + self._segmentation(told, misled) + averages.curves(self.first)
@@ -111,12 +102,12 @@ class _ProbeSet:
             self.seen += len(batch)
             yield batch, captured
 
-    def _gather(self) -> list[Moments]:
+    def _gather(self) -> list[LabelMoments]:
         """The sums of every stage's patch reader; a stage that stands on no known grid gets none."""
-        moments: list[Moments] = []
+        moments: list[LabelMoments] = []
         for batch, captured in self._batches("train"):
             if not moments:
-                moments = [Moments(x.shape[2], len(CLASSES), self.config.seed) for x in captured.states]
+                moments = [LabelMoments(x.shape[2], len(CLASSES), self.config.seed) for x in captured.states]
             classes = labelled(captured, self._truth(batch))
             for sums, states, truth in zip(moments, captured.states, classes, strict=True):
                 if truth is not None:
@@ -131,7 +122,7 @@ class _ProbeSet:
             truths = labelled(captured, self._truth(batch))
             for i, (path, states, truth) in enumerate(zip(paths, captured.states, truths, strict=True)):
                 if path is not None and truth is not None:
-                    for k, guess in enumerate(path.predict(_rows(states))):
+                    for k, guess in enumerate(path.classes(_rows(states))):
                         tried[i, k] += confusions(truth, guess.reshape(truth.shape), classes).sum(axis=0)
         return [int(best) for best in np.nan_to_num(mean_iou(tried)).argmax(axis=1)]
 

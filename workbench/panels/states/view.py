@@ -22,11 +22,12 @@ from workbench.models.protocol import (
     Thought,
     VisualState,
 )
-from workbench.page import cards, expected, markup
+from workbench.page import expected, markup
 from workbench.page.bench import Bench, OnBench
 from workbench.page.panel import Done, Named, Pace, Panel, Updates, condition
 from workbench.page.session import Session
 from workbench.page.wiring import QUIET
+from workbench.panels.specimen import outside
 from workbench.panels.states import figure
 from workbench.panels.states.study import (
     NEEDS,
@@ -277,7 +278,7 @@ class StatesView(Panel):
         card, specimen = done.card, done.on.specimen
         average = expected.gain(card, done.result.config) if specimen.is_scene else ""
         return {
-            self.outside: markup.notice(cards.outside(specimen, card), plain=True),
+            self.outside: markup.notice(outside(specimen.source, card), plain=True),
             self.expected: markup.remark(average),
         }
 

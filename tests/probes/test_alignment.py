@@ -1,0 +1,107 @@
+"""CKA against its definition, written out; cosines against scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics.pairwise import cosine_similarity
+
+from probes.alignment import LinearCKA, linear_cka, token_cosine
+
+
+def biased(x: np.ndarray, y: np.ndarray) -> float:
+    """Kornblith et al. (2019), section 3: with centred Gram matrices, as written there."""
+    n = len(x)
+    h = np.eye(n) - np.ones((n, n)) / n
+    k, m = h @ x @ x.T @ h, h @ y @ y.T @ h
+    return float(np.trace(k @ m) / np.sqrt(np.trace(k @ k) * np.trace(m @ m)))
+
+
+def hsic_by_loops(x: np.ndarray, y: np.ndarray) -> float:
+    """The unbiased HSIC as a mean over quadruples of different rows: what the closed form abbreviates."""
+    k, m, n = x @ x.T, y @ y.T, len(x)
+    total, count = 0.0, 0
+    for i in range(n):
+        for j in range(n):
+            for q in range(n):
+                for r in range(n):
+                    if len({i, j, q, r}) == 4:
+                        total += k[i, j] * (m[i, j] + m[q, r] - 2 * m[i, q])
+                        count += 1
+    return total / count
+
+
+def test_it_is_the_mean_over_quadruples() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(7, 3)) + 2, rng.normal(size=(7, 5)) - 1
+    expected = hsic_by_loops(x, y) / np.sqrt(hsic_by_loops(x, x) * hsic_by_loops(y, y))
+    assert linear_cka(x, y) == pytest.approx(expected, rel=1e-9)
+
+
+def test_of_many_tokens_it_is_the_usual_one() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(1500, 6))
+    y = x @ rng.normal(size=(6, 8)) + 2 * rng.normal(size=(1500, 8))
+    assert linear_cka(x, y) == pytest.approx(biased(x, y), abs=0.01)
+    turn = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    assert linear_cka(x, 7 * x @ turn + 100) == pytest.approx(1.0, abs=1e-9)
+
+
+def test_few_independent_tokens_are_not_alike() -> None:
+    """The biased estimate is near 1 with more features than tokens; the unbiased one is about 0."""
+    rng = np.random.default_rng(2)
+    pairs = [(rng.normal(size=(32, 200)), rng.normal(size=(32, 200))) for _ in range(20)]
+    assert np.mean([biased(x, y) for x, y in pairs]) > 0.8
+    assert abs(np.mean([linear_cka(x, y) for x, y in pairs])) < 0.05
+
+
+def test_batches_average_before_the_quotient() -> None:
+    rng = np.random.default_rng(3)
+    layers = [rng.normal(size=(60, 5)) for _ in range(3)]
+    layers[2] = layers[0] + 0.1 * layers[2]
+    found = LinearCKA(3, 3)
+    for part in np.array_split(np.arange(60), 3):
+        found.update([x[part] for x in layers], [x[part] for x in layers])
+    np.testing.assert_allclose(np.diag(found.value), 1.0)
+    np.testing.assert_allclose(found.value, found.value.T)
+    assert found.value[0, 2] > 0.95 > 0.5 > found.value[0, 1] and found.batches == 3
+    sums = np.zeros(3)
+    for part in np.array_split(np.arange(60), 3):
+        a, b = layers[0][part], layers[1][part]
+        sums += [
+            linear_part(a, b),
+            linear_part(a, a),
+            linear_part(b, b),
+        ]
+    assert found.value[0, 1] == pytest.approx(sums[0] / np.sqrt(sums[1] * sums[2]))
+
+
+def linear_part(x: np.ndarray, y: np.ndarray) -> float:
+    """The unbiased HSIC with Gram matrices as Nguyen et al. (2021) print it."""
+    n, one = len(x), np.ones(len(x))
+    k, m = x @ x.T, y @ y.T
+    np.fill_diagonal(k, 0)
+    np.fill_diagonal(m, 0)
+    middle = (one @ k @ one) * (one @ m @ one) / ((n - 1) * (n - 2))
+    return float((np.trace(k @ m) + middle - 2 / (n - 2) * one @ k @ m @ one) / (n * (n - 3)))
+
+
+def test_bad_states_are_refused() -> None:
+    good = np.random.default_rng(4).normal(size=(5, 2))
+    found = LinearCKA(1, 1)
+    for a, b in ((good[:3], good[:3]), (good, good[:4]), (good, np.full((5, 2), np.nan))):
+        with pytest.raises(ValueError, match="tokens|finite"):
+            found.update([a], [b])
+    with pytest.raises(ValueError, match="layers"):
+        found.update([good, good], [good])
+    assert np.isnan(found.value).all() and np.isnan(linear_cka(np.ones((6, 2)), good[[0, 1, 2, 3, 4, 0]]))
+
+
+def test_cosine_of_each_token_is_scikit_learns() -> None:
+    rng = np.random.default_rng(5)
+    a, b = rng.normal(size=(2, 9, 4)), rng.normal(size=(2, 9, 4))
+    b[0, 3] = 0
+    expected = [np.diag(cosine_similarity(x, y)) for x, y in zip(a, b, strict=True)]
+    np.testing.assert_allclose(token_cosine(a, b), expected, atol=1e-6)
+    with pytest.raises(ValueError, match="one shape"):
+        token_cosine(a, b[:, :3])
