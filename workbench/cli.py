@@ -357,7 +357,12 @@ def _draw(options: argparse.Namespace) -> None:
     from workbench.panels.drawing import figure, study
     from workbench.panels.drawing.config import DrawConfig
 
-    _study(options, DrawConfig, study.prepared, study.run, figure.paper)
+    def run(config: DrawConfig, model: Model, **others: Any) -> Result:
+        if said := study.caution(model.card):
+            print(said, file=sys.stderr)
+        return study.run(config, model, **others)
+
+    _study(options, DrawConfig, study.prepared, run, figure.paper)
 
 
 def _tokens(options: argparse.Namespace) -> None:

@@ -69,7 +69,7 @@ def test_pinned_ones_share_the_scale_and_a_figure(page: Page, session: Session) 
     first, second = (kept(page, session, "draw", each) for each in (one, other))
     updates = panel.overlaid([("star", first)], [("ring", second), ("again", first)], False)
     assert "ring" in updates[panel.maps] and updates[panel.maps].count("colours from low to high") == 1
-    assert len(panel.paper([("star", first), ("ring", second)]).axes) == 6 + 3 + 6 + 1
+    assert len(panel.paper([("star", first), ("ring", second)]).axes) == 3 + 3 + 6 + 1
 
 
 def test_the_image_on_the_bench_makes_no_difference(page: Page, session: Session) -> None:
