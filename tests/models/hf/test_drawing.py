@@ -251,6 +251,11 @@ def test_what_it_cannot_draw_is_refused(
         list(model.draw(words, asked(model, **settings)))
 
 
+def test_no_more_states_are_kept_than_memory_has_room_for(emu3: HFModel) -> None:
+    with pytest.raises(Refusal, match="one every 2 or more"):
+        next(iter(emu3.draw(WORDS, DrawSettings(height=200, width=208, every=1))))
+
+
 def test_a_model_that_draws_nothing_says_so(llava: Path) -> None:
     model = load(llava, name="llava", device=torch.device("cpu"), dtype=torch.float32)
     assert not {Capability.GENERATES, Capability.TOKENISES} & model.card.capabilities

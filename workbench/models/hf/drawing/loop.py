@@ -16,11 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.errors import go_on
+from workbench.errors import Refusal, go_on
 from workbench.models.drawing import Canvas, DrawEvent, DrawSettings, TokenState
 
 STATES = 12
 """How many states are decoded where nobody says how often."""
+MOST_STATES = 600
+"""More pictures than that are not kept of one drawing: a state for every token of Janus' 576."""
 GREY = 128
 """The pixels of places that are not drawn yet."""
 
@@ -59,10 +61,16 @@ class Brush(ABC):
 def paint(brush: Brush, stop: Callable[[], bool]) -> Iterator[DrawEvent]:
     """Yield the canvas, then a state every so many tokens, the last one with all of them.
 
-    Raises Cancelled once `stop` says so; it is asked before every pass.
+    Raises Refusal where that makes too many states, and Cancelled once `stop` says so; it is asked before
+    every pass.
     """
     rows, cols, settings = brush.rows, brush.cols, brush.settings
     every = settings.every or math.ceil(rows * cols / STATES)
+    if (states := math.ceil(rows * cols / every)) > MOST_STATES:
+        raise Refusal(
+            f"A state every {every} of {rows * cols:,} tokens makes {states:,}; at most {MOST_STATES} are "
+            f"kept. Take one every {math.ceil(rows * cols / MOST_STATES)} or more."
+        )
     settings = replace(settings, every=every)
     height, width = int(settings.height or 0), int(settings.width or 0)
     codes = len(brush.codebook)
