@@ -1,0 +1,87 @@
+"""Shapes of clouds of tokens against scikit-learn, numpy and clouds whose shape is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.metrics.pairwise import cosine_similarity
+
+from probes.geometry import (
+    anisotropy,
+    components_for,
+    feature_correlation,
+    outliers,
+    participation_ratio,
+    spectrum,
+)
+
+
+def cloud(n: int = 200, width: int = 12, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, width)) * np.linspace(3, 0.2, width) + 5
+
+
+def test_the_spectrum_is_that_of_pca() -> None:
+    x = cloud()
+    reference = PCA().fit(x).explained_variance_ratio_
+    np.testing.assert_allclose(spectrum(x), reference)
+    for share in (0.5, 0.9, 1.0):
+        expected = int(np.searchsorted(reference.cumsum(), share - 1e-9)) + 1
+        assert components_for(x, share) == expected
+    assert participation_ratio(x) == pytest.approx(1 / (spectrum(x) ** 2).sum())
+
+
+def test_known_clouds() -> None:
+    rng = np.random.default_rng(1)
+    line = np.outer(rng.normal(size=50), rng.normal(size=7)) + 3
+    assert components_for(line) == 1 and feature_correlation(line) == pytest.approx(1.0)
+    cross = np.vstack([np.eye(6), -np.eye(6)])
+    assert components_for(cross) == 6 and feature_correlation(cross) == pytest.approx(0.0, abs=1e-12)
+    assert anisotropy(cross) == pytest.approx(-1 / 11)
+    same = np.full((5, 4), 0.3)
+    assert np.isnan(components_for(same)) and np.isnan(feature_correlation(same))
+    assert anisotropy(same) == pytest.approx(1.0)
+
+
+def test_correlation_is_numpys() -> None:
+    x = cloud(width=6) @ np.random.default_rng(2).normal(size=(6, 6))
+    x = np.column_stack([x, np.full(len(x), 2.0)])
+    among = np.corrcoef(x[:, :6].T)[~np.eye(6, dtype=bool)]
+    assert feature_correlation(x) == pytest.approx(np.abs(among).mean())
+
+
+def test_what_independent_features_give_by_chance() -> None:
+    x = np.random.default_rng(3).normal(size=(400, 80))
+    assert feature_correlation(x) == pytest.approx(np.sqrt(2 / (np.pi * 400)), rel=0.05)
+
+
+def test_anisotropy_is_the_mean_cosine_of_all_pairs() -> None:
+    x = np.stack([cloud(30), cloud(30, seed=4) - 5])
+    off = ~np.eye(30, dtype=bool)
+    np.testing.assert_allclose(anisotropy(x), [cosine_similarity(each)[off].mean() for each in x], atol=1e-6)
+    assert np.isnan(anisotropy(x[:, :1])).all()
+
+
+def test_long_tokens_stand_out_and_others_do_not() -> None:
+    x = cloud(100)[None].repeat(2, axis=0)
+    x[0, 7] *= 40
+    x[0, 31] *= 9
+    found = outliers(x)
+    assert found.which[0].nonzero()[0].tolist() == [7, 31] and not found.which[1].any()
+    np.testing.assert_allclose(found.norms, np.linalg.norm(x, axis=-1))
+    assert not outliers(np.ones((1, 9, 3))).which.any()
+    nearly = np.ones((1, 9, 3))
+    nearly[0, 0] *= 1.5
+    assert not outliers(nearly).which.any(), "half as long again is no outlier, however alike the rest is"
+
+
+@pytest.mark.parametrize("bad", [np.zeros(3), np.zeros((1, 3)), np.full((4, 3), np.nan)])
+def test_bad_states_are_refused(bad: np.ndarray) -> None:
+    for measure in (spectrum, feature_correlation):
+        with pytest.raises(ValueError, match="states must"):
+            measure(bad)
+    with pytest.raises(ValueError, match="share"):
+        components_for(cloud(), 1.5)
+    with pytest.raises(ValueError, match="states must"):
+        outliers(np.zeros(3))

@@ -1,0 +1,51 @@
+"""PCA against numpy; the others on clusters that any of them must keep apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.neighbors import KNeighborsClassifier
+
+from probes.projection import available, project
+
+
+def clusters(n: int = 120, width: int = 20) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    y = np.arange(n) % 3
+    return 6 * np.eye(3, width)[y] + rng.normal(size=(n, width)) + 2, y
+
+
+@pytest.mark.parametrize(("n", "width"), [(120, 20), (12, 300), (5, 1), (900, 700)])
+def test_pca_is_the_singular_value_decomposition(n: int, width: int) -> None:
+    x = np.random.default_rng(1).normal(size=(n, width)) * np.linspace(5, 1, width) + 100
+    found = project(x)
+    left, sizes, _ = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
+    for k in range(min(2, width)):
+        there = left[:, k] * sizes[k]
+        sign = np.sign(np.vdot(found.points[:, k], there))
+        np.testing.assert_allclose(found.points[:, k] * sign, there, atol=1e-2)
+        assert found.shares[k] == pytest.approx(sizes[k] ** 2 / (sizes**2).sum(), abs=1e-4)
+
+
+@pytest.mark.parametrize("method", available())
+def test_clusters_stay_apart_and_seeds_repeat(method: str) -> None:
+    x, y = clusters()
+    found = project(x, method, seed=3)
+    assert found.points.shape == (120, 2) and found.points.dtype == np.float32
+    assert KNeighborsClassifier(5).fit(found.points[::2], y[::2]).score(found.points[1::2], y[1::2]) > 0.95
+    assert np.array_equal(found.points, project(x, method, seed=3).points)
+
+
+@pytest.mark.parametrize("method", available())
+def test_a_handful_of_tokens_has_a_place(method: str) -> None:
+    points = project(np.random.default_rng(2).normal(size=(6, 8)), method).points
+    assert points.shape == (6, 2) and np.isfinite(points).all()
+
+
+def test_what_cannot_be_projected_is_refused() -> None:
+    x, _ = clusters()
+    with pytest.raises(ValueError, match="not among the methods"):
+        project(x, "mds")
+    for bad in (x[:3], x[0], np.full((5, 3), np.inf)):
+        with pytest.raises(ValueError, match="states must"):
+            project(bad)
