@@ -82,6 +82,16 @@ def test_the_image_on_the_bench_makes_no_difference(page: Page, session: Session
     assert "changed" in panel.refresh(session, *other, last[panel.result])[panel.status]
 
 
+def test_what_is_left_empty_is_the_models_own_and_what_is_no_number_is_refused(
+    page: Page, session: Session
+) -> None:
+    *_, last = looked(page, session, "draw", guidance=" 2.5 ", every="4")
+    config = kept(page, session, "draw", last).config
+    assert (config["guidance"], config["every"], config["height"]) == (2.5, 4, None)
+    with pytest.raises(Exception, match="--height does not fit"):
+        looked(page, session, "draw", height="tall")
+
+
 def test_without_words_a_sentence_says_so(page: Page, session: Session) -> None:
     panel: Any = page.panels["draw"]
     seen: list[Updates] = []

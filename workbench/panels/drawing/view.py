@@ -94,8 +94,9 @@ class DrawingView(Panel):
         """The config of a drawing with these settings."""
         given = dict(settings)
         interval = (given.pop("guide_above"), given.pop("guide_up_to"))
-        for whole in ("height", "width", "top_k", "every", "steps"):
-            given[whole] = None if given[whole] is None else int(given[whole])
+        for name in ("guidance", "height", "width", "top_k", "every"):
+            given[name] = str(given[name]).strip() or None
+        given["steps"] = int(given["steps"])
         return DrawConfig(seed=on.seed, interval=interval, **given)
 
     def images(self, on: OnBench, config: DrawConfig) -> Mapping[str, str]:
@@ -189,15 +190,10 @@ def _settings() -> dict[str, Any]:
     """Every sampling parameter by its name in the config."""
     defaults = DrawConfig()
 
-    def number(label: str, info: str, whole: bool = True, least: float = 0) -> gr.Number:
-        return gr.Number(
-            None,
-            label=label,
-            info=info,
-            precision=0 if whole else None,
-            minimum=least,
-            placeholder="the model's own",
-            min_width=150,
+    def number(label: str, info: str) -> gr.Textbox:
+        # Not gr.Number: an empty one becomes 0 as soon as it is seen.
+        return gr.Textbox(
+            "", label=label, info=info, placeholder="the model's own", max_lines=1, min_width=150
         )
 
     def slider(low: float, high: float, step: float, value: float, label: str, info: str) -> gr.Slider:
@@ -206,16 +202,16 @@ def _settings() -> dict[str, Any]:
     with gr.Accordion("Sampling", open=False, elem_id="draw-settings"):
         gr.HTML('<p class="aft quiet">What is left empty is as the model was published with.</p>')
         with gr.Row():
-            guidance = number("Guidance on the words", "1: none", whole=False)
-            height = number("Height", "of the image, pixels", least=1)
-            width = number("Width", "of the image, pixels", least=1)
+            guidance = number("Guidance on the words", "1: none")
+            height = number("Height", "of the image, pixels")
+            width = number("Width", "of the image, pixels")
         gr.HTML('<p class="aft quiet">Token by token</p>')
         with gr.Row():
             temperature = slider(
                 0, 2, 0.05, defaults.temperature, "Temperature", "0: always the likeliest token"
             )
             top_k = number("Top-k", "tokens to choose from; 0: all")
-            every = number("A state every", "tokens; a twelfth of all", least=1)
+            every = number("A state every", "tokens; a twelfth of all")
         gr.HTML('<p class="aft quiet">By flow</p>')
         with gr.Row():
             steps = slider(1, 50, 1, defaults.steps, "Denoising steps", "more are slower")
