@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -49,7 +50,7 @@ def test_help_reads_as_help_and_names_every_command() -> None:
     assert "scene:SEED" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["states", "layers", "run"])
+@pytest.mark.parametrize("command", ["states", "layers", "draw", "tokens", "run"])
 def test_each_command_has_help_with_its_defaults(command: str) -> None:
     done = ran(command, "--help")
     assert done.returncode == 0, done.stderr
@@ -61,7 +62,9 @@ def test_each_command_has_help_with_its_defaults(command: str) -> None:
         assert "--steps" in done.stdout and "[12]" in done.stdout
 
 
-@pytest.mark.parametrize("words", [["--help"], ["states", "--help"], ["capture", "--help"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["states", "--help"], ["draw", "--help"], ["capture", "--help"]]
+)
 def test_help_imports_nothing_heavy(words: list[str]) -> None:
     code = (
         "import sys\nfrom workbench.cli import main\n"
@@ -83,6 +86,28 @@ def test_states_writes_result_figures_and_numbers(tmp_path: Path, fake_model: No
     assert len(pd.read_csv(out / "trace.csv")) == len(result.tables["trace"])
     assert json.loads((out / "result.json").read_text())["manifest"]["model"]["id"] == "pocket-fake"
     assert cli.main([*words, "--out", str(out)]) == 0, "the same folder may be written again"
+
+
+def test_a_drawing_is_written_with_its_figures_and_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pocket = FakeModel()
+    pocket.card = replace(pocket.card, family="bagel")
+    monkeypatch.setattr("workbench.models.open", lambda *a, **k: pocket)
+    out = tmp_path / "drawing"
+    assert cli.main(["draw", "--prompt", "a red star", "--guidance", "3", "--out", str(out)]) == 0
+    assert "never to draw from words" in capsys.readouterr().err
+    result = load(out)
+    assert result.config["guidance"] == 3.0 and result.manifest["drawing"]["settings"]["guidance"] == 3.0
+    assert len(pd.read_csv(out / "tokens.csv")) == 12
+    assert all((out / f"figure.{form}").stat().st_size for form in ("png", "svg", "pdf"))
+
+
+def test_tokens_are_written_with_their_figures_and_numbers(tmp_path: Path, fake_model: None) -> None:
+    out = tmp_path / "tokens"
+    assert cli.main(["tokens", "--image", "scene:10", "--out", str(out)]) == 0
+    assert pd.read_csv(out / "codes.csv")["count"].sum() == 12 * 11
+    assert (out / "figure.pdf").stat().st_size
 
 
 @pytest.mark.parametrize(

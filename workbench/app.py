@@ -20,8 +20,10 @@ from workbench.page.panel import Panel  # noqa: E402
 from workbench.page.saved import SavedRuns  # noqa: E402
 from workbench.page.session import MAX_AGE, Sessions  # noqa: E402
 from workbench.page.wiring import QUIET  # noqa: E402
+from workbench.panels.drawing.view import DrawingView  # noqa: E402
 from workbench.panels.layers.view import LayersView  # noqa: E402
 from workbench.panels.states.view import StatesView  # noqa: E402
+from workbench.panels.tokens.view import TokensView  # noqa: E402
 
 MAX_UPLOAD = "1100mb"
 """Above what images.read and runs.archive take, so that their sentences are the ones that are read."""
@@ -59,7 +61,11 @@ def build(
                 states = StatesView(bench)
             with gr.Tab("Layers", id="layers") as tabs["layers"]:
                 layers = LayersView(bench)
-        panels: dict[str, Panel] = {panel.study: panel for panel in (states, layers)}
+            with gr.Tab("Drawing", id="draw") as tabs["draw"]:
+                drawing = DrawingView(bench)
+            with gr.Tab("Tokens", id="tokens") as tabs["tokens"]:
+                tokens = TokensView(bench)
+        panels: dict[str, Panel] = {panel.study: panel for panel in (states, layers, drawing, tokens)}
         for name, tab in tabs.items():
             tab.select(
                 partial(bench.facing, name),

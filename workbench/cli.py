@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from workbench.models.protocol import Model
     from workbench.runs.result import Result
 
-COMMANDS = ("run", "states", "layers", "capture", "train")
+COMMANDS = ("run", "states", "layers", "draw", "tokens", "capture", "train")
 SUMMARY = """\
 Afterimage shows what happens to an image inside a multimodal model.
 
@@ -32,6 +32,8 @@ Afterimage shows what happens to an image inside a multimodal model.
   python -m workbench states --image F --question "what colour is the star?" --out DIR
   python -m workbench layers --image F --out DIR
   python -m workbench layers --out DIR       the bundled probe set in place of one image
+  python -m workbench draw --prompt "a red star" --out DIR
+  python -m workbench tokens --image F --model ID --out DIR
   python -m workbench capture MODEL F -o DIR keep what one pass shows, for any panel to open later
   python -m workbench run --no-model --open DIR    read a saved run where there is no checkpoint
   python -m workbench train base             train the embedded checkpoint
@@ -126,6 +128,27 @@ def _parser(asked: str) -> argparse.ArgumentParser:
     )
     layers.set_defaults(command=_layers)
 
+    draw, draw_settings = _add_study(
+        commands,
+        "draw",
+        help="what the model draws from words, state by state",
+        needs="--prompt TEXT",
+        description="Draw an image from words and keep every state of it; of a model that draws token by "
+        "token also the entropy of each choice: figures as PNG, SVG and PDF, the numbers as CSV, everything "
+        "else beside them.",
+    )
+    draw.set_defaults(command=_draw)
+
+    tokens, tokens_settings = _add_study(
+        commands,
+        "tokens",
+        help="what the model's tokeniser keeps of an image",
+        needs="--image FILE --model ID",
+        description="Write an image as the tokens of a model and read it back: figures as PNG, SVG and PDF, "
+        "how often each code is used as CSV, everything else beside them.",
+    )
+    tokens.set_defaults(command=_tokens)
+
     capture = commands.add_parser(
         "capture",
         help="keep what one pass shows, to open later without the model",
@@ -158,6 +181,16 @@ def _parser(asked: str) -> argparse.ArgumentParser:
         from workbench.panels.layers.config import LayersConfig
 
         add_flags(layers_settings, LayersConfig)
+    elif asked == "draw":
+        from workbench.panels.command import add_flags
+        from workbench.panels.drawing.config import DrawConfig
+
+        add_flags(draw_settings, DrawConfig)
+    elif asked == "tokens":
+        from workbench.panels.command import add_flags
+        from workbench.panels.tokens.config import TokensConfig
+
+        add_flags(tokens_settings, TokensConfig)
     elif asked == "capture":
         from workbench.panels.capture.config import CaptureConfig
         from workbench.panels.command import add_flags
@@ -318,6 +351,25 @@ def _layers(options: argparse.Namespace) -> None:
         return study.run(config, model, **others)
 
     _study(options, LayersConfig, study.prepared, run, partial(figure.paper, stage=stage or None))
+
+
+def _draw(options: argparse.Namespace) -> None:
+    from workbench.panels.drawing import figure, study
+    from workbench.panels.drawing.config import DrawConfig
+
+    def run(config: DrawConfig, model: Model, **others: Any) -> Result:
+        if said := study.caution(model.card):
+            print(said, file=sys.stderr)
+        return study.run(config, model, **others)
+
+    _study(options, DrawConfig, study.prepared, run, figure.paper)
+
+
+def _tokens(options: argparse.Namespace) -> None:
+    from workbench.panels.tokens import figure, study
+    from workbench.panels.tokens.config import TokensConfig
+
+    _study(options, TokensConfig, study.prepared, study.run, figure.paper)
 
 
 def _capture(options: argparse.Namespace) -> None:

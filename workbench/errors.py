@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class Refusal(Exception):
     """Something a person asked for cannot be done.
@@ -13,3 +15,9 @@ class Refusal(Exception):
 
 class Cancelled(Exception):
     """Raised inside work that was asked to stop; nobody needs to be told anything."""
+
+
+def go_on(stop: Callable[[], bool]) -> None:
+    """Raise Cancelled where ``stop`` says so."""
+    if stop():
+        raise Cancelled

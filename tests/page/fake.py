@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tests.card import CARD
 from workbench.errors import Cancelled
+from workbench.models.drawing import Canvas, DrawEvent, DrawSettings, Tokenised, TokenState
 from workbench.models.protocol import (
     Answer,
     Decision,
@@ -104,3 +106,39 @@ class FakeModel:
             time.sleep(self.delay)
         yield from spoken("<think>now it can be seen</think><answer>bright</answer>")
         yield Final(said("bright", 0.81), target.astype(np.uint8))
+
+    def draw(
+        self, words: str, settings: DrawSettings, *, stop: Callable[[], bool] = never
+    ) -> Iterator[DrawEvent]:
+        """Three rows of four tokens, a state a row; words of "flow" are drawn by flow."""
+        rng = np.random.default_rng(settings.seed)
+        own = 5.0 if settings.guidance is None else settings.guidance
+        used = replace(settings, guidance=own, height=24, width=32, top_k=settings.top_k or 0)
+        if "flow" in words:
+            yield Canvas("flow", 3, 4, 24, 32, 0, words, used)
+            for step in range(settings.steps + 1):
+                t = 1 - step / settings.steps
+                image = np.full((24, 32, 3), 4 * step, np.uint8)
+                yield VisualState(step, settings.steps, t, image, np.full((12, 2), t, np.float32), 2.0 + step)
+            return
+        yield Canvas("tokens", 3, 4, 24, 32, 64, f"<user> {words}", used)
+        tokens = rng.integers(0, 64, 12)
+        numbers = rng.uniform(0.2, 3.0, (3, 12)).astype(np.float32)
+        for drawn in (4, 8, 12):
+            if stop():
+                raise Cancelled
+            there = np.arange(12) < drawn
+            entropy, unguided, logprob = (np.where(there, n, np.nan).reshape(3, 4) for n in numbers)
+            image = np.full((24, 32, 3), 128, np.uint8)
+            image[: 2 * drawn] = 200
+            whole = np.where(there, tokens, -1).reshape(3, 4)
+            yield TokenState(drawn, whole, entropy, unguided, -logprob, image)
+            time.sleep(self.delay)
+
+    def tokenised(self, image: np.ndarray) -> Tokenised:
+        """A token for 8 by 8 pixels: their mean in 16 levels; the lowest row of them is padding."""
+        height, width = (side // 8 * 8 for side in image.shape[:2])
+        seen = image[:height, :width]
+        tokens = seen.reshape(height // 8, 8, width // 8, 8, 3).mean((1, 3, 4)).astype(np.int64) // 16
+        decoded = (tokens * 16 + 8).astype(np.uint8).repeat(8, 0).repeat(8, 1)[..., None].repeat(3, 2)
+        return Tokenised(tokens, 16, seen, decoded, (0, 0, height - 8, width))

@@ -10,15 +10,16 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from workbench.errors import Refusal
+from workbench.models import limits
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
+
+    from workbench.models.drawing import DrawEvent, DrawSettings, Tokenised
 
 Band = Literal["vision", "projector", "llm"]
 BANDS: tuple[Band, ...] = ("vision", "projector", "llm")
@@ -39,6 +40,7 @@ class Capability(StrEnum):
     ATTENTION = "attention"
     GENERATES = "generates"
     INTERLEAVES = "interleaves"
+    TOKENISES = "tokenises"
 
 
 @dataclass(frozen=True)
@@ -201,39 +203,17 @@ class Sampling:
     max_new_tokens: int = 256
 
     def __post_init__(self) -> None:
-        _whole("steps", self.steps, 1, 200)
-        _within("text guidance", self.text_scale, 0.0, 20.0)
-        _within("image guidance", self.image_scale, 0.0, 20.0)
-        _within("renorm_min", self.renorm_min, 0.0, 1.0)
-        _within("shift", self.shift, 0.1, 20.0)
-        _whole("seed", self.seed, 0, 2**31 - 1)
-        _whole("max_new_tokens", self.max_new_tokens, 1, MOST_NEW_TOKENS)
-        _one_of("renorm", self.renorm, RENORMS)
-        _one_of("route", self.route, ROUTES)
-        _one_of("restore", self.restore, RESTORES)
-        if len(self.interval) != 2:
-            raise Refusal(f"The guidance interval has two ends; {len(self.interval)} were given.")
-        low, high = self.interval
-        _within("The guidance interval's low end", low, 0.0, 1.0)
-        _within("The guidance interval's high end", high, 0.0, 1.0)
-        if low > high:
-            raise Refusal(f"The guidance interval must satisfy low <= high; it is {low:g} to {high:g}.")
-
-
-def _within(name: str, value: object, low: float, high: float) -> None:
-    # Written so that NaN, which compares as false, is refused.
-    if not (isinstance(value, Real) and low <= float(value) <= high):
-        raise Refusal(f"{name} must be a number between {low:g} and {high:g}; it is {value}.")
-
-
-def _whole(name: str, value: object, low: int, high: int) -> None:
-    if not (isinstance(value, Integral) and low <= int(value) <= high):
-        raise Refusal(f"{name} must be a whole number between {low:,} and {high:,}; it is {value}.")
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise Refusal(f"{name} must be one of {', '.join(allowed)}; it is {value!r}.")
+        limits.whole("steps", self.steps, 1, 200)
+        limits.within("text guidance", self.text_scale, 0.0, 20.0)
+        limits.within("image guidance", self.image_scale, 0.0, 20.0)
+        limits.within("renorm_min", self.renorm_min, 0.0, 1.0)
+        limits.within("shift", self.shift, 0.1, 20.0)
+        limits.whole("seed", self.seed, 0, 2**31 - 1)
+        limits.whole("max_new_tokens", self.max_new_tokens, 1, MOST_NEW_TOKENS)
+        limits.one_of("renorm", self.renorm, RENORMS)
+        limits.one_of("route", self.route, ROUTES)
+        limits.one_of("restore", self.restore, RESTORES)
+        limits.ordered("The guidance interval", self.interval)
 
 
 @dataclass(frozen=True)
@@ -363,4 +343,18 @@ class Model(Protocol):
 
         Raises Refusal where the question is empty or too long, and Cancelled once ``stop`` says so.
         """
+        ...
+
+    def draw(
+        self, words: str, settings: DrawSettings, *, stop: Callable[[], bool] = never
+    ) -> Iterator[DrawEvent]:
+        """An image drawn from words alone, as it comes about; asks ``stop`` between passes.
+
+        Only where the card says GENERATES. Raises Refusal where the words are empty or too long, or a setting
+        is one that the model does not leave open, and Cancelled once ``stop`` says so.
+        """
+        ...
+
+    def tokenised(self, image: np.ndarray) -> Tokenised:
+        """The image, uint8 (H, W, 3), as the tokeniser writes it; only where the card says TOKENISES."""
         ...

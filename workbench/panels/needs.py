@@ -11,6 +11,7 @@ DOES: dict[Capability, str] = {
     Capability.ATTENTION: "show its attention",
     Capability.GENERATES: "draw an image",
     Capability.INTERLEAVES: "draw on its way to an answer",
+    Capability.TOKENISES: "write an image as tokens",
 }
 
 

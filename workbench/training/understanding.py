@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from workbench.images.scene_language import caption, questions
 from workbench.images.scenes import Scenes, generate
 from workbench.models.bagel.network import Bagel
+from workbench.training.colour_blind import GREY_SHARE, MIXED_SHARE, colour_ids, greyed, mixed
 from workbench.training.data import Pair, TextRows, asked_of, batch_seeds, digits_first, mildly_corrupted
 from workbench.training.dialogue import Dialogue, seen_of
 from workbench.training.kit import Kit
@@ -99,11 +100,16 @@ class UnderstandingStage:
         network, rng = self.kit.network, np.random.default_rng((self.seed, 2, step))
         batch = self.schedule.batch
         scenes = digits_first(generate(batch_seeds(step, 2 * batch, 2), "train"), batch)
-        images = mildly_corrupted(scenes.images, rng, MILD_SHARE, MILD_STRONGEST)
+        grey = rng.random(batch) < GREY_SHARE
+        images = mildly_corrupted(greyed(scenes.images, grey), rng, MILD_SHARE, MILD_STRONGEST)
         asked: list[list[Pair]] = []
         for i in range(len(scenes)):
-            asked.append([*asked_of(scenes, i, rng), (DESCRIBE, caption(scenes, i))])
-        rows = self.kit.packer.rows(asked, start=1)
+            others = [] if grey[i] else asked_of(scenes, i, rng)
+            asked.append([*others, (DESCRIBE, caption(scenes, i))])
+        random = grey | (rng.random(batch) < MIXED_SHARE)
+        captions = np.where(random, [len(pairs) - 1 for pairs in asked], -1)
+        ids = colour_ids(self.kit.packer.encode)
+        rows = mixed(self.kit.packer.rows(asked, start=1), captions, ids, grey, rng)
         words, right = answer_loss(network, read_packed(self.kit, seen_of(self.kit, images), rows), rows)
         return words, {"right": right}
 

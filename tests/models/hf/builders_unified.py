@@ -1,4 +1,4 @@
-"""Tiny checkpoints of models that draw as well as look, opened for looking, and of one from before them."""
+"""Tiny checkpoints of models that draw as well as look, and of one from before them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def janus() -> tuple[Any, Any]:
             "num_image_tokens": 36,
         },
         text_config=TEXT | {"model_type": "llama"},
-        vq_config=TOKENISER | {"num_embeddings": CODES, "projection_dim": 64, "image_token_embed_dim": 64},
+        vq_config=TOKENISER
+        | {"num_embeddings": CODES, "num_patches": 6, "projection_dim": 64, "image_token_embed_dim": 64},
         image_token_id=words.image_token_id,
     )
     pictures = JanusImageProcessorPil(size={"height": 48, "width": 48}, min_size=4)
@@ -88,7 +89,8 @@ def emu3() -> tuple[Any, Any]:
         eof_token="<|extra_201|>",
     )
     config = Emu3Config(
-        vq_config=TOKENISER | {"codebook_size": CODES, "attn_resolutions": [3], "hidden_size": 32},
+        vq_config=TOKENISER
+        | {"codebook_size": CODES, "attn_resolutions": [3], "hidden_size": 32, "embed_dim": 32},
         text_config=TEXT,
         vocabulary_map=words.get_vocab(),
     )

@@ -41,6 +41,13 @@ a test holds it to what they say. What is verified for every row
 - attention rows under the fast kernel equal a plain softmax over everything within 1e-5 (where
   attention is read).
 
+Janus and Emu3 also draw from words (`workbench/models/hf/drawing/`): their tokens are those of
+transformers' own generation, one by one, greedy and sampled with the same seed
+(`tests/models/hf/test_drawing.py`). Any Emu3 checkpoint can be asked to draw; Emu3-Gen is the one
+that learned it. Emu3's and Chameleon's tokens of an image are those that the language model gets
+(`tests/models/hf/test_tokenised.py`), Janus' are those of its public code, by the smallest angle;
+what transformers has of Chameleon's tokeniser cannot read them back.
+
 No published checkpoint was opened for this table. `grids` are the parts of an image that visual
 tokens stand for; `tower` says whether the tower's own tokens are placed on the image too.
 

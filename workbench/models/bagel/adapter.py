@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from workbench.errors import Refusal
-from workbench.models.bagel import interleave
+from workbench.errors import Refusal, go_on
+from workbench.models.bagel import drawing, interleave
 from workbench.models.bagel.network import Context
 from workbench.models.bagel.reader import BagelReader, Pictures
+from workbench.models.drawing import DrawEvent, DrawSettings, Tokenised
 from workbench.models.grids import grid_over
 from workbench.models.protocol import (
     Answer,
@@ -123,14 +124,14 @@ class BagelModel(BagelReader):
         self, prompt: Prompt, *, max_new_tokens: int = 16, stop: Callable[[], bool] = never
     ) -> list[Answer]:
         """Greedy answers, one for each image, through vision tokens alone; asks `stop` between passes."""
-        interleave.go_on(stop)
+        go_on(stop)
         context = self._read(prompt)
         count = len(prompt.images)
         token = torch.full((count, 1), self.special.bos, device=self.network.device)
         said: list[list[Token]] = [[] for _ in range(count)]
         unfinished = set(range(count))
         for _ in range(max_new_tokens):
-            interleave.go_on(stop)
+            go_on(stop)
             context, states = self.network.add_text(context, token)
             best = self.network.logits(states[:, -1]).float().log_softmax(-1).max(-1)
             token = best.indices[:, None]
@@ -175,3 +176,13 @@ class BagelModel(BagelReader):
     ) -> Iterator[Event]:
         """Thought, decision, drawing and answer; see `workbench.models.bagel.interleave`."""
         return interleave.respond(self, image, question, settings, stop)
+
+    def draw(
+        self, words: str, settings: DrawSettings, *, stop: Callable[[], bool] = never
+    ) -> Iterator[DrawEvent]:
+        """An image from words alone; see `workbench.models.bagel.drawing`."""
+        return drawing.draw(self, words, settings, stop)
+
+    def tokenised(self, image: np.ndarray) -> Tokenised:
+        """Refused: the autoencoder's latents are no tokens."""
+        raise Refusal(f"{self.card.id} has no tokeniser: its autoencoder keeps numbers, not tokens.")

@@ -18,12 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.errors import Cancelled, Refusal
+from workbench.errors import Refusal, go_on
 from workbench.models.bagel import flow
+from workbench.models.bagel.drawing import walk
 from workbench.models.bagel.network import Context
 from workbench.models.bagel.reader import BagelReader, Pictures
 from workbench.models.bagel.speaker import Speaker
-from workbench.models.protocol import Answer, Decision, Event, Final, Sampling, Thought, VisualState
+from workbench.models.protocol import Answer, Decision, Event, Final, Sampling, Thought
 
 THOUGHT, THOUGHT_ENDS, RESTORE = "<think>", "</think>", "<image_restore>"
 ANSWER, ANSWER_ENDS = "<answer>", "</answer>"
@@ -32,12 +33,6 @@ MOST_TEXTS = 3
 """CLEAR's limit on rounds in one response: texts. Before the last of them the model may draw."""
 HALF_A_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 """What bytes decode to while those that complete them are still to be said."""
-
-
-def go_on(stop: Callable[[], bool]) -> None:
-    """Raise Cancelled where ``stop`` says so."""
-    if stop():
-        raise Cancelled
 
 
 @torch.inference_mode()
@@ -81,11 +76,12 @@ def respond(
         context = speaker.finished()
         if blind is not None:
             blind, _ = model.network.add_text(blind, model.segment(speaker.written))
-        drawing = _draw(model, (context, thoughtless, blind), pictures, settings, guidance, generator, stop)
+        contexts = (context, thoughtless, blind)
+        drawing = walk(model, contexts, pictures, settings.steps, settings.shift, guidance, generator, stop)
         for state, latent in drawing:  # noqa: B007 - the last latent is taken in below
             yield state
         drawn = state.image
-        del thoughtless, drawing  # Their caches are as large as the context's.
+        del thoughtless, contexts, drawing  # Their caches are as large as the context's.
         if text + 1 == rounds:
             blind = None  # Nothing is drawn any more.
         context, blind = _taken_in(model, (context, blind), latent, drawn, pictures, settings.route, stop)
@@ -228,45 +224,3 @@ def _answer(speaker: Speaker) -> Answer:
         if first < stop and last > start
     )
     return Answer(text[start:stop].strip(), words, sum(token.logprob for token in words))
-
-
-def _draw(
-    model: BagelReader,
-    contexts: tuple[Context, Context | None, Context | None],
-    pictures: Pictures,
-    settings: Sampling,
-    guidance: flow.Guidance,
-    generator: torch.Generator,
-    stop: Callable[[], bool],
-) -> Iterator[tuple[VisualState, Tensor]]:
-    """The walk from noise to image, each state with its latent tokens (1, N, D).
-
-    `contexts`: the full one, the one without the thought and the one without the image, None where guidance
-    does not compare with them.
-    """
-    size = (1, pictures.latent_rows * pictures.latent_cols, model.config.latent_dim)
-    noise = torch.randn(size, generator=generator).to(model.network.device)
-
-    def velocity(context: Context | None) -> flow.Velocity | None:
-        if context is None:
-            return None
-
-        def at(x: Tensor, t: float) -> Tensor:
-            go_on(stop)
-            return model.network.velocity(
-                context, x, pictures.latent_rows, pictures.latent_cols, t, model.special
-            )
-
-        return at
-
-    def latent(x: Tensor) -> np.ndarray:
-        return x[0].cpu().numpy().astype(np.float32)
-
-    yield VisualState(0, settings.steps, 1.0, model.decoded(noise, pictures)[0], latent(noise), 0.0), noise
-    full, no_text, no_image = (velocity(context) for context in contexts)
-    assert full is not None
-    for step in flow.sample(noise, settings.steps + 1, settings.shift, guidance, full, no_text, no_image):
-        go_on(stop)
-        image, estimate = model.decoded(torch.cat([step.x, step.estimate]), pictures)
-        norm = float(step.velocity.norm())
-        yield VisualState(step.index, settings.steps, step.t, image, latent(step.x), norm, estimate), step.x

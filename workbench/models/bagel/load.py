@@ -109,6 +109,7 @@ def load(
         width=config.language.hidden_size,
         # Without a prompt that asks for it, no thought and no decision to draw can be expected.
         capabilities=frozenset(Capability)
+        - {Capability.TOKENISES}
         - ({Capability.INTERLEAVES} if not config.system_prompt else set()),
         licence=config.licence,
         knows=config.knows,

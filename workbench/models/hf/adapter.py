@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workbench.errors import Refusal
+from workbench.models.drawing import DrawEvent, DrawSettings, Tokenised
 from workbench.models.hf.family import Family
 from workbench.models.hf.marks import marks_of, without_marks
+from workbench.models.hf.processor import once_begun
 from workbench.models.hf.speech import speak
 from workbench.models.protocol import (
     Answer,
@@ -93,9 +95,7 @@ class HFModel:
         return replace(prompt, inputs=self.family.extended(prompt.inputs, ids)), rows
 
     def _processed(self, images: list[list[Image.Image]], texts: list[str]) -> dict[str, Any]:
-        # A chat template that writes the first token itself would get a second one from the tokenizer.
-        begins = self.processor.tokenizer.bos_token
-        special = {"add_special_tokens": False} if begins and texts[0].startswith(begins) else {}
+        special = once_begun(self.processor, texts[0])
         made = self.processor(images=images, text=texts, return_tensors="pt", **special)
         return {
             name: value.to(self.network.device, self.network.dtype if value.is_floating_point() else None)
@@ -193,3 +193,22 @@ class HFModel:
             yield Thought(answer.text.rstrip("\N{REPLACEMENT CHARACTER}"), done=False)
         yield Thought(answer.text, answer.tokens)
         yield Final(answer)
+
+    # Drawing
+
+    def draw(
+        self, words: str, settings: DrawSettings, *, stop: Callable[[], bool] = never
+    ) -> Iterator[DrawEvent]:
+        """An image from words alone, in the family's own way."""
+        if not words.strip():
+            raise Refusal("There are no words to draw from. Write what the image shall show.")
+        if len(words) > MOST_CHARACTERS:
+            raise Refusal(
+                f"The text has {len(words):,} characters; at most {MOST_CHARACTERS:,} are read. Shorten it."
+            )
+        yield from self.family.draw(words.strip(), settings, stop)
+
+    @torch.inference_mode()
+    def tokenised(self, image: np.ndarray) -> Tokenised:
+        """The image as the family's tokeniser writes it, and what it reads back."""
+        return self.family.tokenised(image)

@@ -8,19 +8,21 @@ stands for, in the language model and in the tower, and how its head is applied.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from jinja2 import TemplateError
 from torch import Tensor
 
 from workbench.errors import Refusal
+from workbench.models.drawing import DrawEvent, DrawSettings, Tokenised
 from workbench.models.grids import Rectangle, centre_crop, grid_over
 from workbench.models.hf.parts import Parts, parts_of
-from workbench.models.protocol import Grid, Prompt, Stage, Tap, View
+from workbench.models.protocol import Capability, Grid, Prompt, Stage, Tap, View
 
 Inputs = Mapping[str, Any]
 """What the processor made of a prompt: input_ids (B, n), pixel_values and what else the model takes."""
@@ -41,6 +43,9 @@ class Family:
 
     Many models apply the head alone, whatever the language model would do by itself.
     """
+
+    capabilities: ClassVar[frozenset[Capability]] = frozenset()
+    """What this family can do beyond what all can."""
 
     def __init__(self, network: Any, processor: Any) -> None:
         self.network, self.processor = network, processor
@@ -296,3 +301,13 @@ class Family:
         assert self.parts.projector is not None
         alone = not prompt.others
         return Tap(stage, self.parts.projector, None, grid=prompt.grid if alone else None)
+
+    # What is drawn
+
+    def draw(self, words: str, settings: DrawSettings, stop: Callable[[], bool]) -> Iterator[DrawEvent]:
+        """An image from words, where this family's capabilities say GENERATES."""
+        raise Refusal(f"A {self.config.model_type} model draws nothing: open one that generates images.")
+
+    def tokenised(self, image: np.ndarray) -> Tokenised:
+        """The image as tokens and back, where this family's capabilities say TOKENISES."""
+        raise Refusal(f"A {self.config.model_type} model has no tokeniser for images: open one that has.")

@@ -79,7 +79,9 @@ def load(
         vision_layers=family.used_blocks,
         llm_layers=len(family.parts.layers),
         width=text.hidden_size,
-        capabilities=CAPABILITIES | ({Capability.ATTENTION} if _watched(network) else set()),
+        capabilities=CAPABILITIES
+        | family.capabilities
+        | ({Capability.ATTENTION} if _watched(network) else set()),
         licence=_licence(folder),
         knows="",
         choices={"own code": f"trusted and run: {', '.join(sorted(code.values()))}"} if code else {},

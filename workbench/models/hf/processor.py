@@ -108,3 +108,9 @@ def pixtral_processor() -> Any:
     finally:
         if before is None:
             del sys.modules[on_torchvision]
+
+
+def once_begun(processor: Any, text: str) -> dict[str, bool]:
+    """What to tell the processor so that the text gets one first token: a template may have written it."""
+    begins = processor.tokenizer.bos_token
+    return {"add_special_tokens": False} if begins and text.startswith(begins) else {}

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
+import numpy as np
+
+from workbench.models.drawing import DrawEvent, DrawSettings, Tokenised
 from workbench.models.grids import Rectangle
+from workbench.models.hf.drawing import janus
+from workbench.models.hf.drawing.loop import paint
+from workbench.models.hf.drawing.pixels import returned
 from workbench.models.hf.family import Family, Size
+from workbench.models.protocol import Capability
 
 
 class SquarePadding(Family):
@@ -26,9 +34,10 @@ class SquarePadding(Family):
 
 
 class Janus(SquarePadding):
-    """Opened for looking: its tokeniser and what it draws with are left alone."""
+    """Looks through its tower; its tokeniser is for what it draws, which it never looks at."""
 
     model_types: ClassVar[tuple[str, ...]] = ("janus",)
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.GENERATES, Capability.TOKENISES})
 
     def __init__(self, network: Any, processor: Any) -> None:
         super().__init__(network, processor)
@@ -40,3 +49,25 @@ class Janus(SquarePadding):
         from transformers import GenerationMixin
 
         return GenerationMixin.generate(self.network, **settings)
+
+    def draw(self, words: str, settings: DrawSettings, stop: Callable[[], bool]) -> Iterator[DrawEvent]:
+        """Token by token; see `workbench.models.hf.drawing.janus`."""
+        written = self.written(words, 0)
+        yield from paint(janus.JanusBrush(self.network, self.processor, written, settings), stop)
+
+    def tokenised(self, image: np.ndarray) -> Tokenised:
+        """The square that the processor makes of the image, as the tokeniser would write it."""
+        pixels = janus.taken(self.network, self._image_processor, image)
+        codes = janus.encoded(self.network, pixels)
+        seen = returned(self.processor, pixels[0])
+        x0, y0, x1, y1 = self.framed((image.shape[0], image.shape[1]))
+        height, width = seen.shape[0] / (y1 - y0), seen.shape[1] / (x1 - x0)
+        top, left = round(-y0 * height), round(-x0 * width)
+        bottom, right = round((image.shape[0] - y0) * height), round((image.shape[1] - x0) * width)
+        return Tokenised(
+            codes.cpu().numpy(),
+            self.config.vq_config.num_embeddings,
+            seen,
+            janus.decoded(self.network, self.processor, codes),
+            (top, left, bottom, right),
+        )

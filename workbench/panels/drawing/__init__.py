@@ -1,0 +1,1 @@
+"""Drawing: what a model draws from words alone, and how it comes about."""

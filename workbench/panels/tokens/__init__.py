@@ -1,0 +1,1 @@
+"""Tokens: what a model's tokeniser keeps of an image."""

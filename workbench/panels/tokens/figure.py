@@ -1,0 +1,151 @@
+"""The tokens as pictures, the same on the screen and on paper."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workbench.panels.layers.maps import OVERLAY, cividis
+from workbench.panels.states.figure import wrapped
+from workbench.runs.export import PAGE as WIDTH
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from workbench.runs.result import Result
+
+COLUMNS = 5
+GAP = 0.04
+LINE = 0.14
+"""Inches between a picture and its cell; from one line of text to the next."""
+MOST_TALL = 2.0
+"""Height over width of a picture's place, at most."""
+WORST = 64.0
+"""Root mean square error at the high end of the colours, in grey levels of 0 to 255."""
+GOLDEN = 0.618034
+"""Codes one apart are so far apart around the circle of hues: neighbours in number are easily told apart."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture: its name, a number in words, pixels uint8 (H, W, 3)."""
+
+    name: str
+    note: str
+    pixels: np.ndarray
+
+
+def shots(result: Result) -> list[Shot]:
+    """What the tokeniser got, its tokens, what they are read back as, its error, what the damage changed."""
+    seen, tokens = result.images["seen"], result.arrays["tokens"]
+    rows, cols = tokens.shape
+    numbers = dict(zip(*(result.tables["summary"][name] for name in ("measure", "value")), strict=True))
+    found = [
+        Shot("given", f"{seen.shape[1]} × {seen.shape[0]} pixels", seen),
+        Shot("tokens", f"{rows} × {cols}, a colour each code", painted(tokens, seen.shape)),
+    ]
+    if "decoded" in result.images:
+        decoded = result.images["decoded"]
+        psnr = told(numbers["PSNR of what is read back"], "dB")
+        found.append(Shot("read back", f"PSNR {psnr}", decoded))
+        wrong = error(seen, decoded, rows, cols)
+        words = f"rms 0 to {WORST:.0f} levels"
+        found.append(Shot("error by token", words, shaded(seen, wrong / WORST)))
+    if "undamaged" in result.arrays:
+        changed = (tokens != result.arrays["undamaged"]) & result.arrays["inside"]
+        share = numbers["tokens changed by the damage"]
+        found.append(Shot("changed", f"{share:.0f} % of the tokens", shaded(seen, changed * 1.0)))
+    return found
+
+
+def painted(tokens: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The grid with a colour for each code, as large as the image: uint8 (H, W, 3)."""
+    from matplotlib.colors import hsv_to_rgb
+
+    turns = tokens * GOLDEN
+    hue, value = turns % 1.0, 0.55 + 0.4 * ((turns // 1.0) * GOLDEN % 1.0)
+    colours = (hsv_to_rgb(np.stack([hue, np.full(hue.shape, 0.65), value], -1)) * 255).astype(np.uint8)
+    return spread(colours, shape)
+
+
+def error(seen: np.ndarray, decoded: np.ndarray, rows: int, cols: int) -> np.ndarray:
+    """Root mean square difference of each cell in grey levels, float64 (rows, cols)."""
+    squared = (seen.astype(np.float64) - decoded.astype(np.float64)) ** 2
+    down, across = seen.shape[0] // rows, seen.shape[1] // cols
+    cells = squared[: rows * down, : cols * across].reshape(rows, down, cols, across, 3)
+    found: np.ndarray = np.sqrt(cells.mean(axis=(1, 3, 4)))
+    return found
+
+
+def shaded(picture: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values 0 … 1 of each token in cividis over the grey picture: uint8 (H, W, 3)."""
+    shade = spread(cividis()[np.clip(values * 255 + 0.5, 0, 255).astype(np.uint8)], picture.shape)
+    grey = (picture.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
+    out: np.ndarray = np.clip(grey + OVERLAY * (shade - grey) + 0.5, 0, 255).astype(np.uint8)
+    return out
+
+
+def spread(cells: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Each cell (rows, cols, 3) over the pixels that it stands for, of an image of this shape."""
+    y = np.arange(shape[0]) * cells.shape[0] // shape[0]
+    x = np.arange(shape[1]) * cells.shape[1] // shape[1]
+    out: np.ndarray = cells[y[:, None], x[None, :]]
+    return out
+
+
+def told(value: float, unit: str) -> str:
+    """A number of the summary in words."""
+    if math.isinf(value):
+        return "equal"
+    number = f"{value:,.0f}" if value == int(value) or unit == "bit" else f"{value:,.2f}"
+    return f"{number} {unit}".strip()
+
+
+def paper(results: Result | Sequence[Result]) -> Figure:
+    """A row of pictures for each result, 6.75 in wide, its numbers below."""
+    from matplotlib.figure import Figure
+
+    from workbench.runs.export import paper_style
+
+    many = [results] if not isinstance(results, Sequence) else list(results)
+    cell = WIDTH / COLUMNS
+    with paper_style():
+        rows = []
+        for result in many:
+            pictures = shots(result)
+            tall, wide = pictures[0].pixels.shape[:2]
+            lines = wrapped(_numbers(result), WIDTH - 4 * GAP)
+            rows.append((pictures, cell * min(tall / wide, MOST_TALL), lines))
+        total = sum(high + LINE * (len(lines) + 3) + 0.15 for _, high, lines in rows)
+        figure = Figure(figsize=(WIDTH, total))
+        top = total
+        for pictures, high, lines in rows:
+            for column, shot in enumerate(pictures):
+                _picture(figure, shot, column * cell, top - high, (cell - 2 * GAP, high - GAP))
+            for line, words in enumerate(lines, start=3):
+                figure.text(GAP / WIDTH, (top - high - LINE * line - 0.05) / total, words, fontsize=8)
+            top -= high + LINE * (len(lines) + 3) + 0.15
+    return figure
+
+
+def _picture(figure: Figure, shot: Shot, left: float, bottom: float, size: tuple[float, float]) -> None:
+    """A picture of this size in inches with its name and number below."""
+    total = figure.get_figheight()
+    wide, tall = size
+    axes = figure.add_axes(((left + GAP) / WIDTH, bottom / total, wide / WIDTH, tall / total))
+    axes.imshow(shot.pixels, interpolation="nearest", aspect="equal")
+    axes.set_anchor("S")
+    axes.set_axis_off()
+    for line, words in enumerate((shot.name, shot.note), start=1):
+        where = ((left + GAP + wide / 2) / WIDTH, (bottom - LINE * line) / total)
+        figure.text(*where, words, ha="center", fontsize=8)
+
+
+def _numbers(result: Result) -> str:
+    rows = result.tables["summary"].to_dict("records")
+    numbers = "; ".join(f"{row['measure']} {told(row['value'], row['unit'])}" for row in rows)
+    return f"{result.manifest['model']['id']}: {numbers}"
