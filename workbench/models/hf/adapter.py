@@ -206,7 +206,8 @@ class HFModel:
             raise Refusal(
                 f"The text has {len(words):,} characters; at most {MOST_CHARACTERS:,} are read. Shorten it."
             )
-        yield from self.family.draw(words.strip(), settings, stop)
+        plain = without_marks(words.strip(), self.marks, self.card.id)
+        yield from self.family.draw(plain, settings, stop)
 
     @torch.inference_mode()
     def tokenised(self, image: np.ndarray) -> Tokenised:
