@@ -7,11 +7,14 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from tests.models.hf.builders import BUILDERS, saved
 from workbench.models.hf.adapter import HFModel
 from workbench.models.hf.family import Family
 from workbench.models.hf.load import load
+from workbench.models.hf.refused import REASONS
 from workbench.models.protocol import Capability
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "models.md"
@@ -31,6 +34,8 @@ a test holds it to what they say. What is verified for every row
 - a visual token changes when the pixels of its rectangle do, and no other token does; so in tower
   and projector, where their grids are known;
 - images shown together keep their places; a batch computes what each image alone does;
+- a question that holds a word of the model for an image is refused by that word; every other special
+  word of its tokenizer leaves the visual tokens where they are;
 - the last stage through the final norm and the head gives the model's logits;
 - answers are those of `generate`, word by word; scores are sums of log-probabilities;
 - attention rows under the fast kernel equal a plain softmax over everything within 1e-5 (where
@@ -49,6 +54,17 @@ tokens stand for; `tower` says whether the tower's own tokens are placed on the 
 | checkpoint | class | grids | tower | attention |
 |---|---|---|---|---|
 """
+REFUSED = """\
+## Refused
+
+These types are refused before their weights are read (`workbench/models/hf/refused.py`):
+"""
+UNTRIED = """\
+## Not tried
+
+These types of the installed transformers open where the convention holds for them and the check at
+opening passes; nothing else is verified of them:
+"""
 
 
 def row(name: str, model: HFModel) -> str:
@@ -63,7 +79,27 @@ def row(name: str, model: HFModel) -> str:
     return f"| {name} | {type(model.network).__name__}{ways} | {' + '.join(parts)} | {tower} | {attention} |"
 
 
-def table() -> str:
+def refused() -> list[str]:
+    """A line for each reason, with the types that are refused for it."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in sorted(REASONS.items()):
+        by_reason.setdefault(reason, []).append(f"`{name}`")
+    return [f"- {', '.join(names)}: such a model {reason}." for reason, names in by_reason.items()]
+
+
+def untried() -> list[str]:
+    """Two lines: types that are neither in the table nor refused, by whether they need torchvision."""
+    types = sorted(set(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES) - set(REASONS) - set(BUILDERS))
+    kinds = {name: IMAGE_PROCESSOR_MAPPING_NAMES.get(name) or {"pil": ""} for name in types}
+    needing = [name for name in types if "pil" not in kinds[name]]
+    others = [name for name in types if name not in needing]
+    return [
+        f"- with an image processor for torchvision only: {', '.join(f'`{name}`' for name in needing)}",
+        f"- others: {', '.join(f'`{name}`' for name in others)}",
+    ]
+
+
+def document() -> str:
     """The whole document."""
     lines = []
     with TemporaryDirectory() as folder:
@@ -71,8 +107,9 @@ def table() -> str:
             path = saved(name, Path(folder))
             model = load(path, name=name, device=torch.device("cpu"), dtype=torch.float32)
             lines.append(row(name, model))
-    return HEAD + "\n".join(lines) + "\n"
+    lists = [REFUSED, *refused(), "", UNTRIED, *untried()]
+    return HEAD + "\n".join([*lines, "", *lists]) + "\n"
 
 
 if __name__ == "__main__":
-    DOCUMENT.write_text(table(), encoding="utf-8")
+    DOCUMENT.write_text(document(), encoding="utf-8")

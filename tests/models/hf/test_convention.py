@@ -9,6 +9,7 @@ import torch
 from tests.models.hf.builders import saved
 from workbench.errors import Refusal
 from workbench.models.hf.adapter import HFModel
+from workbench.models.hf.family import Family
 from workbench.models.hf.load import load
 
 
@@ -33,15 +34,23 @@ def test_without_a_chat_template_an_answer_has_the_tokenizers_end(
     assert family.candidate("red")[0].tolist()[-1] == gemma.processor.tokenizer.eos_token_id
 
 
-def test_crops_of_an_unknown_kind_are_refused_though_they_would_make_a_grid(
-    gemma: HFModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    crops = {
-        "do_pan_and_scan": True,
-        "pan_and_scan_min_crop_size": 16,
-        "pan_and_scan_max_num_crops": 3,
-        "pan_and_scan_min_ratio_to_activate": 1.2,
-    }
-    monkeypatch.setattr(gemma.processor, "images_kwargs", crops, raising=False)
+def test_crops_of_an_unknown_kind_are_refused_though_they_would_make_a_grid(gemma: HFModel) -> None:
+    inputs = dict(gemma.prepare([np.zeros((64, 200, 3), np.uint8)], "what?").inputs)
+    inputs["pixel_values"] = inputs["pixel_values"].repeat(4, 1, 1, 1)
     with pytest.raises(Refusal, match="makes 4 pictures of 1"):
-        gemma.prepare([np.zeros((64, 200, 3), np.uint8)], "what?")
+        Family.grids(gemma.family, inputs, [(64, 200)])
+
+
+def test_crops_that_do_not_divide_the_image_keep_their_own_widths(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    path = saved("gemma3_crops", tmp_path_factory.mktemp("crops"))
+    model = load(path, name="gemma3_crops", device=torch.device("cpu"), dtype=torch.float32)
+    made = model.processor.image_processor.pan_and_scan(np.zeros((3, 64, 200)), 32, 4, 1.2)
+    widths = [crop.shape[2] for crop in made]
+    assert widths == [67, 67, 66]
+    prompt = model.prepare([np.zeros((64, 200, 3), np.uint8)], "what?")
+    assert (prompt.grid.rows, prompt.grid.cols) == (4, 12)
+    x0, _, x1, _ = prompt.grid.boxes[:12].T
+    assert x0[::4].tolist() == [0, 67, 134] and x1[3::4].tolist() == [67, 134, 200]
+    assert [(view.grid.part, view.grid.rows) for view in prompt.others] == [("thumbnail", 4)]

@@ -269,3 +269,8 @@ def test_entropy_is_shannons() -> None:
     for probabilities in ([1.0, 0.0], [0.5, 0.5], [0.7, 0.2, 0.1]):
         expected = -sum(p * math.log(p) for p in probabilities if p)
         assert float(loop.entropy(torch.tensor(probabilities).log())) == pytest.approx(expected, abs=1e-6)
+
+
+def test_words_to_draw_from_hold_none_that_stands_for_an_image(janus: HFModel) -> None:
+    with pytest.raises(Refusal, match="holds <image_placeholder>"):
+        next(iter(janus.draw("a <image_placeholder> star", GREEDY)))

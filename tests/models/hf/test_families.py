@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -48,13 +49,33 @@ def test_a_prompt_begins_once(model: HFModel) -> None:
     assert ids.count(model.processor.tokenizer.bos_token_id) <= 1
 
 
+def test_no_question_holds_a_word_that_stands_for_an_image(model: HFModel) -> None:
+    """Every special word is refused by its name, or leaves the visual tokens where they are."""
+    words = model.processor.tokenizer
+    plain = model.prepare([noise(SIZES[0])], "what is ?")
+    special = {str(token) for token in words.added_tokens_decoder.values()}
+    assert model.marks >= {words.convert_ids_to_tokens(model.family.image_token_id)}
+    for mark in model.marks:
+        for ask in (lambda text: model.prepare([noise(SIZES[0])], text), lambda t: model.score(plain, [t])):
+            with pytest.raises(Refusal, match=re.escape(f"holds {mark}, which {model.card.id} reads as a")):
+                ask(f"what is {mark}?")
+    others = "".join(sorted(w for w in special if not any(mark in w for mark in model.marks))[:50])
+    asked = model.prepare([noise(SIZES[0])], f"what is {others}?")
+    assert asked.inputs["input_ids"].shape[1] > plain.inputs["input_ids"].shape[1]
+    for (grid, before), (again, after) in zip(views(plain), views(asked), strict=True):
+        assert (grid.rows, grid.cols) == (again.rows, again.cols) and torch.equal(before, after)
+    assert torch.isfinite(model.forward(asked)).all()
+
+
 class Unmixed:
     """The model with no attention in its tower: what a visual token holds comes from its own pixels."""
 
     def __init__(self, model: HFModel) -> None:
-        self.blocks = model.family.parts.blocks
+        blocks = model.family.parts.blocks
+        tokeniser = None if blocks else model.network.base_model.vqmodel
+        other = getattr(model.network.base_model, "high_res_vision_model", None)
+        self.blocks = [*blocks, *(other.vision_encoder.layers if other is not None else [])]
         self.handles: list[Any] = []
-        tokeniser = None if self.blocks else model.network.base_model.vqmodel
         self.tokeniser = Narrowed(tokeniser) if tokeniser is not None else nullcontext()
 
     def __enter__(self) -> None:
@@ -166,7 +187,8 @@ def test_in_tower_and_projector_too_a_token_changes_when_its_pixels_do(
         a = before.states[k][0]
         moved = np.stack([np.linalg.norm(seen.states[k][0] - a, axis=-1) for seen in after])
         changed = (moved > 1e-3 * np.linalg.norm(a, axis=-1)).any(0)
-        assert not (changed & ~touched(grid, rectangle, BLUR)).any(), stage.name
+        outside = BLUR + (REACH.get(model.card.id, 0) if stage.band == "projector" else 0)
+        assert not (changed & ~touched(grid, rectangle, outside)).any(), stage.name
         assert not (must_see(model, grid, rectangle) & ~changed).any(), stage.name
 
 

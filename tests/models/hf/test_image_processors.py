@@ -16,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
+from workbench.models.hf.image_processors import lfm2_vl
 from workbench.models.hf.image_processors.cohere2_vision import Cohere2VisionImageProcessor, arrangement
 from workbench.models.hf.image_processors.llama4 import Llama4ImageProcessor, fit
 
@@ -23,14 +24,19 @@ SIZES = [(70, 100), (130, 60), (96, 96), (20, 24), (1000, 300), (333, 1001), (51
 
 
 def functions(model_type: str) -> dict[str, Any]:
-    """The functions of transformers' image processor, from its source: importing it needs torchvision."""
+    """The functions and methods of transformers' image processor, from its source.
+
+    Importing it needs torchvision. A method takes what stands for its object first.
+    """
     found = importlib.util.find_spec(f"transformers.models.{model_type}.image_processing_{model_type}")
     assert found is not None and found.origin is not None
     tree = ast.parse(Path(found.origin).read_text(encoding="utf-8"))
-    tree.body = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    methods = [node for kind in tree.body if isinstance(kind, ast.ClassDef) for node in kind.body]
+    tree.body = [node for node in [*tree.body, *methods] if isinstance(node, ast.FunctionDef)]
     for node in tree.body:
         assert isinstance(node, ast.FunctionDef)
         node.returns = None
+        node.decorator_list = [d for d in node.decorator_list if "lru_cache" in ast.unparse(d)]
         for argument in node.args.args:
             argument.annotation = None
     names: dict[str, Any] = {
@@ -63,6 +69,40 @@ def test_llama_4_fits_images_as_published(size: tuple[int, int], most: int, larg
         (frame[0] // tile, frame[1] // tile),
         (max(height, 1), max(width, 1)),
     )
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[1]}x{s[0]}")
+@pytest.mark.parametrize(("fewest", "most"), [(2, 10), (1, 4), (1, 1)])
+def test_lfm2_arranges_tiles_as_published(size: tuple[int, int], fewest: int, most: int) -> None:
+    theirs = functions("lfm2_vl")
+    ratios = theirs["_target_ratios"](None, fewest, most)
+    cols, rows = theirs["find_closest_aspect_ratio"](size[1] / size[0], ratios, size[1], size[0], 64)
+    assert lfm2_vl.arrangement(size, 64, fewest, most) == (rows, cols)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[1]}x{s[0]}")
+@pytest.mark.parametrize(("fewest", "most"), [(64, 256), (4, 6)])
+def test_lfm2_sizes_images_as_published(size: tuple[int, int], fewest: int, most: int) -> None:
+    theirs = functions("lfm2_vl")
+    width, height = theirs["smart_resize"](None, *size, 2, fewest, most, 16)
+    assert lfm2_vl.whole(size, 32, fewest, most) == (height, width)
+    large = theirs["_is_image_too_large"](None, *size, most, 16, 2, 2.0)
+    assert lfm2_vl.is_large(size, 32, 16, most, 2.0) == large
+
+
+def test_the_patches_of_lfm2_are_those_of_the_image_and_its_tiles() -> None:
+    picture = shades(64, 96)
+    made = lfm2_vl.Lfm2VlImageProcessor(
+        encoder_patch_size=16, tile_size=32, min_image_tokens=1, max_image_tokens=2, max_tiles=6
+    )(Image.fromarray(picture), return_tensors="pt", return_row_col_info=True)
+    assert (made["image_rows"].tolist(), made["image_cols"].tolist()) == ([2], [3])
+    assert made["spatial_shapes"].tolist() == [[2, 2]] * 6 + [[2, 2]]
+    assert made["pixel_values"].shape == (7, 8, 768)
+    assert made["pixel_attention_mask"].sum(1).tolist() == [4] * 7
+    pixels = ((made["pixel_values"][:6, :4] + 1) * 127.5).round().to(torch.uint8)
+    tiles = pixels.view(2, 3, 2, 2, 16, 16, 3).permute(0, 2, 4, 1, 3, 5, 6).reshape(64, 96, 3).numpy()
+    np.testing.assert_array_equal(tiles, picture)
+    assert not made["pixel_values"][:, 4:].any()
 
 
 def shades(height: int, width: int) -> np.ndarray:

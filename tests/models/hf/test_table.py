@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.models.hf.builders import BUILDERS
-from tests.models.hf.table import DOCUMENT, row
+from tests.models.hf.table import DOCUMENT, refused, row, untried
 from workbench.models.hf.adapter import HFModel
 
 
@@ -15,3 +15,9 @@ def test_its_line_is_in_the_table(model: HFModel) -> None:
 def test_no_line_is_left_over() -> None:
     lines = [line for line in DOCUMENT.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
     assert len(lines) == len(BUILDERS) + 1
+
+
+def test_types_that_are_refused_or_not_tried_are_named_with_the_reason() -> None:
+    lines = DOCUMENT.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line.startswith("- `")] == refused()
+    assert all(line in lines for line in untried()), "run python -m tests.models.hf.table"

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from workbench.errors import Refusal
 from workbench.models.drawing import DrawEvent, DrawSettings, Tokenised
 from workbench.models.hf.family import Family
+from workbench.models.hf.marks import marks_of, without_marks
 from workbench.models.hf.processor import once_begun
 from workbench.models.hf.speech import speak
 from workbench.models.protocol import (
@@ -41,6 +42,7 @@ class HFModel:
     def __init__(self, family: Family, card: ModelCard) -> None:
         self.family, self.card = family, card
         self.network, self.processor = family.network, family.processor
+        self.marks = marks_of(family.config, family.processor)
 
     # Looking
 
@@ -73,7 +75,8 @@ class HFModel:
             )
         pictures = [Image.fromarray(image) for image in images]
         rows = [pictures] if together else [[picture] for picture in pictures]
-        written = self.family.written(text.strip(), len(rows[0]))
+        plain = without_marks(text.strip(), self.marks, self.card.id)
+        written = self.family.written(plain, len(rows[0]))
         inputs = self._processed(rows, [written] * len(rows))
         views = self.family.views(inputs, sizes if together else sizes[:1])
         first, *others = views
@@ -166,10 +169,13 @@ class HFModel:
         batch = prompt.batch
         out = np.zeros((batch, len(candidates)))
         for column, candidate in enumerate(candidates):
-            ids = self.family.candidate(candidate).to(self.network.device).expand(batch, -1)
+            said = without_marks(candidate, self.marks, self.card.id)
+            ids = self.family.candidate(said).to(self.network.device).expand(batch, -1)
             n = ids.shape[1]
             inputs = self.family.extended(prompt.inputs, ids)
-            logits = self.network(**inputs, use_cache=False, logits_to_keep=n + 1).logits[:, :-1].float()
+            kept = self.network(**inputs, use_cache=False, logits_to_keep=n + 1).logits
+            # Some models keep all of them whatever they are told.
+            logits = kept[:, -n - 1 : -1].float()
             losses = F.cross_entropy(logits.flatten(0, 1), ids.flatten(), reduction="none")
             out[:, column] = -losses.view(batch, n).double().sum(-1).cpu().numpy()
         return out
@@ -200,7 +206,8 @@ class HFModel:
             raise Refusal(
                 f"The text has {len(words):,} characters; at most {MOST_CHARACTERS:,} are read. Shorten it."
             )
-        yield from self.family.draw(words.strip(), settings, stop)
+        plain = without_marks(words.strip(), self.marks, self.card.id)
+        yield from self.family.draw(plain, settings, stop)
 
     @torch.inference_mode()
     def tokenised(self, image: np.ndarray) -> Tokenised:

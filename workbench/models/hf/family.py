@@ -120,7 +120,7 @@ class Family:
                     zip(thw[: len(sizes)].tolist(), sizes, strict=True)
                 )
             ]
-        crops, images = inputs["pixel_values"].shape[:-3].numel(), len(inputs["input_ids"]) * len(sizes)
+        crops, images = self.pixels(inputs).shape[:-3].numel(), len(inputs["input_ids"]) * len(sizes)
         if crops != images:
             raise Refusal(
                 f"{self.config.model_type} makes {crops} pictures of {images}: where those lie on an image "
@@ -153,9 +153,14 @@ class Family:
     def _image_processor(self) -> Any:
         return getattr(self.processor, "image_processor", None)
 
+    def pixels(self, inputs: Inputs) -> Tensor:
+        """What the tower sees: pictures (..., channels, height, width), or whatever else the model takes."""
+        seen: Tensor = inputs["pixel_values"]
+        return seen
+
     def patches(self, inputs: Inputs) -> Size:
         """Rows and columns of patches that the tower cuts each image into."""
-        height, width = inputs["pixel_values"].shape[-2:]
+        height, width = self.pixels(inputs).shape[-2:]
         down, across = self.patch_size
         return int(height) // down, int(width) // across
 
@@ -168,7 +173,7 @@ class Family:
 
     def covered(self, inputs: Inputs, size: Size) -> Rectangle:
         """Of the rectangle that the tower sees of an image of this size, what whole patches cover."""
-        height, width = inputs["pixel_values"].shape[-2:]
+        height, width = self.pixels(inputs).shape[-2:]
         (rows, cols), (down, across) = self.patches(inputs), self.patch_size
         x0, y0, x1, y1 = self.framed(size)
         return x0, y0, x0 + (x1 - x0) * cols * across / width, y0 + (y1 - y0) * rows * down / height
@@ -285,9 +290,10 @@ class Family:
     def extended(self, inputs: Inputs, ids: Tensor) -> dict[str, Any]:
         """The inputs of a prompt with words (B, n) after it."""
         more = dict(inputs) | {"input_ids": torch.cat([inputs["input_ids"], ids], dim=1)}
-        for name, value in (("attention_mask", 1), ("token_type_ids", 0), ("mm_token_type_ids", 0)):
+        for name in ("attention_mask", "token_type_ids", "mm_token_type_ids", "moe_mm_token_type_ids"):
             if name in more:
-                more[name] = torch.cat([inputs[name], torch.full_like(ids, value)], dim=1)
+                value = torch.full_like(ids, int(name == "attention_mask"))
+                more[name] = torch.cat([inputs[name], value], dim=1)
         return more
 
     def projected(self, stage: Stage, prompt: Prompt) -> Tap:

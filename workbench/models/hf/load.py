@@ -51,6 +51,7 @@ def load(
         )
     config = _config(folder, trusted=bool(code))
     cls = class_in(folder, code) if code else _class_for(config, folder)
+    ways = conventional if code else family_of(config)
     files = find_weights(folder, WEIGHTS)
     processor = read_processor(folder, trusted=how.trust_remote_code)
     watch_kernels()
@@ -62,7 +63,7 @@ def load(
     network = _network(cls, config, folder, options, part(say, 0.0, 0.8))
     if "device_map" not in options:
         network = network.to(device)
-    family = family_of(config)(network, processor) if not code else conventional(network, processor)
+    family = ways(network, processor)
     text = config.get_text_config()
     decisive = [*files, *sorted(folder.glob("*.json")), *(sorted(folder.glob("*.py")) if code else ())]
     card = ModelCard(

@@ -23,7 +23,7 @@ PROJECTORS = (
 )
 """Names under which models keep what turns the tower's tokens into those of the language model."""
 BLOCKS = ("layers", "blocks", "layer", "resblocks")
-NORMS = ("norm", "final_layernorm", "final_layer_norm", "ln_f")
+NORMS = ("norm", "final_layernorm", "final_layer_norm", "embedding_norm", "ln_f")
 
 
 @dataclass(frozen=True)

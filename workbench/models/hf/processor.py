@@ -61,12 +61,23 @@ def _processor_class(folder: Path) -> Any:
 
 def image_only(kind: Any) -> Any:
     """The class without a video processor, which transformers then does not look for; all else as it was."""
+    from transformers import ProcessorMixin
+
     module: Any = sys.modules[kind.__module__]
     if getattr(module, "num2words", kind) is None:
         # SmolVLM's asks for the package num2words, with which it would count the frames of a video.
         module.num2words = str
 
-    class ImageOnly(kind):
+    class Named(ProcessorMixin):
+        def __init__(self, *parts: Any, **more: Any) -> None:
+            # Where the class hands on its parts in order, the missing one would take another's place.
+            more.pop("video_processor", None)
+            super().__init__(*(part for part in parts if part is not None), **more)
+
+    class ImageOnly(kind, Named):
+        # Some classes read settings off it that their image processor has as well.
+        video_processor = property(lambda self: self.image_processor)
+
         @classmethod
         def get_attributes(cls) -> list[str]:
             return [name for name in super().get_attributes() if name != "video_processor"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -46,7 +47,10 @@ class Cut:
 
 
 class Tiled(Family):
-    """Tiles row by row and then, where there are several, a thumbnail of the whole image, all of one size."""
+    """Tiles row by row and, where there are several, a thumbnail of the whole image, all of one size."""
+
+    thumbnail_first: ClassVar[bool] = False
+    """Whether the thumbnail stands before the tiles of its image, not after them."""
 
     def cuts(self, inputs: Inputs, sizes: Sequence[Size]) -> list[Cut]:
         """How each image of the first sequence was cut; sizes: of the images in it, in order."""
@@ -57,18 +61,23 @@ class Tiled(Family):
         rows, cols = self.patches(inputs)
         return rows // self.merged, cols // self.merged
 
+    def laid(self, cut: Cut, down: int, across: int, image: int = 0) -> Grid:
+        """The grid of an image's tiles put together, of so many rows and columns of cells each."""
+        return grid_over(cut.rows * down, cut.cols * across, cut.box, image=image, name=cut.part)
+
     def grids(self, inputs: Inputs, sizes: Sequence[Size]) -> list[Grid]:
         """For each image its tiles put together and the thumbnail, or the one tile that is all of it."""
         down, across = self.cells(inputs)
-        out = []
+        out: list[Grid] = []
         for k, (cut, (height, width)) in enumerate(zip(self.cuts(inputs, sizes), sizes, strict=True)):
-            out.append(grid_over(cut.rows * down, cut.cols * across, cut.box, image=k, name=cut.part))
+            own = [self.laid(cut, down, across, k)]
             if cut.several:
-                out.append(grid_over(down, across, (0, 0, width, height), image=k, name="thumbnail"))
+                own.append(grid_over(down, across, (0, 0, width, height), image=k, name="thumbnail"))
+            out += reversed(own) if self.thumbnail_first else own
         return out
 
     def views(self, inputs: Inputs, sizes: Sequence[Size]) -> list[View]:
-        """As by convention, the tokens of tiles in the order of the image's rows."""
+        """As by convention, of each image its tiles first, their tokens in the order of the image's rows."""
         cuts, (down, across) = self.cuts(inputs, sizes), self.cells(inputs)
 
         def sorted_(view: View) -> View:
@@ -77,7 +86,8 @@ class Tiled(Family):
             cut = cuts[view.grid.image]
             return View(view.grid, view.positions[assembled(cut.rows, cut.cols, down, across)])
 
-        return [sorted_(view) for view in super().views(inputs, sizes)]
+        found = [sorted_(view) for view in super().views(inputs, sizes)]
+        return sorted(found, key=lambda view: (view.grid.image, view.grid.part == "thumbnail"))
 
     @property
     def first_patch(self) -> int:
@@ -87,13 +97,15 @@ class Tiled(Family):
     def tower_view(self, inputs: Inputs, sizes: Sequence[Size]) -> View | None:
         """The patches of the first image's tiles; its thumbnail's are left out."""
         cut, (rows, cols) = self.cuts(inputs, sizes)[0], self.patches(inputs)
-        grid = grid_over(cut.rows * rows, cut.cols * cols, cut.box, name=cut.part)
         tokens = rows * cols + int(self.has_class_token)
-        places = assembled(cut.rows, cut.cols, rows, cols, tokens=tokens, first=self.first_patch)
-        return View(grid, places)
+        before = tokens if self.thumbnail_first and cut.several else 0
+        places = assembled(cut.rows, cut.cols, rows, cols, tokens=tokens, first=before + self.first_patch)
+        return View(self.laid(cut, rows, cols), places)
 
     def projected(self, stage: Stage, prompt: Prompt) -> Tap:
         """The tokens of the first image's tiles, in the order of its rows."""
         assert self.parts.projector is not None
-        # The first image's tiles come first, and the projector keeps the order of the sequence.
-        return Tap(stage, self.parts.projector, prompt.visual.argsort().argsort(), grid=prompt.grid)
+        # The projector keeps the order of the sequence, where no other image's come before the first's.
+        own = [view.positions for view in prompt.others if view.grid.image == prompt.grid.image]
+        places = torch.cat([prompt.visual, *own]).argsort().argsort()[: len(prompt.visual)]
+        return Tap(stage, self.parts.projector, places, grid=prompt.grid)

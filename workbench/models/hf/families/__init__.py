@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from workbench.models.hf.family import Family
+from workbench.models.hf.refused import demand_known_way
 
 
 @cache
@@ -25,7 +26,11 @@ def _families() -> dict[str, type[Family]]:
 
 
 def family_of(config: Any) -> type[Family]:
-    """The family of a configuration: that of its type with its tower, that of its type, or the convention."""
+    """The family of a configuration: that of its type with its tower, that of its type, or the convention.
+
+    Raises Refusal where models of its type cannot be measured.
+    """
+    demand_known_way(config)
     tower = getattr(getattr(config, "vision_config", None), "model_type", None)
     known = _families()
     return known.get(f"{config.model_type} with {tower}") or known.get(config.model_type, Family)

@@ -40,7 +40,7 @@ class LlavaNext(Family):
     Tokens come as the thumbnail's, then those of the canvas with a newline after each row.
     """
 
-    model_types: ClassVar[tuple[str, ...]] = ("llava_next",)
+    model_types: ClassVar[tuple[str, ...]] = ("llava_next", "llava_next_video")
     scales_logits: ClassVar[bool] = False
 
     @property

@@ -17,12 +17,13 @@ NAME = re.compile(r"<row_(\d+)_col_(\d+)>")
 class NamedTiles(Tiled):
     """The image is stretched over whole tiles, if it is cut at all; blocks of patches become one token."""
 
-    model_types: ClassVar[tuple[str, ...]] = ("idefics3",)
+    model_types: ClassVar[tuple[str, ...]] = ("idefics3", "granite_docling")
 
     @property
     def merged(self) -> int:
         """Patches on a side of what the pixel shuffle makes one token."""
-        return int(self.config.scale_factor)
+        owner = self.config if hasattr(self.config, "scale_factor") else self.config.vision_config
+        return int(owner.scale_factor)
 
     def cuts(self, inputs: Inputs, sizes: Sequence[Size]) -> list[Cut]:
         """How each image was cut, by the words before its tiles; the global image has another name."""

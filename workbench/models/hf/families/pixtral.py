@@ -18,7 +18,12 @@ class Pixtral(Family):
     Tokens that end a row or an image are words of their own and belong to no grid.
     """
 
-    model_types: ClassVar[tuple[str, ...]] = ("mistral3", "llava with pixtral")
+    model_types: ClassVar[tuple[str, ...]] = (
+        "mistral3",
+        "mistral_large4",
+        "lighton_ocr",
+        "llava with pixtral",
+    )
 
     def _scaled(self, inputs: Inputs, cell: int) -> list[Size]:
         """Rows and columns of cells of so many pixels in each image of the first sequence."""

@@ -19,7 +19,7 @@ from workbench.models.protocol import Capability
 class SquarePadding(Family):
     """Cells wholly in the padding keep their places, outside of the image."""
 
-    model_types: ClassVar[tuple[str, ...]] = ("deepseek_vl",)
+    model_types: ClassVar[tuple[str, ...]] = ("deepseek_vl", "deepseek_vl_hybrid")
 
     def framed(self, size: Size) -> Rectangle:
         """The square, in pixels of the image: it reaches beyond the image on its shorter side."""

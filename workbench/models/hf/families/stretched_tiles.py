@@ -13,7 +13,7 @@ from workbench.models.hf.tiles import Cut, Tiled
 class StretchedTiles(Tiled):
     """As many tiles as fit the image's shape best, if it is cut at all; blocks of patches become a token."""
 
-    model_types: ClassVar[tuple[str, ...]] = ("internvl", "aya_vision")
+    model_types: ClassVar[tuple[str, ...]] = ("internvl", "qianfan_ocr", "aya_vision")
     scales_logits: ClassVar[bool] = False
 
     @property

@@ -8,16 +8,18 @@ from functools import cache
 @cache
 def register() -> None:
     """Make transformers find them, under the names that published folders give."""
-    from transformers import AutoImageProcessor, Cohere2VisionConfig, Llama4Config
+    from transformers import AutoImageProcessor, Cohere2VisionConfig, Lfm2VlConfig, Llama4Config
     from transformers.utils import is_torchvision_available
 
     from workbench.models.hf.image_processors.cohere2_vision import Cohere2VisionImageProcessor
+    from workbench.models.hf.image_processors.lfm2_vl import Lfm2VlImageProcessor
     from workbench.models.hf.image_processors.llama4 import Llama4ImageProcessor
 
     # Where torchvision is missing, transformers would take its placeholder for a class.
     absent = {} if is_torchvision_available() else {"torchvision": None}
     for config, kind in (
         (Cohere2VisionConfig, Cohere2VisionImageProcessor),
+        (Lfm2VlConfig, Lfm2VlImageProcessor),
         (Llama4Config, Llama4ImageProcessor),
     ):
         AutoImageProcessor.register(config, image_processor_classes={"pil": kind, **absent}, exist_ok=True)
