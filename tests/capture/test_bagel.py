@@ -10,11 +10,13 @@ import torch
 
 from tests.card import CARD
 from tests.models.tiny import CONFIG
+from workbench.capture.attention import attention_rows, keeping_rows
 from workbench.capture.hidden import capture
 from workbench.models.bagel.adapter import BagelModel
 from workbench.models.bagel.autoencoder import Autoencoder
 from workbench.models.bagel.config import ResizeRule
 from workbench.models.bagel.network import Bagel, Context, SpecialTokens
+from workbench.models.protocol import Prompt
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +61,18 @@ def test_a_question_after_the_image_does_not_change_its_states(model: BagelModel
     asked.inputs["ids"] = torch.tensor([[0, 7, 8, 9, 1]])
     for have, want in zip(capture(model, asked).states, capture(model, alone).states, strict=True):
         np.testing.assert_allclose(have, want, atol=1e-5)
+
+
+def test_attention_of_the_same_pass(model: BagelModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompt = model.prepare([np.full((48, 64, 3), 90, np.uint8)])
+    rows = torch.tensor([0, 7, 49])
+    apart = capture(model, prompt).states, attention_rows(model, prompt, rows)
+    passes: list[Prompt] = []
+    forward = model.forward
+    monkeypatch.setattr(model, "forward", lambda shown: passes.append(shown) or forward(shown))
+    with keeping_rows(model, prompt, rows) as attended:
+        states = capture(model, prompt).states
+    assert len(passes) == 1
+    for got, expected in zip([*states, *attended().weights], [*apart[0], *apart[1].weights], strict=True):
+        np.testing.assert_array_equal(got, expected)
+    assert attended().stages == apart[1].stages

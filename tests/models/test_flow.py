@@ -76,10 +76,9 @@ def test_guidance_acts_inside_its_interval_only() -> None:
     guidance = Guidance(2.0, 3.0, (0.4, 0.8), renorm_min=1.0)
     fields = field("full", 1.0), field("no_text", 0.5), field("no_image", 0.25)
     steps = list(sample(noise(), 11, 1.0, guidance, *fields))
-    inside = [t for t in asked["full"] if 0.4 < t <= 0.8]
+    inside = asked["no_text"]
     assert len(asked["full"]) == 10
-    assert asked["no_text"] == asked["no_image"] == inside
-    assert 0 < len(inside) < 10
+    assert inside == pytest.approx([0.8, 0.7, 0.6, 0.5]) == asked["no_image"]
     # v_text = 0.5 + 2·(1 − 0.5) = 1.5; v = 0.25 + 3·(1.5 − 0.25) = 4.
     for t, step in zip(asked["full"], steps, strict=True):
         torch.testing.assert_close(step.velocity, torch.full((2, 5, 4), 4.0 if t in inside else 1.0))
@@ -88,6 +87,8 @@ def test_guidance_acts_inside_its_interval_only() -> None:
 def test_the_interval_holds_its_high_end_and_not_its_low() -> None:
     guidance = Guidance(2.0, interval=(0.4, 0.8))
     assert [guidance.active(t) for t in (0.4, 0.41, 0.8, 0.81)] == [False, True, True, False]
+    # Where the grid has a time that an end names, in float32 neither is above the other.
+    assert [guidance.active(t) for t in time_grid(6, 1.0)] == [False, True, True, False, False, False]
 
 
 @pytest.mark.parametrize(("text", "image"), [(1.0, 1.0), (1.0, 4.0), (0.5, 4.0)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,38 @@ class Attended:
     rows: NDArray[np.int64]
 
 
+@contextmanager
+def keeping_rows(
+    model: Model, prompt: Prompt, rows: Tensor, *, band: str = "llm"
+) -> Iterator[Callable[[], Attended]]:
+    """Keep what the queries at `rows` attend to while the body runs the prompt through the model once.
+
+    Yields a function that tells it once the pass is over. The pass may be any that shows the prompt, such as
+    that of `capture`: then states and attention cost one pass. Arguments and errors as in `attention_rows`.
+    """
+    import torch
+
+    from workbench.models.watch import watching
+
+    if Capability.ATTENTION not in model.card.capabilities:
+        raise Refusal(f"The attention of {model.card.id} cannot be read. Open it with the sdpa kernel.")
+    layers = [(stage, module) for stage, module in model.attending(prompt) if stage.band == band]
+    gathering = _Gathering([module for _, module in layers], rows)
+
+    def told() -> Attended:
+        found = [gathering.whole(slot) for slot in range(len(layers))]
+        if absent := [stage.name for (stage, _), w in zip(layers, found, strict=True) if w is None]:
+            raise Refusal(
+                f"{model.card.id} computes the attention of {', '.join(absent)} past the kernel that is "
+                "watched. Open it with the sdpa kernel."
+            )
+        weights = [w.cpu().numpy() for w in found if w is not None]
+        return Attended([stage for stage, _ in layers], weights, rows.cpu().numpy())
+
+    with torch.inference_mode(), watching(gathering.take):
+        yield told
+
+
 def attention_rows(model: Model, prompt: Prompt, rows: Tensor, *, band: str = "llm") -> Attended:
     """Run the prompt once and return what the queries at `rows` attend to, at every layer of a band.
 
@@ -45,24 +79,9 @@ def attention_rows(model: Model, prompt: Prompt, rows: Tensor, *, band: str = "l
     Raises:
         Refusal: where the model's attention cannot be watched.
     """
-    import torch
-
-    from workbench.models.watch import watching
-
-    if Capability.ATTENTION not in model.card.capabilities:
-        raise Refusal(f"The attention of {model.card.id} cannot be read. Open it with the sdpa kernel.")
-    layers = [(stage, module) for stage, module in model.attending(prompt) if stage.band == band]
-    gathering = _Gathering([module for _, module in layers], rows)
-    with torch.inference_mode(), watching(gathering.take):
+    with keeping_rows(model, prompt, rows, band=band) as attended:
         model.forward(prompt)
-    found = [gathering.whole(slot) for slot in range(len(layers))]
-    if absent := [stage.name for (stage, _), w in zip(layers, found, strict=True) if w is None]:
-        raise Refusal(
-            f"{model.card.id} computes the attention of {', '.join(absent)} past the kernel that is watched. "
-            "Open it with the sdpa kernel."
-        )
-    weights = [w.cpu().numpy() for w in found if w is not None]
-    return Attended([stage for stage, _ in layers], weights, rows.cpu().numpy())
+    return attended()
 
 
 class _Gathering:

@@ -29,8 +29,10 @@ class Seen:
 
     def rows(self, queries: Tensor) -> Tensor:
         """The weights of the queries at these places, int64 (R,): float32 (B, heads, R, K)."""
-        key = self.key.repeat_interleave(self.query.shape[1] // self.key.shape[1], dim=1)
-        scores = self.query[:, :, queries].float() @ key.float().transpose(-1, -2) * self.scale
+        query, key = self.query[:, :, queries].float(), self.key.float()
+        # Heads that share keys stand side by side: their rows meet those keys in one product, uncopied.
+        shared = query.unflatten(1, (key.shape[1], -1)).flatten(2, 3)
+        scores = (shared @ key.transpose(-1, -2) * self.scale).view(*query.shape[:3], -1)
         if self.mask is not None:
             mask = self.mask if self.mask.shape[-2] == 1 else self.mask[..., queries, :]
             mask = mask[..., : key.shape[2]]

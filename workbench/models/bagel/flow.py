@@ -42,8 +42,10 @@ class Guidance:
         return self.on_text and self.image_scale > 1.0
 
     def active(self, t: float) -> bool:
-        """Whether guidance acts at time t."""
-        return self.on_text and self.interval[0] < t <= self.interval[1]
+        """Whether guidance acts at time t, one of `time_grid`'s."""
+        # The grid is in float32; an end that is not, as 0.4, would fall beside the time it names.
+        low, high = torch.tensor(self.interval, dtype=torch.float32).tolist()
+        return self.on_text and low < t <= high
 
 
 def shift_time(t: Tensor, shift: float) -> Tensor:
