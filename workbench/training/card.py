@@ -44,6 +44,19 @@ def _points(value: Rate) -> str:
     return f"{100 * value.mean:+.1f} ({100 * value.low:+.1f} to {100 * value.high:+.1f})"
 
 
+def _by_pairs(found: Measured) -> str:
+    """The same for scenes whose pairs of colour and shape training showed, and for the others."""
+    parts = [
+        f"{words}, {_percent(value)} % of {value.n}"
+        for name, words in (
+            ("object sets, known pairs", "In scenes whose colour-shape pairs all occur in training"),
+            ("object sets, new pairs", "in scenes with one that training never showed"),
+        )
+        if (value := found.captions.get(name))
+    ]
+    return "; ".join(parts) + "." if parts else ""
+
+
 def card_text(model: BagelModel, found: Measured, scenes: int, restored: int) -> str:
     """The card as Markdown."""
     card = model.card
@@ -62,7 +75,8 @@ def card_text(model: BagelModel, found: Measured, scenes: int, restored: int) ->
         "Trained by `python -m workbench train base`. The vision tower learned first from the words of "
         "captions of windows that hold one object, and from masked pixels; then, with the language model, "
         "from captions, questions and answers. No map (class of a patch, instance, depth) was ever its "
-        "target. "
+        "target. So that a colour says nothing of the shape that goes with it, some scenes were shown in grey, "
+        "and half of the captions were read with other colours than they said. "
         "Shape and colour words stand in captions and answers, so pooled probes show how well words known to "
         "the tower survive; probes of patches show what it was never told.",
         "",
@@ -85,7 +99,7 @@ def card_text(model: BagelModel, found: Measured, scenes: int, restored: int) ->
     lines += [
         "",
         f"Captions name exactly the right set of (colour, shape) objects in {_percent(sets)} % of {sets.n} "
-        f"scenes; mean F1 of the set {_percent(overlap)} %.",
+        f"scenes; mean F1 of the set {_percent(overlap)} %. " + _by_pairs(found),
     ]
     if found.autoencoder:
         lines.append(

@@ -17,7 +17,7 @@ from torch import Tensor
 from workbench.images.corruptions import CORRUPTIONS, LEVELS, corrupt
 from workbench.images.fidelity import psnr
 from workbench.images.scene_language import CANDIDATES, Question, caption, objects_of, questions
-from workbench.images.scenes import Scenes, generate
+from workbench.images.scenes import HELD_OUT_PAIRS, Scenes, generate
 from workbench.models.bagel import patches
 from workbench.models.bagel.adapter import BagelModel
 from workbench.models.bagel.flow import time_grid
@@ -325,16 +325,23 @@ def _clean(kit: Kit, test: Scenes, asked: Sequence[Sequence[Question]], out: Mea
 
 
 def _captions(model: BagelModel, test: Scenes, out: Measured) -> None:
-    """Fill in how well captions name the (colour, shape) pairs of a scene: exact sets, and F1."""
-    exact, overlap = [], []
+    """Fill in how well captions name the (colour, shape) pairs of a scene: exact sets, and F1.
+
+    The sets also by whether training ever showed all of the scene's pairs.
+    """
+    exact, overlap, new = [], [], []
     for first in range(0, len(test), BATCH):
         prompt = model.prepare(list(test.images[first : first + BATCH]), DESCRIBE)
         for i, answer in enumerate(model.answer(prompt, max_new_tokens=48), start=first):
             said = {o[:2] for o in objects_of(answer.text)}
             true = {o[:2] for o in objects_of(caption(test, i))}
             exact.append(float(said == true))
+            new.append(not true.isdisjoint(HELD_OUT_PAIRS))
             overlap.append(2 * len(said & true) / max(1, len(said) + len(true)))
     out.captions = {"object sets": rate(exact), "object F1": rate(overlap)}
+    for name, which in (("known pairs", False), ("new pairs", True)):
+        if some := [right for right, unseen in zip(exact, new, strict=True) if unseen == which]:
+            out.captions[f"object sets, {name}"] = rate(some)
 
 
 @torch.inference_mode()
