@@ -57,8 +57,9 @@ class Subject:
 
 
 def open_random(size: Size, device: str, dtype: torch.dtype) -> HFModel:
-    """A Qwen2.5-VL of this size as the workbench opens one, with seeded random weights, without words."""
-    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+    """A Qwen2.5-VL of this size as the workbench opens one, with seeded random weights, and one word."""
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
     from transformers.utils import logging
 
     logging.set_verbosity_error()  # It warns that sdpa returns no attention, also where eager is asked for.
@@ -96,7 +97,8 @@ def open_random(size: Size, device: str, dtype: torch.dtype) -> HFModel:
             network: Any = Qwen2_5_VLForConditionalGeneration(config)
     finally:
         torch.set_default_dtype(kept)
-    family = family_of(config)(network.eval().requires_grad_(False), None)
+    words = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"word": 0}, "word")))
+    family = family_of(config)(network.eval().requires_grad_(False), words)
     card = ModelCard(
         id="random Qwen2.5-VL",
         family=config.model_type,
