@@ -21,6 +21,8 @@ CONFIGURATIONS = (BAGEL_CONFIG, "config.json")
 """What tells a checkpoint's folder: BAGEL's layout, transformers' layout."""
 BASE_FILES = ("*.json", "*.txt", "ae.safetensors")
 """What a base gives; its own weights, 29 GB of them, are not fetched."""
+HUB = "https://huggingface.co/"
+"""Left out where an address of the hub is given in place of an id."""
 EMBEDDED = Path(__file__).parents[2] / "assets" / "checkpoints"
 """Checkpoints that come with the workbench, by the name of their folder."""
 DTYPES = ("float32", "bfloat16", "float16")
@@ -157,13 +159,19 @@ def locate(
     `alone`: it is weights alone, without configuration. `files`: what to fetch. `say` hears how much is
     downloaded. Raises Refusal where there is no such checkpoint.
     """
-    given = str(id_or_path).strip()
+    given = plain(id_or_path)
     folder = on_this_machine(given, revision, alone=alone)
     if folder is not None:
         return folder, given if given in embedded() else folder.name
     folder = fetch(given, revision, files, say=say)
     _refuse_unconfigured(given, folder, alone)
     return folder, given
+
+
+def plain(given: str | Path) -> str:
+    """What was given without white space and, where it is a page of the hub, as the id."""
+    words = str(given).strip()
+    return words.removeprefix(HUB).strip("/") if words.startswith(HUB) else words
 
 
 def embedded() -> dict[str, Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +40,22 @@ def cached(name: str, revision: str = "", files: Sequence[str] = WANTED) -> Path
         )
     except (OSError, ValueError):
         return None
-    return Path(found)
+    return Path(found) if _whole(Path(found), files) else None
+
+
+def _whole(folder: Path, files: Sequence[str]) -> bool:
+    """Whether a folder of the cache has the weights that were asked for: a part of them may be there."""
+    for pattern in (pattern for pattern in files if pattern.endswith(".safetensors")):
+        if not any(folder.glob(pattern)):
+            return False
+    if "*.safetensors" not in files:
+        return True
+    try:
+        indices = [json.loads(path.read_text()) for path in folder.glob("*.safetensors.index.json")]
+        shards = {name for index in indices for name in index["weight_map"].values()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    return all((folder / name).is_file() for name in shards)
 
 
 @dataclass(frozen=True)
