@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.errors import Refusal
-from workbench.models.hub import CODE, WANTED, fetch, is_hub_id
+from workbench.models.hub import CODE, DESCRIBING, WANTED, cached, fetch, is_hub_id
 from workbench.models.progress import Say, part
 
 if TYPE_CHECKING:
@@ -132,6 +132,8 @@ def sources(
     `say` hears how much is downloaded. Raises Refusal where one is not there, or they do not go together.
     """
     files = (*WANTED, *CODE) if opening.trust_remote_code else WANTED
+    if not opening.base:
+        _admit(plain(id_or_path), opening)
     folder, name = locate(id_or_path, opening.revision, alone=bool(opening.base), files=files, say=say)
     if not opening.base:
         return (folder, name), None
@@ -144,6 +146,19 @@ def sources(
     if not is_bagel(base[0]):
         raise Refusal(f"The base {opening.base} has no {BAGEL_CONFIG}. Give a folder in BAGEL's layout.")
     return (folder, name), base
+
+
+def _admit(given: str, opening: Opening) -> None:
+    """Refuse what will not be opened before its weights are downloaded."""
+    if on_this_machine(given, opening.revision) is not None or cached(given, opening.revision) is not None:
+        return
+    code = CODE if opening.trust_remote_code else ()
+    folder = fetch(given, opening.revision, (*DESCRIBING, *code))
+    _refuse_unconfigured(given, folder, alone=False)
+    if not is_bagel(folder):
+        from workbench.models.hf.load import known
+
+        known(folder, opening)
 
 
 def locate(

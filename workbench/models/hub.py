@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 WANTED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "README.md", "LICENSE*")
 """No pickled weights, which are never opened, and no Python."""
+DESCRIBING = tuple(pattern for pattern in WANTED if not pattern.endswith(".safetensors"))
+"""All of it but the weights."""
 CODE = ("*.py",)
 """Fetched besides for those who trust a checkpoint's own code."""
 

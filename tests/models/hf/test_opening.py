@@ -285,6 +285,31 @@ def test_a_hub_id_is_opened_from_where_it_was_fetched_to(
     assert not any(pattern.endswith((".bin", ".py", ".pt")) for pattern in patterns)
 
 
+def test_what_will_not_be_opened_is_refused_before_its_weights_are_downloaded(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def fetch(name: str, **how: Any) -> str:
+        if how.get("local_files_only"):
+            raise hub_errors.LocalEntryNotFoundError("not cached")
+        asked.extend(how["allow_patterns"])
+        return str(copy)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
+    config = json.loads((copy / "config.json").read_text())
+    for kind, said in (("blip-2", "learned queries"), ("bert", "answers no questions about images")):
+        (copy / "config.json").write_text(json.dumps({"model_type": kind}))
+        assert said in refused("owner/model")
+    (copy / "config.json").write_text(
+        json.dumps(config | {"model_type": "new", "auto_map": {"AutoModel": "x.Y"}})
+    )
+    assert "code of its own" in refused("owner/model")
+    (copy / "config.json").unlink()
+    assert "neither config.json" in refused("owner/model")
+    assert asked and not any(pattern.endswith(".safetensors") for pattern in asked)
+
+
 @pytest.mark.parametrize("name", ["a/b", "Qwen/Qwen2.5-VL-7B-Instruct", "x/y.z-1"])
 def test_ids_of_the_hub_are_told_from_paths(name: str) -> None:
     assert hub.is_hub_id(name)

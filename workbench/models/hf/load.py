@@ -43,14 +43,7 @@ def load(
     a file, or where weights and configuration do not fit: nothing is left at random values in silence.
     """
     how = opening or Opening()
-    code = own_code(folder)
-    if code and not how.trust_remote_code:
-        raise Refusal(
-            f"{folder.name} needs Python code of its own, which comes with the weights and is not run. Take "
-            "a version that transformers knows itself: its name often ends in -hf. Or read the code and, if "
-            "you trust it, start the workbench with --trust-remote-code."
-        )
-    config = _config(folder, trusted=bool(code))
+    config, code = known(folder, how)
     cls = class_in(folder, code) if code else _class_for(config, folder)
     ways = conventional if code else family_of(config)
     _unchosen(config)
@@ -92,6 +85,25 @@ def load(
         choices={"own code": f"trusted and run: {', '.join(sorted(code.values()))}"} if code else {},
     )
     return HFModel(family, card)
+
+
+def known(folder: Path, how: Opening) -> tuple[Any, dict[str, str]]:
+    """The configuration, and the folder's own code where it is needed and trusted; reads no weights.
+
+    Raises Refusal for what will not be opened, whatever its weights are.
+    """
+    code = own_code(folder)
+    if code and not how.trust_remote_code:
+        raise Refusal(
+            f"{folder.name} needs Python code of its own, which comes with the weights and is not run. Take "
+            "a version that transformers knows itself: its name often ends in -hf. Or read the code and, if "
+            "you trust it, start the workbench with --trust-remote-code."
+        )
+    config = _config(folder, trusted=bool(code))
+    if not code:
+        _class_for(config, folder)
+        family_of(config)
+    return config, code
 
 
 def _config(folder: Path, *, trusted: bool) -> Any:
