@@ -111,6 +111,16 @@ def test_what_cannot_be_opened_is_a_sentence_and_the_open_one_stays(chooser: Cho
     assert last[chooser.open].interactive and not last[chooser.stop].visible
 
 
+def test_a_fault_nobody_foresaw_brings_card_and_buttons_back(chooser: Chooser) -> None:
+    def faulty(name: str, **how: Any) -> FakeModel:
+        raise KeyError("no such part")
+
+    chooser.host._opener = faulty
+    *_, last, raised = opened(chooser, "other")
+    assert "KeyError" in last[chooser.notice] and "KeyError" in raised["raised"]
+    assert last[chooser.card] == "<b>the card</b>" and last[chooser.open].interactive
+
+
 @pytest.mark.parametrize(
     ("given", "word"), [([" ", *HOW], "Name a model"), (["x", "", "int7", *HOW[2:]], "int7")]
 )

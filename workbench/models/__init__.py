@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.errors import Refusal
-from workbench.models.hub import CODE, WANTED, fetch, is_hub_id
+from workbench.models.hub import CODE, DESCRIBING, WANTED, cached, fetch, is_hub_id
 from workbench.models.progress import Say, part
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ CONFIGURATIONS = (BAGEL_CONFIG, "config.json")
 """What tells a checkpoint's folder: BAGEL's layout, transformers' layout."""
 BASE_FILES = ("*.json", "*.txt", "ae.safetensors")
 """What a base gives; its own weights, 29 GB of them, are not fetched."""
+HUB = "https://huggingface.co/"
+"""Left out where an address of the hub is given in place of an id."""
 EMBEDDED = Path(__file__).parents[2] / "assets" / "checkpoints"
 """Checkpoints that come with the workbench, by the name of their folder."""
 DTYPES = ("float32", "bfloat16", "float16")
@@ -130,6 +132,8 @@ def sources(
     `say` hears how much is downloaded. Raises Refusal where one is not there, or they do not go together.
     """
     files = (*WANTED, *CODE) if opening.trust_remote_code else WANTED
+    if not opening.base:
+        _admit(plain(id_or_path), opening)
     folder, name = locate(id_or_path, opening.revision, alone=bool(opening.base), files=files, say=say)
     if not opening.base:
         return (folder, name), None
@@ -142,6 +146,19 @@ def sources(
     if not is_bagel(base[0]):
         raise Refusal(f"The base {opening.base} has no {BAGEL_CONFIG}. Give a folder in BAGEL's layout.")
     return (folder, name), base
+
+
+def _admit(given: str, opening: Opening) -> None:
+    """Refuse what will not be opened before its weights are downloaded."""
+    if on_this_machine(given, opening.revision) is not None or cached(given, opening.revision) is not None:
+        return
+    code = CODE if opening.trust_remote_code else ()
+    folder = fetch(given, opening.revision, (*DESCRIBING, *code))
+    _refuse_unconfigured(given, folder, alone=False)
+    if not is_bagel(folder):
+        from workbench.models.hf.load import known
+
+        known(folder, opening)
 
 
 def locate(
@@ -157,13 +174,19 @@ def locate(
     `alone`: it is weights alone, without configuration. `files`: what to fetch. `say` hears how much is
     downloaded. Raises Refusal where there is no such checkpoint.
     """
-    given = str(id_or_path).strip()
+    given = plain(id_or_path)
     folder = on_this_machine(given, revision, alone=alone)
     if folder is not None:
         return folder, given if given in embedded() else folder.name
     folder = fetch(given, revision, files, say=say)
     _refuse_unconfigured(given, folder, alone)
     return folder, given
+
+
+def plain(given: str | Path) -> str:
+    """What was given without white space and, where it is a page of the hub, as the id."""
+    words = str(given).strip()
+    return words.removeprefix(HUB).strip("/") if words.startswith(HUB) else words
 
 
 def embedded() -> dict[str, Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def find_weights(folder: Path, names: Sequence[str]) -> list[Path]:
             return _shards(_index(folder, name))
     pickled = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLED)
     hint = (
-        f" It has {_listing(pickled)}, but pickled weights can run code and are never loaded: "
+        f" It has {listing(pickled)}, but pickled weights can run code and are never loaded: "
         "convert them to safetensors."
         if pickled
         else " Fetch the weights again, or choose another folder."
@@ -70,13 +71,17 @@ def _shards(index: Path) -> list[Path]:
         raise Refusal(f"{index} does not list files of its own folder. Fetch it again.")
     if missing := [shard.name for shard in shards if not shard.is_file()]:
         raise Refusal(
-            f"{index.parent} lacks {_listing(missing)}, which {index.name} lists. Fetch the missing shards."
+            f"{index.parent} lacks {listing(missing)}, which {index.name} lists. Fetch the missing shards."
         )
     return shards
 
 
-def _listing(names: Sequence[str]) -> str:
-    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+def listing(names: Sequence[str]) -> str:
+    """Names in a sentence, the first six of them; where they are more, the log has all."""
+    if len(names) <= 6:
+        return ", ".join(names)
+    logging.getLogger(__name__).warning("all %d of them: %s", len(names), ", ".join(names))
+    return f"{', '.join(names[:6])} and {len(names) - 6} more, which the log lists"
 
 
 def _open(path: Path) -> Any:
@@ -118,9 +123,9 @@ def check(
             if stored[k][1] not in READABLE
         ],
     }
-    problems = [f"{label}: {_listing(keys)}" for label, keys in found.items() if keys]
+    problems = [f"{label}: {listing(keys)}" for label, keys in found.items() if keys]
     if problems:
-        names = _listing([p.name for p in files])
+        names = listing([p.name for p in files])
         where, advice = "beside it", "Take weights and configuration from the same place."
         if base is not None:
             where, advice = f"in {base}", "Give the base that these weights were trained from."

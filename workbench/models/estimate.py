@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.models import DTYPES, Opening, is_bagel, number_type, on_this_machine, usable
+from workbench.models import DTYPES, Opening, is_bagel, number_type, on_this_machine, plain, usable
 from workbench.models.hub import cached, remote
 from workbench.models.memory import bytes_per_number, free_on, in_words, size_of
 
@@ -58,9 +58,10 @@ def estimate(name: str, opening: Opening) -> Estimate:
     Raises Refusal where there is no such checkpoint, or its files or the device cannot be used.
     """
     alone = bool(opening.base)
-    folder = on_this_machine(name.strip(), opening.revision, alone=alone)
+    name = plain(name)
+    folder = on_this_machine(name, opening.revision, alone=alone)
     if folder is None:
-        folder = cached(name.strip(), opening.revision)
+        folder = cached(name, opening.revision)
     device = usable(opening.device)
     kind = number_type(opening.dtype, device)
     each = bytes_per_number(kind, opening.quantised)
@@ -68,7 +69,7 @@ def estimate(name: str, opening: Opening) -> Estimate:
     if folder is not None:
         needed = size_of(weights_of(folder, opening)).bytes(each)
     else:
-        found = remote(name.strip(), opening.revision)
+        found = remote(name, opening.revision)
         download = found.bytes if found else 0
         needed = int(found.floats * each) if found and found.floats else None
     shared = opening.device == "auto" and not opening.quantised

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 WANTED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "README.md", "LICENSE*")
 """No pickled weights, which are never opened, and no Python."""
+DESCRIBING = tuple(pattern for pattern in WANTED if not pattern.endswith(".safetensors"))
+"""All of it but the weights."""
 CODE = ("*.py",)
 """Fetched besides for those who trust a checkpoint's own code."""
 
@@ -39,7 +42,22 @@ def cached(name: str, revision: str = "", files: Sequence[str] = WANTED) -> Path
         )
     except (OSError, ValueError):
         return None
-    return Path(found)
+    return Path(found) if _whole(Path(found), files) else None
+
+
+def _whole(folder: Path, files: Sequence[str]) -> bool:
+    """Whether a folder of the cache has the weights that were asked for: a part of them may be there."""
+    for pattern in (pattern for pattern in files if pattern.endswith(".safetensors")):
+        if not any(folder.glob(pattern)):
+            return False
+    if "*.safetensors" not in files:
+        return True
+    try:
+        indices = [json.loads(path.read_text()) for path in folder.glob("*.safetensors.index.json")]
+        shards = {name for index in indices for name in index["weight_map"].values()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    return all((folder / name).is_file() for name in shards)
 
 
 @dataclass(frozen=True)

@@ -64,11 +64,18 @@ class _Stored:
 def _header(path: Path) -> list[_Stored]:
     try:
         with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
+            start = file.read(8)
+            if start == b"version ":
+                raise ValueError("it is a pointer of Git LFS; git lfs pull fetches what it points to")
+            (length,) = struct.unpack("<Q", start)
             if length > LONGEST_HEADER:
                 raise ValueError("its header is too long")
             found = json.loads(file.read(length))
+            size = file.seek(0, 2)
         found.pop("__metadata__", None)
+        promised = 8 + length + max((entry["data_offsets"][1] for entry in found.values()), default=0)
+        if size < promised:
+            raise ValueError(f"it has {size:,} of {promised:,} bytes")
         return [
             _Stored(
                 str(entry["dtype"]),

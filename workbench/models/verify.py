@@ -57,7 +57,8 @@ def verify(model: Model, tolerance: float = 1e-3) -> None:
                 f"{tap.grid.cols}."
             )
     if not torch.isfinite(logits).all():
-        raise Refusal(f"{name} computes numbers that are not finite in {model.card.dtype}: try float32.")
+        instead = "Fetch the weights again" if model.card.dtype == "float32" else "Try float32"
+        raise Refusal(f"{name} computes numbers that are not finite in {model.card.dtype}. {instead}.")
     again = model.readout(seen.states[taps[-1].stage.name][0][:, -1])
     # Words that a model forbids itself have the lowest number there is; they are no measure for the others.
     said = logits > torch.finfo(logits.dtype).min / 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -129,8 +130,8 @@ class Chooser:
         except Cancelled:
             yield {self.card: card, self.notice: notice(STOPPED, plain=True), **resting}
             return
-        except (Refusal, MemoryError) as error:
-            refusal = error if isinstance(error, Refusal) else Refusal("The machine ran out of memory.")
+        except Exception as error:  # whatever it is, the card and the buttons come back
+            refusal = error if isinstance(error, Refusal) else _fault(error)
             yield {self.card: card, self.notice: notice(str(refusal)), **resting}
             raise told(refusal) from error
         names = _remembered(chosen.name, recent)
@@ -226,6 +227,17 @@ class Chooser:
     def _names(self, recent: Sequence[str]) -> list[str]:
         """Names to choose from: what this browser opened last, the first model, the embedded ones."""
         return [name for name in dict.fromkeys([*recent, self.host.first.name, *embedded()]) if name]
+
+
+def _fault(error: Exception) -> Refusal:
+    """What nobody foresaw, as a sentence."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return Refusal("The machine ran out of memory. Close another model, or take smaller numbers.")
+    logging.getLogger(__name__).error("a model could not be opened", exc_info=error)
+    return Refusal(
+        f"The model could not be opened ({type(error).__name__}: {error}). Nothing else is affected; the log "
+        "of the process has the details."
+    )
 
 
 def _chosen(name: str | None, *how: str | None) -> Chosen:

@@ -30,7 +30,7 @@ class Chosen:
     opening: Opening = Opening()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", self.name.strip())
+        object.__setattr__(self, "name", models.plain(self.name))
 
 
 class Loading(NamedTuple):

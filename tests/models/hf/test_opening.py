@@ -84,6 +84,35 @@ def test_a_truncated_file_is_a_sentence(copy: Path) -> None:
     assert "not a whole safetensors file" in refused(copy)
 
 
+def test_a_download_that_broke_off_is_a_sentence(copy: Path) -> None:
+    path = copy / "model.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert "fetch it again" in refused(copy) and f"of {len(whole):,} bytes" in refused(copy)
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    assert "git lfs pull" in refused(copy)
+
+
+def test_the_kernel_that_runs_stands_on_the_card(copy: Path) -> None:
+    assert models.open(copy, device="cpu").card.attention == "sdpa"
+    assert models.open(copy, device="cpu", attention="eager").card.attention == "eager"
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"_attn_implementation": "somebody/kernel"}))
+    assert models.open(copy, device="cpu").card.attention == "sdpa", "a folder chooses no kernel"
+
+
+def test_wrong_shapes_are_told_and_transformers_says_nothing_else(
+    copy: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tensors = load_file(copy / "model.safetensors")
+    name = next(name for name in tensors if name.endswith("lm_head.weight"))
+    rows, width = tensors[name].shape
+    tensors[name] = tensors[name][:-1].clone()
+    save_file(tensors, copy / "model.safetensors", metadata={"format": "pt"})
+    assert f"is ({rows - 1}, {width}), should be ({rows}, {width})" in refused(copy)
+    assert "initialized" not in capfd.readouterr().err
+
+
 def test_code_beside_the_weights_is_not_run(copy: Path) -> None:
     config = json.loads((copy / "config.json").read_text())
     config["model_type"] = "something_new"
@@ -256,7 +285,51 @@ def test_a_hub_id_is_opened_from_where_it_was_fetched_to(
     assert not any(pattern.endswith((".bin", ".py", ".pt")) for pattern in patterns)
 
 
+def test_what_will_not_be_opened_is_refused_before_its_weights_are_downloaded(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def fetch(name: str, **how: Any) -> str:
+        if how.get("local_files_only"):
+            raise hub_errors.LocalEntryNotFoundError("not cached")
+        asked.extend(how["allow_patterns"])
+        return str(copy)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
+    config = json.loads((copy / "config.json").read_text())
+    for kind, said in (("blip-2", "learned queries"), ("bert", "answers no questions about images")):
+        (copy / "config.json").write_text(json.dumps({"model_type": kind}))
+        assert said in refused("owner/model")
+    (copy / "config.json").write_text(
+        json.dumps(config | {"model_type": "new", "auto_map": {"AutoModel": "x.Y"}})
+    )
+    assert "code of its own" in refused("owner/model")
+    (copy / "config.json").unlink()
+    assert "neither config.json" in refused("owner/model")
+    assert asked and not any(pattern.endswith(".safetensors") for pattern in asked)
+
+
 @pytest.mark.parametrize("name", ["a/b", "Qwen/Qwen2.5-VL-7B-Instruct", "x/y.z-1"])
 def test_ids_of_the_hub_are_told_from_paths(name: str) -> None:
     assert hub.is_hub_id(name)
     assert not any(hub.is_hub_id(path) for path in ("./a/b", "/a/b", "a", "a/b/c", "../b", "~/a"))
+
+
+def test_a_cache_with_a_part_of_the_weights_is_not_whole(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *a, **k: str(tmp_path))
+    assert hub.cached("owner/name") is None
+    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    (tmp_path / "model-1.safetensors").touch()
+    assert hub.cached("owner/name") is None
+    (tmp_path / "model-2.safetensors").touch()
+    assert hub.cached("owner/name") == tmp_path
+    assert hub.cached("owner/name", "", models.BASE_FILES) is None
+    (tmp_path / "ae.safetensors").touch()
+    assert hub.cached("owner/name", "", models.BASE_FILES) == tmp_path
+
+
+def test_a_page_of_the_hub_is_its_id() -> None:
+    assert models.plain(" https://huggingface.co/owner/name/ ") == "owner/name"
+    assert models.plain("/a/folder/") == "/a/folder/"

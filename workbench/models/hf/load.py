@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from workbench.errors import Refusal
 from workbench.models import Opening
-from workbench.models.checkpoint import WEIGHTS, find_weights, fingerprint
+from workbench.models.checkpoint import WEIGHTS, find_weights, fingerprint, listing
 from workbench.models.hf.adapter import HFModel
 from workbench.models.hf.code import class_in, conventional, own_code
 from workbench.models.hf.families import family_of
 from workbench.models.hf.kernels import WATCHED, watch_kernels
 from workbench.models.hf.processor import read_processor
-from workbench.models.hf.progress import heard
+from workbench.models.hf.progress import heard, quietly
 from workbench.models.memory import bytes_per_number, demand, free_on, in_words, size_of
 from workbench.models.progress import Say, part
 from workbench.models.protocol import Capability, ModelCard
@@ -42,23 +43,20 @@ def load(
     a file, or where weights and configuration do not fit: nothing is left at random values in silence.
     """
     how = opening or Opening()
-    code = own_code(folder)
-    if code and not how.trust_remote_code:
-        raise Refusal(
-            f"{folder.name} needs Python code of its own, which comes with the weights and is not run. Take "
-            "a version that transformers knows itself: its name often ends in -hf. Or read the code and, if "
-            "you trust it, start the workbench with --trust-remote-code."
-        )
-    config = _config(folder, trusted=bool(code))
+    config, code = known(folder, how)
     cls = class_in(folder, code) if code else _class_for(config, folder)
     ways = conventional if code else family_of(config)
+    _unchosen(config)
     files = find_weights(folder, WEIGHTS)
     processor = read_processor(folder, trusted=how.trust_remote_code)
     watch_kernels()
     kind = str(dtype).removeprefix("torch.")
     needed = size_of(files).bytes(bytes_per_number(dtype, how.quantised))
     options = _options(how, dtype, device, needed)
-    if "device_map" not in options:
+    if options.get("device_map") == "auto":
+        together = sum(free_on(torch.device("cuda", k)) or 0 for k in range(torch.cuda.device_count()))
+        demand(needed, together, name, "all GPUs together", kind)
+    else:
         demand(needed, free_on(device), name, str(device), how.quantised or kind)
     network = _network(cls, config, folder, options, part(say, 0.0, 0.8))
     if "device_map" not in options:
@@ -74,7 +72,7 @@ def load(
         parameters=sum(p.numel() for p in network.parameters()),
         dtype=f"{how.quantised} {kind}".strip(),
         device=str(device),
-        attention=str(text._attn_implementation),
+        attention=str(network.config.get_text_config()._attn_implementation),
         processor=_settings(processor),
         vision_layers=family.used_blocks,
         llm_layers=len(family.parts.layers),
@@ -89,6 +87,25 @@ def load(
     return HFModel(family, card)
 
 
+def known(folder: Path, how: Opening) -> tuple[Any, dict[str, str]]:
+    """The configuration, and the folder's own code where it is needed and trusted; reads no weights.
+
+    Raises Refusal for what will not be opened, whatever its weights are.
+    """
+    code = own_code(folder)
+    if code and not how.trust_remote_code:
+        raise Refusal(
+            f"{folder.name} needs Python code of its own, which comes with the weights and is not run. Take "
+            "a version that transformers knows itself: its name often ends in -hf. Or read the code and, if "
+            "you trust it, start the workbench with --trust-remote-code."
+        )
+    config = _config(folder, trusted=bool(code))
+    if not code:
+        _class_for(config, folder)
+        family_of(config)
+    return config, code
+
+
 def _config(folder: Path, *, trusted: bool) -> Any:
     from transformers import AutoConfig
 
@@ -100,6 +117,13 @@ def _config(folder: Path, *, trusted: bool) -> Any:
             f"{folder}/config.json is not a configuration that the installed transformers knows: "
             f"{_first_line(error)}"
         ) from None
+
+
+def _unchosen(config: Any) -> None:
+    """Take out a kernel that the configuration names: the person chooses it, or transformers does."""
+    for each in (config, *(getattr(config, name, None) for name in config.sub_configs)):
+        if each is not None and getattr(each, "_attn_implementation_internal", None) is not None:
+            each._attn_implementation_internal = None
 
 
 def _class_for(config: Any, folder: Path) -> Any:
@@ -145,7 +169,7 @@ def _options(how: Opening, dtype: torch.dtype, device: torch.device, needed: int
 
 def _network(cls: Any, config: Any, folder: Path, options: dict[str, Any], say: Say) -> Any:
     try:
-        with heard(say):
+        with heard(say), quietly():
             network, info = cls.from_pretrained(
                 folder,
                 config=config,
@@ -155,24 +179,22 @@ def _network(cls: Any, config: Any, folder: Path, options: dict[str, Any], say: 
                 ignore_mismatched_sizes=True,  # so that all of them are named below, and refused
                 **options,
             )
-    except (RuntimeError, OSError, ValueError, ImportError, MemoryError) as error:
+    except (RuntimeError, OSError, ValueError, ImportError, MemoryError, SafetensorError) as error:
         raise Refusal(f"The weights in {folder} cannot be opened: {_first_line(error)}") from None
     wrong = {
         "missing": info["missing_keys"],
         "unexpected": info["unexpected_keys"],
-        "of another shape": [entry[0] for entry in info["mismatched_keys"]],
+        "of another shape": [
+            f"{name} is {tuple(stored)}, should be {tuple(own)}"
+            for name, stored, own in info["mismatched_keys"]
+        ],
     }
-    if problems := [f"{label}: {_listing(names)}" for label, names in wrong.items() if names]:
+    if problems := [f"{label}: {listing(sorted(names))}" for label, names in wrong.items() if names]:
         raise Refusal(
             f"The weights in {folder} do not fit the configuration beside them. {'; '.join(problems)}. "
             "Take weights and configuration from the same place."
         )
     return network.eval().requires_grad_(False)
-
-
-def _listing(names: Any) -> str:
-    ordered = sorted(names)
-    return ", ".join(ordered[:6]) + (f" and {len(ordered) - 6} more" if len(ordered) > 6 else "")
 
 
 def _first_line(error: BaseException) -> str:

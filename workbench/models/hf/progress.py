@@ -29,6 +29,22 @@ def heard(say: Say | None) -> Iterator[None]:
             logging.set_tqdm_hook(before)
 
 
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without transformers' own report of names that do not fit, which says that it goes on all the same.
+
+    Here it does not: they are named in a refusal.
+    """
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
 class _Bar:
     """As much of tqdm as loading uses."""
 
