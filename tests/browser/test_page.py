@@ -89,7 +89,7 @@ def test_a_photograph_through_both_panels_and_out_as_figures(
     page: Page, photograph: Path, tmp_path: Path
 ) -> None:
     upload(page, photograph)
-    expect(page.locator("#bench-picture")).to_contain_text("512 × 512, astronaut.png")
+    expect(page.locator("#bench-picture")).to_contain_text("512 × 512, astronaut.png", timeout=SLOW)
     expect(page.locator("#bench-outside")).to_contain_text("outside that", timeout=SLOW)
     page.get_by_label("Question").fill("what colour is the suit?")
     look(page, "states")
@@ -204,9 +204,9 @@ def test_a_file_that_is_no_image_is_a_sentence_on_the_bench(
     bad.write_bytes(content)
     upload(page, bad)
     expect(page.locator("#bench-notice [role=alert]")).to_contain_text("holiday.png", timeout=30_000)
-    expect(page.locator("#bench-picture")).to_contain_text("scene 10")
+    expect(page.locator("#bench-picture")).to_contain_text("scene 10 (test)")
     page.get_by_role("button", name="New scene").click()
-    expect(page.locator("#bench-picture")).not_to_contain_text("scene 10", timeout=30_000)
+    expect(page.locator("#bench-picture")).not_to_contain_text("scene 10 (test)", timeout=30_000)
     expect(page.locator("#bench-notice")).not_to_contain_text("holiday.png")
 
 

@@ -32,7 +32,7 @@ class Seen:
         query, key = self.query[:, :, queries].float(), self.key.float()
         # Heads that share keys stand side by side: their rows meet those keys in one product, uncopied.
         shared = query.unflatten(1, (key.shape[1], -1)).flatten(2, 3)
-        scores = (shared @ key.transpose(-1, -2) * self.scale).view(*query.shape[:3], -1)
+        scores = (shared @ key.transpose(-1, -2) * self.scale).view(*query.shape[:3], key.shape[2])
         if self.mask is not None:
             mask = self.mask if self.mask.shape[-2] == 1 else self.mask[..., queries, :]
             mask = mask[..., : key.shape[2]]
