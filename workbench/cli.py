@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
     from workbench.runs.result import Result
 
 COMMANDS = ("run", "states", "layers", "draw", "tokens", "capture", "train")
+CONFIGS = {
+    "states": ("states.study", "StatesConfig"),
+    "layers": ("layers.config", "LayersConfig"),
+    "draw": ("drawing.config", "DrawConfig"),
+    "tokens": ("tokens.config", "TokensConfig"),
+    "capture": ("capture.config", "CaptureConfig"),
+}
+"""By command, the config whose fields are its flags: a file of `panels`, and its class."""
 SUMMARY = """\
 Afterimage shows what happens to an image inside a multimodal model.
 
@@ -170,32 +179,21 @@ def _parser(asked: str) -> argparse.ArgumentParser:
 
     commands.add_parser("train", help="train base, train measure: make and measure the embedded checkpoint")
 
-    if asked == "states":
-        from workbench.panels.command import add_flags
-        from workbench.panels.states.study import StatesConfig
-
-        _add_preset(states_settings)
-        add_flags(states_settings, StatesConfig)
-    elif asked == "layers":
-        from workbench.panels.command import add_flags
-        from workbench.panels.layers.config import LayersConfig
-
-        add_flags(layers_settings, LayersConfig)
-    elif asked == "draw":
-        from workbench.panels.command import add_flags
-        from workbench.panels.drawing.config import DrawConfig
-
-        add_flags(draw_settings, DrawConfig)
-    elif asked == "tokens":
-        from workbench.panels.command import add_flags
-        from workbench.panels.tokens.config import TokensConfig
-
-        add_flags(tokens_settings, TokensConfig)
-    elif asked == "capture":
-        from workbench.panels.capture.config import CaptureConfig
+    settings = {
+        "states": states_settings,
+        "layers": layers_settings,
+        "draw": draw_settings,
+        "tokens": tokens_settings,
+        "capture": capture_settings,
+    }
+    if asked in settings:
         from workbench.panels.command import add_flags
 
-        add_flags(capture_settings, CaptureConfig, but=("images",))
+        module, name = CONFIGS[asked]
+        if asked == "states":
+            _add_preset(states_settings)
+        but = ("images",) if asked == "capture" else ()  # they stand without a flag
+        add_flags(settings[asked], getattr(import_module(f"workbench.panels.{module}"), name), but=but)
     return parser
 
 
