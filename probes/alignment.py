@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -60,6 +60,18 @@ class LinearCKA:
         self._between += np.array([[_hsic(k, m) for m in b] for k in a])
         self._first += [_hsic(k, k) for k in a]
         self._second += [_hsic(m, m) for m in b]
+
+    def held(self) -> dict[str, Floats]:
+        """Everything gathered so far, by name: what `restore` takes."""
+        sums = {"between": self._between, "first": self._first, "second": self._second}
+        return sums | {"batches": np.array([self.batches], dtype=np.float64)}
+
+    def restore(self, held: Mapping[str, Floats]) -> None:
+        """Go on from what an earlier one held."""
+        self.batches = int(held["batches"][0])
+        self._between, self._first, self._second = (
+            np.array(held[name], dtype=np.float64) for name in ("between", "first", "second")
+        )
 
     @property
     def value(self) -> Floats:

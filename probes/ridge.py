@@ -6,7 +6,8 @@ numbers (`content`). A penalty is always chosen on the validation split, never o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +17,9 @@ Ints = NDArray[np.int64]
 
 RIDGE_PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 """Grid of lambda / n for the ridge reader on standardised features, strongest penalty first."""
+
+SUMS = ("x", "y", "xx", "xy", "xy_shuffled")
+"""What `Moments` holds besides the number of rows."""
 
 FLAT = 1e-12
 """Variance, as a part of the squared mean, up to which a feature counts as constant: float32's rounding."""
@@ -37,7 +41,7 @@ class Moments:
     def __init__(self, width: int, outputs: int, seed: int = 0) -> None:
         """Start empty; `seed` draws the permutations."""
         self.width, self.outputs, self.n = width, outputs, 0
-        self._rng = np.random.default_rng(seed)
+        self.seed = seed
         self.x = np.zeros(width)
         self.y = np.zeros(outputs)
         self.xx = np.zeros((width, width))
@@ -60,12 +64,25 @@ class Moments:
         x, y = x[known], y[known]
         if not (np.isfinite(x).all() and np.isfinite(y).all()):
             raise ValueError("features or targets hold NaN or infinity")
+        # Drawn from the seed and the rows so far: sums that were put down and taken up again go on the same.
+        mixed = y[np.random.default_rng((self.seed, self.n)).permutation(len(x))]
         self.n += len(x)
         self.x += x.sum(axis=0)
         self.y += y.sum(axis=0)
         self.xx += x.T @ x
         self.xy += x.T @ y
-        self.xy_shuffled += x.T @ y[self._rng.permutation(len(x))]
+        self.xy_shuffled += x.T @ mixed
+
+    def held(self) -> dict[str, Floats]:
+        """Everything gathered so far, by name: what `restore` takes."""
+        sums = {name: getattr(self, name) for name in SUMS}
+        return sums | {"n": np.array([self.n], dtype=np.float64)}
+
+    def restore(self, held: Mapping[str, Floats]) -> None:
+        """Go on from what an earlier one held."""
+        self.n = int(held["n"][0])
+        for name in SUMS:
+            setattr(self, name, np.array(held[name], dtype=np.float64))
 
 
 class LabelMoments(Moments):
@@ -97,10 +114,8 @@ class RidgePath:
     so one eigendecomposition serves every lambda; the intercept is the mean target and is not penalised.
     """
 
-    def __init__(
-        self, moments: Moments, penalties: Sequence[float] = RIDGE_PENALTIES, *, shuffled: bool = False
-    ) -> None:
-        """Solve for every lambda = penalty * n, from the true or from the shuffled targets.
+    def __init__(self, moments: Moments, penalties: Sequence[float] = RIDGE_PENALTIES) -> None:
+        """Solve for every lambda = penalty * n; `control` does so for shuffled targets.
 
         Raises:
             ValueError: without rows, or with a penalty that is not positive.
@@ -116,12 +131,22 @@ class RidgePath:
         self.inverse_scale = inverse_scale(self.mean, np.clip(np.diag(covariance), 0, None))
         self.intercept = moments.y / n
         correlation = covariance * np.outer(self.inverse_scale, self.inverse_scale)
-        products = moments.xy_shuffled if shuffled else moments.xy
-        target = (products / n - np.outer(self.mean, self.intercept)) * self.inverse_scale[:, None]
         values, vectors = np.linalg.eigh(correlation)
         values = np.clip(values, 0.0, None)
-        rotated = vectors.T @ target
-        self.weights = np.stack([vectors @ (rotated / (values + p)[:, None]) for p in self.penalties])
+
+        def solved(products: Floats) -> Floats:
+            target = (products / n - np.outer(self.mean, self.intercept)) * self.inverse_scale[:, None]
+            rotated = vectors.T @ target
+            return np.stack([vectors @ (rotated / (values + p)[:, None]) for p in self.penalties])
+
+        self.weights = solved(moments.xy)
+        self.shuffled = solved(moments.xy_shuffled)
+
+    def control(self) -> RidgePath:
+        """The same reader with the weights that it learned from shuffled targets."""
+        other = copy(self)
+        other.weights = self.shuffled
+        return other
 
     def values(self, features: ArrayLike, penalty: int | None = None) -> Floats:
         """Numbers read from features (n, width): (penalties, n, outputs), or those of one penalty."""

@@ -1,4 +1,4 @@
-"""Classes read from single tokens, scored as segmentations are: confusion matrices, accuracy, mean IoU."""
+"""Classes read from single tokens, scored as segmentations are: hits and totals, accuracy, mean IoU."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-def confusions(truth: ArrayLike, predicted: ArrayLike, classes: int) -> Ints:
-    """Confusion matrix of each image: truth and predicted (N, tokens) -> (N, classes, classes), rows = truth.
+def tallies(truth: ArrayLike, predicted: ArrayLike, classes: int) -> Ints:
+    """Tokens of each class in each image: truth and predicted (N, tokens) -> (N, 3, classes).
 
-    Tokens whose truth is -1 are not counted.
+    They are counted where both say so, where the truth does, and where the prediction does: all that IoU and
+    accuracy need, in memory that grows with the classes, not with their square. Tokens whose truth is -1 are
+    not counted.
 
     Raises:
         ValueError: when shapes disagree, or a class is outside 0..classes-1.
@@ -25,29 +27,39 @@ def confusions(truth: ArrayLike, predicted: ArrayLike, classes: int) -> Ints:
     t, p = np.asarray(truth, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
     if t.shape != p.shape or t.ndim != 2:
         raise ValueError(f"truth {t.shape} and prediction {p.shape} must both have shape (images, tokens)")
-    image = np.broadcast_to(np.arange(len(t))[:, None], t.shape)
     known = t >= 0
     if known.any() and (max(t.max(), p[known].max()) >= classes or p[known].min() < 0):
         raise ValueError(f"a class in truth or prediction is outside 0..{classes - 1}")
-    cell = (image[known] * classes + t[known]) * classes + p[known]
-    return np.bincount(cell, minlength=len(t) * classes * classes).reshape(len(t), classes, classes)
+    first = np.broadcast_to(np.arange(len(t))[:, None] * classes, t.shape)
+
+    def counted(labels: Ints, where: NDArray[np.bool_]) -> Ints:
+        cells = np.bincount((first + labels)[where], minlength=len(t) * classes)
+        return cells.reshape(len(t), classes)
+
+    return np.stack([counted(t, known & (t == p)), counted(t, known), counted(p, known)], axis=1)
 
 
-def intersection_over_union(confusion: ArrayLike) -> Floats:
-    """IoU of each class, TP / (TP + FP + FN): (..., C, C) -> (..., C); NaN for a class that never occurs."""
-    c = np.asarray(confusion, dtype=np.float64)
-    hit = np.diagonal(c, axis1=-2, axis2=-1)
-    union = c.sum(axis=-1) + c.sum(axis=-2) - hit
+def intersection_over_union(counts: ArrayLike) -> Floats:
+    """IoU of each class, TP / (TP + FP + FN): (..., 3, C) -> (..., C); NaN for a class that never occurs."""
+    hit, true, said = np.moveaxis(np.asarray(counts, dtype=np.float64), -2, 0)
+    union = true + said - hit
     return np.divide(hit, union, out=np.full(hit.shape, np.nan), where=union > 0)
 
 
-def mean_iou(confusion: ArrayLike) -> Floats:
-    """Mean IoU over the classes that occur in truth or prediction: (..., C, C) -> (...)."""
-    iou = intersection_over_union(confusion)
+def mean_iou(counts: ArrayLike) -> Floats:
+    """Mean IoU over the classes that occur in truth or prediction: (..., 3, C) -> (...)."""
+    iou = intersection_over_union(counts)
     known = np.isfinite(iou)
     n = known.sum(axis=-1)
     total = np.asarray(np.where(known, iou, 0.0).sum(axis=-1))
     return np.divide(total, n, out=np.full(total.shape, np.nan), where=n > 0)
+
+
+def accuracy(counts: ArrayLike) -> Floats:
+    """Share of tokens whose class was said: (..., 3, C) -> (...); NaN without tokens."""
+    hit, true, _ = np.moveaxis(np.asarray(counts, dtype=np.float64), -2, 0)
+    hits, total = hit.sum(axis=-1), true.sum(axis=-1)
+    return np.divide(hits, total, out=np.full(hits.shape, np.nan), where=total > 0)
 
 
 @dataclass(frozen=True)
@@ -60,7 +72,7 @@ class Segmentation:
 
 
 def segmentation(per_image: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> Segmentation:
-    """Score confusion matrices of test images (N, C, C); intersections and unions are pooled over images.
+    """Score `tallies` of test images (N, 3, C); intersections and unions are pooled over images.
 
     The interval draws images again and pools anew. Images without a labelled token count for nothing.
 
@@ -68,11 +80,10 @@ def segmentation(per_image: ArrayLike, *, resamples: int = 1000, seed: int = 0) 
         ValueError: when no image has a labelled token.
     """
     c = np.asarray(per_image, dtype=np.float64)
-    images, classes, n = len(c), c.shape[-1], int((c.sum(axis=(1, 2)) > 0).sum())
+    images, n = len(c), int((c[:, 1].sum(axis=1) > 0).sum())
     if not n:
         raise ValueError("no test image has a labelled token")
-    counts = draws(images, resamples, seed)
-    pooled = (counts @ c.reshape(images, -1)).reshape(-1, classes, classes)
+    pooled = (draws(images, resamples, seed) @ c.reshape(images, -1)).reshape(-1, *c.shape[1:])
     whole = c.sum(axis=0)
 
     def score(of: Callable[[Floats], Floats]) -> Score:
@@ -80,11 +91,4 @@ def segmentation(per_image: ArrayLike, *, resamples: int = 1000, seed: int = 0) 
         bounds = interval(samples) if n > 1 else (np.nan, np.nan)
         return Score(float(of(whole)), *bounds, n, images, samples)
 
-    return Segmentation(score(_accuracy), score(mean_iou), intersection_over_union(whole))
-
-
-def _accuracy(confusion: Floats) -> Floats:
-    """Share of tokens on the diagonal: (..., C, C) -> (...); NaN without tokens."""
-    total = confusion.sum(axis=(-2, -1))
-    hits = np.asarray(np.trace(confusion, axis1=-2, axis2=-1))
-    return np.divide(hits, total, out=np.full(hits.shape, np.nan), where=total > 0)
+    return Segmentation(score(accuracy), score(mean_iou), intersection_over_union(whole))

@@ -13,9 +13,9 @@ from PIL import Image
 
 from workbench.app import Page
 from workbench.errors import Refusal
+from workbench.images.fit import LONGEST
 from workbench.page import shelf
 from workbench.page.session import Session
-from workbench.panels.specimen import LONGEST
 
 FIRST = f"{shelf.SAMPLE}0"
 

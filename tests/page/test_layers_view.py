@@ -72,13 +72,13 @@ def test_a_picture_brings_its_groups_and_a_map(panel: LayersView, picture: dict[
 
 def test_the_probe_set_brings_readers_and_no_map(panel: LayersView, probed: dict[Any, Any]) -> None:
     groups = [name for name, _ in probed[panel.group].choices]
-    assert groups[:2] == ["global reader", "segmentation reader"]
+    assert groups[:3] == ["global reader", "nearest neighbours", "segmentation reader"]
     assert not probed[panel.map_row].visible
 
 
 def test_progress_is_told_in_words(page: Page, panel: LayersView, session: Session) -> None:
     said = [u[panel.status] for u in panel.look(session, *values(page, panel, seed=1, measure=PROBES), None)]
-    assert any("Reading scenes, 16 of 80" in text for text in said)
+    assert any("Reading images, 16 of 80" in text for text in said)
     assert any("progressbar" in text for text in said)
 
 

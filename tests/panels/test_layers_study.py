@@ -18,7 +18,9 @@ from probes.patches import structure, surroundings
 from probes.similarity import similarity_map
 from tests.capture.fake import FakeModel
 from workbench.capture.hidden import capture
-from workbench.datasets.scenes import label, stream
+from workbench.datasets.batches import Batch, batches
+from workbench.datasets.collection import Sample, Split
+from workbench.datasets.scenes import DrawnScenes, labelled
 from workbench.errors import Cancelled, Refusal
 from workbench.images.corruptions import corrupt
 from workbench.images.read import read
@@ -31,6 +33,18 @@ from workbench.runs.result import Result
 from workbench.runs.store import load, save
 
 SMALL = LayersConfig(n_train=80, n_validation=30, n_test=60, batch=16, resamples=200)
+COUNTS: dict[Split, int] = {"train": 80, "validation": 30, "test": 60}
+
+
+def drawn(split: Split, count: int) -> Batch:
+    """The first scenes of a split, all in one batch."""
+    samples = [each for each in DrawnScenes().read(split, 0, count) if isinstance(each, Sample)]
+    return batches(samples, count, len(CLASSES))[0]
+
+
+def scene_regions(boxes: np.ndarray) -> np.ndarray:
+    """The regions of the patches of test scene 7."""
+    return token_labels(labelled(generate([7], "test"), 0).regions, boxes, purity=0.6).labels
 
 
 class Forgetful(FakeModel):
@@ -42,10 +56,12 @@ class Forgetful(FakeModel):
         super().__init__(side=12, width=16)
         self.known: dict[bytes, np.ndarray] = {}
         boxes = self.prepare([np.zeros((96, 96, 3), np.uint8)]).grid.boxes
-        for split, count in (("train", 80), ("validation", 30), ("test", 60)):
-            for batch in stream(split, count):  # type: ignore[arg-type]
-                for image, classes in zip(batch.images, batch.patch_classes(boxes, 0.0), strict=True):
-                    self.known[image.tobytes()] = np.eye(self.channels)[classes]
+        for split, count in COUNTS.items():
+            batch = drawn(split, count)
+            classes = batch.patch_classes(boxes, 0.0)
+            assert classes is not None
+            for image, named in zip(batch.images, classes, strict=True):
+                self.known[image.tobytes()] = np.eye(self.channels)[named]
         noise = torch.Generator().manual_seed(1)
 
         def forget(module: object, args: object, output: tuple[Tensor, str]) -> tuple[Tensor, str]:
@@ -84,8 +100,7 @@ def rows(result: Result, measure: str):  # type: ignore[no-untyped-def]
 def test_a_scene_is_measured_with_its_mask(model: FakeModel, pictured: Result) -> None:
     scenes = generate([7], "test")
     captured = capture(model, model.prepare([scenes.images[0]]))
-    truth = label(scenes)
-    regions = token_labels(truth.regions, captured.grid.boxes, purity=0.6).labels[0]
+    regions = scene_regions(captured.grid.boxes)
     np.testing.assert_array_equal(pictured.arrays["regions"], regions)
     for stage, states in zip(captured.stages, captured.states, strict=True):
         direct = structure(states[0], regions)
@@ -211,7 +226,7 @@ def test_a_tower_of_finer_patches_is_measured_on_them_and_drawn_in_the_cells() -
     captured, fine = capture(finer, prompt), finer.tower(prompt)
     states = captured.states[1][0]
     assert states.shape[0] == 24 * 24
-    regions = token_labels(label(scenes).regions, fine.boxes, purity=0.6).labels[0]
+    regions = scene_regions(fine.boxes)
     expected = {
         "cohesion": structure(states, regions).cohesion,
         "contrast difference": structure(states, regions).difference,
@@ -264,10 +279,10 @@ def test_numbers_are_those_of_the_probes(model: FakeModel) -> None:
     config = SMALL.model_copy(update={"targets": ("texture",)})
     result = run(config, model)
     splits = []
-    for split, count in (("train", 80), ("validation", 30), ("test", 60)):
-        batches = list(stream(split, count, batch=count))  # type: ignore[arg-type]
-        states = capture(model, model.prepare(list(batches[0].images))).states[5]
-        splits.append((states.mean(axis=1), batches[0].targets["texture"]))
+    for split, count in COUNTS.items():
+        batch = drawn(split, count)
+        states = capture(model, model.prepare(list(batch.images))).states[5]
+        splits.append((states.mean(axis=1), batch.labels("texture")))
     expected = logistic(splits[0], splits[1], splits[2], resamples=200, seed=0)
     found = rows(result, "accuracy, texture").iloc[5]
     assert found["value"] == pytest.approx(expected.accuracy.value, abs=0.02)
@@ -291,10 +306,9 @@ def test_classes_add_up(probed: Result) -> None:
     at = table[table["stage"] == "llm 0"]
     known = rows(probed, "patch mIoU").loc["llm 0", "value"]
     assert at["iou"].mean() == pytest.approx(known)
-    batches = list(stream("test", 60))
-    grid = FakeModel(side=12).prepare([batches[0].images[0]]).grid
-    labels = np.concatenate([batch.patch_classes(grid.boxes, 0.6) for batch in batches])
-    assert at["patches"].sum() == (labels >= 0).sum()
+    batch = drawn("test", 60)
+    labels = batch.patch_classes(FakeModel(side=12).prepare([batch.images[0]]).grid.boxes, 0.6)
+    assert labels is not None and at["patches"].sum() == (labels >= 0).sum()
 
 
 def test_progress_goes_forward_in_words_and_stop_stops(model: FakeModel) -> None:
@@ -302,7 +316,7 @@ def test_progress_goes_forward_in_words_and_stop_stops(model: FakeModel) -> None
     run(SMALL, model, progress=lambda fraction, text: told.append((fraction, text)))
     fractions = [fraction for fraction, _ in told]
     assert fractions == sorted(fractions) and 0 <= fractions[0] and fractions[-1] <= 1
-    assert told[1][1] == "reading scenes, 16 of 170"
+    assert told[2][1] == "reading images, 16 of 170"
     assert any("fitting linear readers of colour, llm 2" == text for _, text in told)
     before = model.passes
     with pytest.raises(Cancelled):
@@ -326,7 +340,7 @@ def test_results_are_kept_whole(tmp_path: Path, probed: Result) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [{"n_test": 1}, {"intensity": 2.0}, {"purity": 0.0}, {"targets": ("mood",)}, {"unknown": 1}]
+    "fault", [{"n_test": 1}, {"intensity": 2.0}, {"purity": 0.0}, {"measures": ()}, {"unknown": 1}]
 )
 def test_settings_have_limits(fault: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
@@ -382,3 +396,105 @@ def test_refusals_are_sentences(model: FakeModel) -> None:
     blind.card = replace(blind.card, capabilities=frozenset())
     with pytest.raises(Refusal, match="hidden states"):
         run(SMALL, blind)
+
+
+# Other collections, and work that is ended
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Pictures of two classes, of two sizes; one file is damaged."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for k in range(60):
+        place = tmp_path / "data" / ("dark" if k % 2 else "light")
+        place.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 128, (96, 96 if k % 3 else 72, 3)) + (0 if k % 2 else 127)
+        Image.fromarray(pixels.astype(np.uint8)).save(place / f"{k:02d}.png")
+    (tmp_path / "data/dark/01.png").write_bytes(b"nothing")
+    return tmp_path / "data"
+
+
+def test_a_folder_of_images_is_probed_and_what_was_skipped_is_named(folder: Path, model: FakeModel) -> None:
+    result = run(SMALL.model_copy(update={"data": str(folder)}), model)
+    accuracy = rows(result, "accuracy, class")
+    assert accuracy.loc["llm 0", "low"] > 0.6 > accuracy.loc["llm 0", "chance"]
+    assert rows(result, "k-NN, class").loc["llm 0", "value"] > 0.8
+    assert "patch mIoU" not in set(result.tables["curves"]["measure"]), "it has no masks"
+    assert {"pixels R²", "Moran's I", "cosine to llm 0", "CKA with llm 0"} <= set(
+        result.tables["curves"]["measure"]
+    )
+    skipped = result.tables["skipped"]
+    assert skipped["name"].tolist() == ["dark/01.png"]
+    data = result.tables["data"].set_index("what")["value"]
+    assert data["skipped"] == "1" and data["collection"] == "data"
+    assert sum(int(data[f"images, {split}"]) for split in COUNTS) == 59
+
+
+def test_square_cuts_make_one_grid(folder: Path, model: FakeModel) -> None:
+    result = run(
+        SMALL.model_copy(update={"data": str(folder), "square": 48, "measures": ("content",)}), model
+    )
+    assert result.arrays["read_truth"].shape == (4, 48, 48, 3)
+    assert set(result.tables["curves"]["measure"]) == {"pixels R²", "colour R²"}
+
+
+def test_a_linear_reader_of_pixels_sees_what_its_states_hold(model: FakeModel) -> None:
+    result = run(SMALL.model_copy(update={"measures": ("content",)}), model)
+    pixels = rows(result, "pixels R²")
+    assert pixels.loc["llm 0", "low"] > pixels.loc["llm 0", "chance_high"]
+    assert {"read_truth", "read_000"} <= set(result.arrays)
+    np.testing.assert_array_equal(result.arrays["read_truth"], drawn("test", 4).images)
+    assert result.arrays["read_000"].shape == (4, 48, 48, 3)
+
+
+def test_likeness_is_one_to_itself_and_symmetric(probed: Result) -> None:
+    assert rows(probed, "cosine to llm 0").loc["llm 0", "value"] == pytest.approx(1)
+    cka = probed.tables["cka"].pivot(index="stage", columns="other", values="cka")
+    np.testing.assert_allclose(cka, cka.T, atol=1e-9)
+    np.testing.assert_allclose(np.diag(cka), 1, atol=1e-9)
+    assert rows(probed, "CKA with llm 0").loc["llm 4", "value"] < 0.2, "llm 4 sees noise only"
+
+
+def test_a_killed_study_goes_on_where_it_was_and_ends_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: FakeModel
+) -> None:
+    from workbench.panels.layers import probe_set
+    from workbench.runs import unfinished
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(unfinished, "EVERY", 0.0)
+    monkeypatch.setattr(unfinished, "SHARE", 0.0)
+    monkeypatch.setattr(probe_set, "CHUNK", 1)
+    whole = run(SMALL, model)
+    assert not any(unfinished.place().iterdir()), "nothing is left of what is done"
+    for passes in (2, 4, 3):  # Within the fitting images, the validation images, the test images.
+        before = model.passes
+        with pytest.raises(Cancelled):
+            run(SMALL, model, stop=lambda before=before, n=passes: model.passes - before >= n)
+    before = model.passes
+    ended = run(SMALL, model)
+    assert model.passes - before <= 3, "nothing is computed twice"
+    assert ended.manifest["images"] == whole.manifest["images"]
+    for name, table in whole.tables.items():
+        for column in table:
+            assert table[column].equals(ended.tables[name][column]), (name, column)
+    for name, array in whole.arrays.items():
+        np.testing.assert_array_equal(array, ended.arrays[name])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"targets": ("mood",)}, "no label “mood”: it has shape, colour"),
+        ({"data": "nowhere"}, "no data at nowhere"),
+    ],
+)
+def test_collections_that_cannot_answer_are_refused(
+    model: FakeModel, change: dict[str, object], said: str
+) -> None:
+    before = model.passes
+    with pytest.raises(Refusal, match=said):
+        run(SMALL.model_copy(update=change), model)
+    assert model.passes == before

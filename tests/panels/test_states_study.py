@@ -18,6 +18,7 @@ from PIL import Image
 
 from tests.page.fake import FakeModel, said
 from workbench.errors import Cancelled, Refusal
+from workbench.images.fit import fitted
 from workbench.images.read import Picture, read
 from workbench.models.protocol import (
     Answer,
@@ -29,7 +30,6 @@ from workbench.models.protocol import (
     Thought,
     VisualState,
 )
-from workbench.panels.specimen import fitted
 from workbench.panels.states import figure, study
 from workbench.panels.states.study import Direct, Laid, StatesConfig, StudyEvent, run, stream
 from workbench.runs.export import save_figure

@@ -89,5 +89,5 @@ def test_numbers_read_by_ridge_are_scikit_learns() -> None:
     for k, penalty in enumerate((1.0, 1e-3)):
         reference = Ridge(alpha=penalty * 280).fit(scaler.transform(x[20:]), y[20:])
         np.testing.assert_allclose(path.values(x, k), reference.predict(scaler.transform(x)), rtol=1e-8)
-    shuffled = RidgePath(moments, (1e-3,), shuffled=True)
+    shuffled = RidgePath(moments, (1e-3,)).control()
     assert r2_score(y[20:], shuffled.values(x[20:], 0)) < 0.2 < r2_score(y[20:], path.values(x[20:], 1))

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from probes.bootstrap import draws, drop, interval, mean_score, resampled_mean
 from probes.linear import logistic
 from probes.ridge import LabelMoments, RidgePath
-from probes.segmentation import confusions, intersection_over_union, mean_iou, segmentation
+from probes.segmentation import intersection_over_union, mean_iou, segmentation, tallies
 
 Split = tuple[np.ndarray, np.ndarray]
 
@@ -103,7 +103,7 @@ def test_bootstrap_interval_has_the_width_theory_gives() -> None:
 def test_images_not_tokens_are_resampled() -> None:
     # 30 images of 50 tokens that are right or wrong together: the interval is that of 30 draws, not of 1,500.
     right = np.repeat(np.random.default_rng(0).random((30, 1)) < 0.5, 50, axis=1)
-    by_image = segmentation(confusions(np.zeros((30, 50)), ~right, 2), resamples=4000).accuracy
+    by_image = segmentation(tallies(np.zeros((30, 50)), ~right, 2), resamples=4000).accuracy
     by_token = mean_score(right.ravel(), resamples=4000)
     assert by_image.n == 30 and by_image.value == pytest.approx(by_token.value)
     wider = (by_image.high - by_image.low) / (by_token.high - by_token.low)
@@ -140,7 +140,7 @@ def test_one_value_has_no_interval_and_none_has_nothing() -> None:
     assert one.value == 0.25 and one.n == 1 and np.isnan([one.low, one.high]).all()
     assert np.isnan(drop(one, one)[1:]).all() and drop(one, one)[0] == 0.0
     assert mean_score([], resamples=5).n == 0
-    lone = segmentation(confusions([[0, 1], [-1, -1]], [[0, 0], [0, 0]], 2), resamples=50)
+    lone = segmentation(tallies([[0, 1], [-1, -1]], [[0, 0], [0, 0]], 2), resamples=50)
     assert lone.accuracy.n == 1 and lone.accuracy.value == 0.5 and np.isnan(lone.accuracy.low)
 
 
@@ -192,7 +192,7 @@ def test_shuffled_ridge_reads_nothing() -> None:
     for part in np.array_split(np.arange(2000), 4):
         moments.update(x[part], y[part])
     assert (RidgePath(moments).classes(xt, 0) == yt).mean() > 0.97
-    control = RidgePath(moments, shuffled=True)
+    control = RidgePath(moments).control()
     assert np.abs(control.weights).max() < 0.25 * np.abs(RidgePath(moments).weights).max()
 
 
@@ -200,9 +200,12 @@ def test_segmentation_scores_equal_scikit_learn() -> None:
     rng = np.random.default_rng(3)
     truth = rng.integers(-1, 4, (20, 36))
     guess = np.where(rng.random((20, 36)) < 0.6, truth, rng.integers(0, 4, (20, 36))).clip(0)
-    per_image = confusions(truth, guess, 6)
+    per_image = tallies(truth, guess, 6)
     known = truth >= 0
-    np.testing.assert_array_equal(per_image.sum(0)[:4, :4], confusion_matrix(truth[known], guess[known]))
+    matrix = confusion_matrix(truth[known], guess[known])
+    np.testing.assert_array_equal(
+        per_image.sum(0)[:, :4], [np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)]
+    )
     found = segmentation(per_image, resamples=500)
     assert found.accuracy.value == pytest.approx((truth == guess)[known].mean())
     assert found.miou.value == pytest.approx(jaccard_score(truth[known], guess[known], average="macro"))
@@ -217,14 +220,14 @@ def test_segmentation_scores_equal_scikit_learn() -> None:
 )
 def test_a_class_outside_the_matrix_is_refused(truth: list[list[int]], guess: list[list[int]]) -> None:
     with pytest.raises(ValueError, match="outside 0..1"):
-        confusions(truth, guess, 2)
+        tallies(truth, guess, 2)
 
 
 def test_mean_iou_worked_example() -> None:
     # class 0: 3 hits, 1 missed, 2 wrongly taken -> 3/6; class 1: 4 hits, 2 missed, 1 wrong -> 4/7
-    confusion = [[3, 1, 0], [2, 4, 0], [0, 0, 0]]
-    np.testing.assert_allclose(intersection_over_union(confusion)[:2], [3 / 6, 4 / 7])
-    assert mean_iou(confusion) == pytest.approx((3 / 6 + 4 / 7) / 2)
+    counts = [[3, 4, 0], [4, 6, 0], [5, 5, 0]]
+    np.testing.assert_allclose(intersection_over_union(counts)[:2], [3 / 6, 4 / 7])
+    assert mean_iou(counts) == pytest.approx((3 / 6 + 4 / 7) / 2)
     assert np.isnan(mean_iou(np.zeros((3, 3))))
 
 
@@ -240,3 +243,18 @@ def test_draws_are_seeded_resamples() -> None:
     assert mean_score([np.nan], resamples=50).n == 0
     with pytest.raises(ValueError):
         draws(0, 5, 0)
+
+
+def test_sums_that_were_put_down_go_on_as_if_they_had_not_been() -> None:
+    rng = np.random.default_rng(0)
+    batches = [(rng.normal(size=(20, 5)), rng.integers(-1, 3, 20)) for _ in range(4)]
+    whole, first, second = LabelMoments(5, 3, seed=1), LabelMoments(5, 3, seed=1), LabelMoments(5, 3, seed=1)
+    for batch in batches:
+        whole.update(*batch)
+    for batch in batches[:2]:
+        first.update(*batch)
+    second.restore(first.held())
+    for batch in batches[2:]:
+        second.update(*batch)
+    for name, value in whole.held().items():
+        np.testing.assert_array_equal(second.held()[name], value)

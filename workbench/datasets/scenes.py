@@ -1,24 +1,24 @@
 """The bundled probe set: drawn scenes with the labels that linear readers are asked for.
 
 Its scenes begin at a seed far above those that a model was trained on, so no reader is fitted on a picture
-that the model has seen. Readers are fitted on scenes of the split "train", their penalty is chosen on
-"validation", and they are scored on "test", which also shows digits and colour-shape pairs that occur
-nowhere else.
+that the model has seen. The split "test" also shows digits and colour-shape pairs that occur nowhere else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from probes.labels import token_labels
-from workbench.errors import Refusal
-from workbench.images.scenes import CLASSES, COLOURS, MOST_OBJECTS, SHAPES, TEXTURES, Scenes, Split, generate
+from workbench.datasets.collection import Asked, Sample, Skipped, Split
+from workbench.images.scene_language import questions
+from workbench.images.scenes import CLASSES, COLOURS, MOST_OBJECTS, SHAPES, TEXTURES, Scenes, generate
 
 FIRST_SEED = 2**30
+SCENES = 2**20
+"""Scenes of each split: more than anybody asks for."""
+AT_ONCE = 64
+"""Scenes that are drawn together."""
 TARGETS: dict[str, tuple[str, ...]] = {
     "shape": SHAPES,
     "colour": COLOURS,
@@ -28,60 +28,53 @@ TARGETS: dict[str, tuple[str, ...]] = {
 """Global labels and their values: shape, colour and texture of the nearest object; the number of objects."""
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Some scenes with their labels.
+class DrawnScenes:
+    """The bundled probe set; `workbench.datasets.collection.Collection`."""
 
-    images: uint8 (N, S, S, 3).
-    targets: for each name in TARGETS int64 (N,), an index into its values.
-    classes: uint8 (N, S, S), an index into CLASSES for each pixel.
-    regions: uint8 (N, S, S), one number for each object and for each kind of background.
-    seeds: int64 (N,).
-    """
+    spec = "scenes"
+    title = "bundled scenes"
+    targets: Mapping[str, tuple[str, ...]] = TARGETS
+    defaults: tuple[str, ...] = ("shape", "colour")
+    classes: tuple[str, ...] = CLASSES
+    fingerprint = f"{FIRST_SEED:016x}"
+    notes: tuple[str, ...] = ()
 
-    images: NDArray[np.uint8]
-    targets: dict[str, NDArray[np.int64]]
-    classes: NDArray[np.uint8]
-    regions: NDArray[np.uint8]
-    seeds: NDArray[np.int64]
+    def count(self, split: Split) -> int:
+        """How many scenes a split has."""
+        return SCENES
 
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def patch_classes(self, boxes: ArrayLike, purity: float) -> NDArray[np.int64]:
-        """The class of each token (N, tokens), -1 where none covers `purity` of its box."""
-        return token_labels(self.classes, boxes, purity=purity).labels
-
-    def patch_regions(self, boxes: ArrayLike, purity: float) -> NDArray[np.int64]:
-        """The object or background of each token (N, tokens), -1 where none covers `purity` of its box."""
-        return token_labels(self.regions, boxes, purity=purity).labels
+    def read(self, split: Split, start: int, stop: int) -> Iterator[Sample | Skipped]:
+        """The scenes `start` to `stop` of a split, always the same ones."""
+        for first in range(start, min(stop, SCENES), AT_ONCE):
+            scenes = generate(FIRST_SEED + np.arange(first, min(first + AT_ONCE, stop, SCENES)), split)
+            for i in range(len(scenes)):
+                yield labelled(scenes, i)
 
 
-def label(scenes: Scenes) -> Batch:
-    """The labels of drawn scenes."""
-    objects = scenes.objects
-    nearest = np.where(objects.present, objects.depth, np.inf).argmin(axis=1)
-    row = np.arange(len(scenes))
-    targets = {
-        "shape": objects.shape[row, nearest].astype(np.int64),
-        "colour": objects.colour[row, nearest].astype(np.int64),
-        "texture": objects.texture[row, nearest].astype(np.int64),
-        "count": objects.present.sum(axis=1).astype(np.int64) - 1,
+def labelled(scenes: Scenes, i: int) -> Sample:
+    """Scene i with everything that is known of it."""
+    objects, seed = scenes.objects, int(scenes.seeds[i])
+    nearest = int(np.where(objects.present[i], objects.depth[i], np.inf).argmin())
+    labels = {
+        "shape": int(objects.shape[i, nearest]),
+        "colour": int(objects.colour[i, nearest]),
+        "texture": int(objects.texture[i, nearest]),
+        "count": int(objects.present[i].sum()) - 1,
     }
     # Objects may share a class, and the background is of several: a region is one object or one background.
-    regions = np.where(scenes.instance > 0, scenes.instance + np.uint8(len(CLASSES)), scenes.classes)
-    return Batch(scenes.images, targets, scenes.classes, regions.astype(np.uint8), scenes.seeds)
-
-
-def stream(split: Split, count: int, *, batch: int = 32, size: int = 96) -> Iterator[Batch]:
-    """The first `count` scenes of a split of the probe set, `batch` at a time, always the same ones.
-
-    Raises Refusal for a count or batch under 1.
-    """
-    if count < 1 or batch < 1:
-        raise Refusal(
-            f"A probe set needs at least one image and batches of at least one, not {count} and {batch}."
-        )
-    for start in range(0, count, batch):
-        seeds = FIRST_SEED + np.arange(start, min(start + batch, count))
-        yield label(generate(seeds, split, size))
+    instance = scenes.instance[i]
+    regions = np.where(instance > 0, instance + np.uint8(len(CLASSES)), scenes.classes[i]).astype(np.uint8)
+    asked = tuple(
+        Asked(q.text, q.answer, q.candidates, q.kind)
+        for q in questions(scenes, i, np.random.default_rng(seed))
+    )
+    return Sample(
+        name=f"scene {seed} ({scenes.split})",
+        pixels=scenes.images[i],
+        seed=seed,
+        labels=labels,
+        classes=scenes.classes[i],
+        regions=regions,
+        depth=scenes.depth[i].astype(np.float32),
+        asked=asked,
+    )

@@ -20,8 +20,6 @@ CLEAN = "none"
 """The condition in which the picture is left as it is."""
 LONGEST_QUESTION = 400
 """Characters."""
-LONGEST = 1024
-"""Long side in pixels above which a picture is fitted before anything else is done with it."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +49,7 @@ def find(source: str) -> Specimen:
 
 def from_file(path: Path, source: str) -> Specimen:
     """A picture from a file, fitted to 1,024 pixels. Raises Refusal where it cannot be read."""
+    from workbench.images.fit import fitted
     from workbench.images.read import read
 
     return Specimen(fitted(read(path, name=Path(source).name)), source, Path(source).name)
@@ -73,23 +72,6 @@ def scene(seed: str | int) -> Specimen:
     chosen = next((q for q in asked if q.kind == "colour"), asked[0])
     name = f"scene {number} (test)"
     return Specimen(read(drawn.images[0], name=name), f"{SCENE}{number}", name, chosen.text, chosen.answer)
-
-
-def fitted(picture: Picture) -> Picture:
-    """The picture with its long side at most 1,024 pixels, saying so in its notes."""
-    height, width = picture.pixels.shape[:2]
-    if max(height, width) <= LONGEST:
-        return picture
-    from PIL import Image
-
-    from workbench.images.read import MIN_SIDE, read
-
-    scale = LONGEST / max(height, width)
-    # A very thin picture is a little less thin afterwards: a side of fewer pixels could not be read again.
-    size = (max(MIN_SIDE, round(width * scale)), max(MIN_SIDE, round(height * scale)))
-    small = np.asarray(Image.fromarray(picture.pixels).resize(size, Image.Resampling.LANCZOS))
-    note = f"Fitted from {width} × {height} to {size[0]} × {size[1]} pixels."
-    return type(picture)(small, (*picture.notes, note), read(small).sha256)
 
 
 def outside(source: str, card: ModelCard) -> str:

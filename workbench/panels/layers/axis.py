@@ -103,7 +103,7 @@ def groups_in(results: Result | Sequence[Named]) -> list[str]:
     for _, result in named(results):
         table = result.tables["curves"]
         held |= set(table.loc[np.isfinite(table["value"]), "measure"])
-    return [name for name, group in GROUPS.items() if held & set(group.measures)]
+    return [name for name, group in GROUPS.items() if group.among(held)]
 
 
 def chart(results: Result | Sequence[Named], name: str) -> Chart:
@@ -119,7 +119,7 @@ def chart(results: Result | Sequence[Named], name: str) -> Chart:
         raise Refusal(f"There is no group of curves called {name!r}; choose one of {', '.join(GROUPS)}.")
     group, many = GROUPS[name], named(results)
     tables = [result.tables["curves"] for _, result in many]
-    shown = [measure for measure in group.measures if any((t["measure"] == measure).any() for t in tables)]
+    shown = group.among(measure for t in tables for measure in t["measure"])
     if not shown:
         raise Refusal(f"These results hold nothing about {name}: they measured something else.")
     stretches = _stretches([result.tables["stages"] for _, result in many])

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from workbench.datasets import SCENES
 from workbench.images.corruptions import CORRUPTIONS
 from workbench.panels.specimen import CLEAN
 
-Target = Literal["shape", "colour", "texture", "count"]
+Measure = Literal[
+    "linear reader", "neighbours", "segmentation", "content", "structure", "geometry", "likeness"
+]
+"""Kinds of measures over a collection; PARTS in `probe_set.py` says which file takes each."""
+MEASURES: tuple[Measure, ...] = get_args(Measure)
 Progress = Callable[[float, str], None]
 
 
@@ -21,14 +26,28 @@ def quiet(fraction: float, text: str) -> None:
 class LayersConfig(BaseModel):
     """Everything that decides the result, but for the model and the pixels.
 
-    With an `image` the study measures the patch structure of that one picture; without, it asks linear
-    readers about the bundled probe set. The readers are fitted and scored in the same condition: the question
-    is what is still in the states of a degraded image, not whether a reader of clean ones copes with them.
+    With an `image` the study measures the patch structure of that one picture; without, it asks readers about
+    a collection. They are fitted and scored in the same condition: the question is what is still in the
+    states of a degraded image, not whether a reader of clean ones copes with them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    image: str = Field(default="", description='a file, or "scene:SEED"; without it, the bundled probe set')
+    image: str = Field(default="", description='a file, or "scene:SEED"; without it, a collection')
+    data: str = Field(
+        default=SCENES,
+        description="collection: scenes (bundled), a folder of images with or without masks, a .parquet, a "
+        "VLMEvalKit .tsv, or a data set's hub id",
+    )
+    square: int = Field(
+        default=0,
+        ge=0,
+        le=2048,
+        description="collection: cut each image to its middle square, of so many pixels; 0: as they are",
+    )
+    measures: tuple[Measure, ...] = Field(
+        default=MEASURES, min_length=1, description="collection: what is measured"
+    )
     question: str = Field(default="", description="text that follows the image in the model's input")
     corruption: str = Field(default=CLEAN, description="none, or one of " + ", ".join(CORRUPTIONS))
     intensity: float = Field(default=0.45, ge=0.0, le=1.0, description="how strong the corruption is, 0 to 1")
@@ -42,17 +61,17 @@ class LayersConfig(BaseModel):
     permutations: int = Field(
         default=100, ge=20, le=10_000, description="permuted labels behind a single image's grey band"
     )
-    targets: tuple[Target, ...] = Field(
-        default=("shape", "colour"), min_length=1, description="global labels to read"
+    targets: tuple[str, ...] = Field(
+        default=(), description="collection: labels of a whole image to read; its first ones if none is named"
     )
     n_train: int = Field(
-        default=800, ge=20, le=100_000, description="probe set: images the readers are fitted on"
+        default=800, ge=20, le=2_000_000, description="collection: images the readers are fitted on"
     )
     n_validation: int = Field(
-        default=200, ge=10, le=100_000, description="probe set: images that choose the penalty"
+        default=200, ge=10, le=2_000_000, description="collection: images that choose the penalty"
     )
     n_test: int = Field(
-        default=400, ge=10, le=100_000, description="probe set: images the readers are scored on"
+        default=400, ge=10, le=2_000_000, description="collection: images the readers are scored on"
     )
     batch: int = Field(default=16, ge=1, le=1024, description="images in one pass")
     resamples: int = Field(

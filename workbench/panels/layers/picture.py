@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from probes.alignment import linear_cka, token_cosine
 from probes.bootstrap import Score, interval
-from probes.geometry import participation_ratio, token_norm
+from probes.geometry import feature_correlation
 from probes.patches import permuted_structure, permuted_surroundings, structure, surroundings
 from probes.similarity import unit
 from workbench.capture.hidden import Captured
-from workbench.datasets.scenes import Batch, label
-from workbench.images.scenes import generate
+from workbench.datasets.batches import Batch
+from workbench.datasets.scenes import labelled as labelled_scene
+from workbench.images.scenes import CLASSES, generate
 from workbench.models.protocol import Model
+from workbench.panels.layers.parts.averages import geometry_of
+from workbench.panels.layers.parts.likeness import LEAST, tokens_in_cells
 from workbench.panels.layers.seeing import see
 from workbench.panels.layers.table import (
+    REFERENCE,
     Chance,
     Measured,
     Row,
@@ -63,8 +68,8 @@ def measure_captured(
     arrays = {"grid": np.array([grid.rows, grid.cols]), "boxes": np.asarray(grid.boxes, dtype=np.float32)}
     regions: list[np.ndarray | None] = [None] * len(captured.stages)
     if truth is not None:
-        regions = labelled(captured, lambda boxes: truth.patch_regions(boxes, config.purity)[0])
-        arrays["regions"] = truth.patch_regions(grid.boxes, config.purity)[0]
+        regions = labelled(captured, lambda boxes: _regions(truth, boxes, config.purity))
+        arrays["regions"] = _regions(truth, grid.boxes, config.purity)
     return Measured(
         tables={"curves": _curves(config, captured, regions, progress, stop), "stages": stage_rows(captured)},
         hashes={"picture": picture.sha256},
@@ -77,8 +82,15 @@ def _truth(source: str, pixels: np.ndarray) -> Batch | None:
     """A bundled scene's labels, if that is what the pixels are: only then is the mask known."""
     if not source.startswith(SCENE):
         return None
-    scene = label(generate([int(source.removeprefix(SCENE))], "test"))
-    return scene if np.array_equal(scene.images[0], pixels) else None
+    scene = labelled_scene(generate([int(source.removeprefix(SCENE))], "test"), 0)
+    return Batch((scene,), len(CLASSES)) if np.array_equal(scene.pixels, pixels) else None
+
+
+def _regions(truth: Batch, boxes: np.ndarray, purity: float) -> np.ndarray:
+    """The regions of the picture's patches (tokens,)."""
+    found = truth.patch_regions(boxes, purity)
+    assert found is not None, "a scene has a mask"
+    return np.asarray(found[0])
 
 
 def _curves(
@@ -90,6 +102,8 @@ def _curves(
 ) -> list[Row]:
     # For each measure and stage: value, values for permuted labels or places, how many patches it rests on.
     found: dict[str, dict[int, tuple[float, np.ndarray, int]]] = {}
+    cells = tokens_in_cells(captured)
+    entry = next((i for i, stage in enumerate(captured.stages) if stage.name == REFERENCE), None)
     for i, (states, grid, names) in enumerate(zip(captured.states, captured.grids, regions, strict=True)):
         go_on(stop)
         progress(0.2 + 0.8 * i / len(captured.states), f"patch structure, {captured.stages[i].name}")
@@ -124,8 +138,15 @@ def _curves(
             keep("far cosine", near.far, moved.far)
             keep("neighbour - far", near.gap, moved.gap)
             keep("Moran's I", near.moran, moved.moran)
-        keep("effective dimension", participation_ratio(x), NOTHING)
-        keep("token norm", token_norm(x), NOTHING)
+        for name, number in geometry_of(states[:1].astype(np.float32)).items():
+            keep(name, number, NOTHING)
+        keep("feature correlation", np.array(feature_correlation(x)), NOTHING)
+        if entry is not None:
+            first = captured.states[entry][0].astype(np.float32)
+            if first.shape == x.shape:
+                keep("cosine to llm 0", token_cosine(x, first).mean(), NOTHING)
+            if i in cells and entry in cells and len(cells[i]) >= LEAST:
+                keep("CKA with llm 0", np.array(linear_cka(cells[i], cells[entry])), NOTHING)
 
     table: list[Row] = []
     for name, numbers in found.items():

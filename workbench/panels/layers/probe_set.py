@@ -1,277 +1,216 @@
-"""Linear readers and average patch structure over the bundled probe set, along the stages."""
+"""Everything that is measured over a collection along the stages: three passes, then the fits."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from probes.bootstrap import Score, mean_score
-from probes.geometry import participation_ratio, token_norm
-from probes.linear import LogisticProbe, logistic
-from probes.patches import STRUCTURE, Structure, Surroundings, structure, summarise, surroundings
-from probes.ridge import RIDGE_PENALTIES, LabelMoments, RidgePath
-from probes.segmentation import Segmentation, confusions, intersection_over_union, mean_iou, segmentation
-from workbench.capture.hidden import Captured
-from workbench.datasets.scenes import Batch, stream
-from workbench.images.scenes import CLASSES, Split
+from workbench.datasets import open_collection
+from workbench.datasets.batches import Batch, batches, squared
+from workbench.datasets.collection import SPLITS, Collection, Sample, Skipped, Split
+from workbench.errors import Refusal
 from workbench.models.protocol import Model
-from workbench.panels.layers.measures import accuracy_of
+from workbench.panels.layers.parts.averages import Kept, PatchStructure, PatchSurroundings, TokenGeometry
+from workbench.panels.layers.parts.content import PatchContent
+from workbench.panels.layers.parts.likeness import Likeness
+from workbench.panels.layers.parts.part import Arrays, Axis, Part, Seen
+from workbench.panels.layers.parts.pooled import Pooled, targets_of
+from workbench.panels.layers.parts.segmentation import PatchClasses
 from workbench.panels.layers.seeing import see
-from workbench.panels.layers.table import (
-    UNKNOWN,
-    Chance,
-    Measured,
-    Row,
-    curve,
-    go_on,
-    labelled,
-    stage_rows,
-)
+from workbench.panels.layers.table import Measured, Row, go_on
 from workbench.panels.specimen import degrade
+from workbench.runs.store import Store
+from workbench.runs.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from workbench.panels.layers.config import LayersConfig, Progress
 
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+PARTS: dict[str, tuple[type[Part], ...]] = {
+    "linear reader": (Pooled,),
+    "neighbours": (Pooled,),
+    "segmentation": (PatchClasses,),
+    "content": (PatchContent,),
+    "structure": (PatchStructure, PatchSurroundings),
+    "geometry": (TokenGeometry,),
+    "likeness": (Kept, Likeness),
+}
+"""What takes each kind of measure."""
+NEEDS_MASKS = (PatchClasses, PatchStructure)
 READING, FITTING = 0.8, 0.2
 """Shares of the bar: passes through the model, then fits."""
+CHUNK = 8
+"""Batches that are read ahead, so that images of one size find each other."""
+LISTED = 50
+"""Skipped images that a result names; all are counted."""
 
 
 def measure(config: LayersConfig, model: Model, progress: Progress, stop: Callable[[], bool]) -> Measured:
     """Three passes over the splits, then the fits; see `study.run`.
 
     Memory holds pooled states of all images, tokens of one batch only, and for each stage the sums of its
-    patch reader: a square of its width in float64.
+    patch readers: a square of its width in float64 for each. What is gathered is put down once a minute, and
+    taken up again where an earlier run of the same study of the same model was killed.
     """
-    return _ProbeSet(config, model, progress, stop).measured()
+    return _Passes(config, model, progress, stop).measured()
 
 
-class _ProbeSet:
+class _Passes:
     def __init__(
         self, config: LayersConfig, model: Model, progress: Progress, stop: Callable[[], bool]
     ) -> None:
         self.config, self.model, self.progress, self.stop = config, model, progress, stop
-        self.counts = dict(zip(SPLITS, (config.n_train, config.n_validation, config.n_test), strict=True))
-        self.seen = 0
-        self.hash = hashlib.sha256()
-        self.pooled: dict[str, list[list[np.ndarray]]] = {split: [] for split in SPLITS}
-        self.targets: dict[str, list[dict[str, np.ndarray]]] = {split: [] for split in SPLITS}
-        self.first: Captured | None = None
+        progress(0.0, "looking through the data")
+        self.data: Collection = open_collection(config.data)
+        asked = dict(zip(SPLITS, (config.n_train, config.n_validation, config.n_test), strict=True))
+        self.counts = {split: min(asked[split], self.data.count(split)) for split in SPLITS}
+        self._check()
+        key = Store.key("layers", config.model_dump(mode="json"), model.card, {"data": self.data.fingerprint})
+        self.unfinished = Unfinished(key)
+        self.digest = self.data.fingerprint
+        self.skipped: list[Skipped] = []
+        self.used = dict.fromkeys(SPLITS, 0)
+        self.parts: list[Part] = []
+        self.axis: Axis | None = None
 
     def measured(self) -> Measured:
-        moments = self._gather()
-        paths = [RidgePath(sums) if sums.n else None for sums in moments]
-        controls = [RidgePath(sums, shuffled=True) if sums.n else None for sums in moments]
-        penalties = self._choose(paths)
+        self._gather()
+        if self.axis is None:
+            raise Refusal(
+                f"None of the images of {self.data.title} could be used; the first: "
+                f"{self.skipped[0].name}: {self.skipped[0].reason}"
+            )
+        curves: list[Row] = []
+        tables: dict[str, list[Row]] = {}
+        arrays: Arrays = {}
+        for k, part in enumerate(self.parts):
 
-        told: list[list[np.ndarray]] = [[] for _ in paths]
-        misled: list[list[np.ndarray]] = [[] for _ in paths]
-        averages = _Averages(len(paths), self.config)
-        for batch, captured in self._batches("test"):
-            averages.add(captured, labelled(captured, self._regions(batch)))
-            classes = labelled(captured, self._truth(batch))
-            for i, (states, truth) in enumerate(zip(captured.states, classes, strict=True)):
-                for path, into in ((paths[i], told[i]), (controls[i], misled[i])):
-                    if path is not None and truth is not None:
-                        guess = path.classes(_rows(states), penalties[i]).reshape(truth.shape)
-                        into.append(confusions(truth, guess, len(CLASSES)))
-        assert self.first is not None
-        curves = self._global() + self._segmentation(told, misled) + averages.curves(self.first)
+            def say(done: float, text: str, k: int = k) -> None:
+                go_on(self.stop)
+                self.progress(READING + FITTING * (k + done) / len(self.parts), text)
+
+            say(0.0, "computing intervals")
+            curves += part.curves(say)
+            tables |= part.tables()
+            arrays |= part.arrays()
+        self.unfinished.done()
         return Measured(
-            tables={"curves": curves, "classes": self._classes(told), "stages": stage_rows(self.first)},
-            hashes={"probe set": self.hash.hexdigest()},
+            tables={"curves": curves, "stages": self.axis.rows(), **tables, **self._about()},
+            hashes={"data": self.digest},
+            arrays=arrays,
         )
 
-    def _batches(self, split: Split) -> Iterator[tuple[Batch, Captured]]:
-        config, total = self.config, sum(self.counts.values())
-        for batch in stream(split, self.counts[split], batch=config.batch):
+    def _gather(self) -> None:
+        """The three passes, from where an earlier run was ended."""
+        split_at, place = self._resumed()
+        chunk = CHUNK * self.config.batch
+        for number, split in enumerate(SPLITS):
+            if number < split_at:
+                continue
+            for start in range(place if number == split_at else 0, self.counts[split], chunk):
+                for batch in self._batches(split, start, min(start + chunk, self.counts[split])):
+                    self._see(split, batch)
+                if self.unfinished.due:
+                    self._put_down(number, start + chunk)
+            for part in self.parts:
+                part.end(split)
+
+    def _batches(self, split: Split, start: int, stop: int) -> Iterator[Batch]:
+        """Some images of a split, by size; those that cannot be used are set aside."""
+        samples: list[Sample] = []
+        for each in self.data.read(split, start, stop):
             go_on(self.stop)
-            self.progress(READING * self.seen / total, f"reading scenes, {self.seen:,} of {total:,}")
-            self.hash.update(batch.images.tobytes())
-            shown = [
-                degrade(image, config.corruption, config.intensity, config.seed + int(seed))
-                for image, seed in zip(batch.images, batch.seeds, strict=True)
-            ]
-            captured = see(self.model, shown, config.question)
-            self.first = self.first or captured
-            self.pooled[split].append([states.mean(axis=1) for states in captured.states])
-            self.targets[split].append(batch.targets)
-            self.seen += len(batch)
-            yield batch, captured
-
-    def _gather(self) -> list[LabelMoments]:
-        """The sums of every stage's patch reader; a stage that stands on no known grid gets none."""
-        moments: list[LabelMoments] = []
-        for batch, captured in self._batches("train"):
-            if not moments:
-                moments = [LabelMoments(x.shape[2], len(CLASSES), self.config.seed) for x in captured.states]
-            classes = labelled(captured, self._truth(batch))
-            for sums, states, truth in zip(moments, captured.states, classes, strict=True):
-                if truth is not None:
-                    sums.update(_rows(states), truth.ravel())
-        return moments
-
-    def _choose(self, paths: list[RidgePath | None]) -> list[int]:
-        """For each stage the index of the penalty with the best mean IoU on the validation split."""
-        classes = len(CLASSES)
-        tried = np.zeros((len(paths), len(RIDGE_PENALTIES), classes, classes))
-        for batch, captured in self._batches("validation"):
-            truths = labelled(captured, self._truth(batch))
-            for i, (path, states, truth) in enumerate(zip(paths, captured.states, truths, strict=True)):
-                if path is not None and truth is not None:
-                    for k, guess in enumerate(path.classes(_rows(states))):
-                        tried[i, k] += confusions(truth, guess.reshape(truth.shape), classes).sum(axis=0)
-        return [int(best) for best in np.nan_to_num(mean_iou(tried)).argmax(axis=1)]
-
-    def _truth(self, batch: Batch) -> Callable[[np.ndarray], np.ndarray]:
-        """The classes of patches with given boxes, (N, patches)."""
-        return lambda boxes: batch.patch_classes(boxes, self.config.purity)
-
-    def _regions(self, batch: Batch) -> Callable[[np.ndarray], np.ndarray]:
-        """The regions that patches with given boxes belong to, (N, patches)."""
-        return lambda boxes: batch.patch_regions(boxes, self.config.purity)
-
-    def _global(self) -> list[Row]:
-        config = self.config
-        assert self.first is not None
-        stages = self.first.stages
-        table: list[Row] = []
-        for t, target in enumerate(config.targets):
-            found: list[LogisticProbe] = []
-            for i, stage in enumerate(stages):
-                go_on(self.stop)
-                done = (t * len(stages) + i) / (len(config.targets) * len(stages))
-                self.progress(READING + FITTING * done, f"fitting linear readers of {target}, {stage.name}")
-                train, validation, test = (self._pooled(split, i, target) for split in SPLITS)
-                found.append(logistic(train, validation, test, resamples=config.resamples, seed=config.seed))
-            chance = [(p.control.value, p.control.low, p.control.high) for p in found]
-            scores = [p.accuracy for p in found]
-            table += curve(accuracy_of(target), stages, scores, "images", chance, found[0].majority)
-        return table
-
-    def _pooled(self, split: Split, stage: int, target: str) -> tuple[np.ndarray, np.ndarray]:
-        features = np.concatenate([batch[stage] for batch in self.pooled[split]])
-        return features, np.concatenate([batch[target] for batch in self.targets[split]])
-
-    def _segmentation(self, told: list[list[np.ndarray]], misled: list[list[np.ndarray]]) -> list[Row]:
-        assert self.first is not None
-        true, shuffled = [self._scored(parts) for parts in told], [self._scored(parts) for parts in misled]
-        commonest = self._commonest(told)
-        table: list[Row] = []
-        for name, field in (("patch accuracy", "accuracy"), ("patch mIoU", "miou")):
-            scores: list[Score | None] = [None if s is None else getattr(s, field) for s in true]
-            controls: list[Score | None] = [None if s is None else getattr(s, field) for s in shuffled]
-            chance: list[Chance] = [UNKNOWN if c is None else (c.value, c.low, c.high) for c in controls]
-            majority = [float("nan") if s is None else getattr(s, field).value for s in commonest]
-            table += curve(name, self.first.stages, scores, "images", chance, majority)
-        return table
-
-    def _commonest(self, told: list[list[np.ndarray]]) -> list[Segmentation | None]:
-        """For each stage what saying the commonest class of its patches always gives."""
-        found: dict[bytes, Segmentation | None] = {}
-        out: list[Segmentation | None] = []
-        for parts in told:
-            if not parts:
-                out.append(None)
+            if isinstance(each, Skipped):
+                self.skipped.append(each)
                 continue
-            truth = np.concatenate(parts).sum(axis=2)  # (N, classes): the same for all stages of one grid
-            if (key := truth.tobytes()) not in found:
-                always = np.zeros((*truth.shape, truth.shape[1]), dtype=truth.dtype)
-                always[:, :, truth.sum(axis=0).argmax()] = truth
-                found[key] = self._scored([always])
-            out.append(found[key])
-        return out
+            about = f"{self.digest}\0{each.name}\0{each.pixels.shape}\0".encode()
+            self.digest = hashlib.sha256(about + each.pixels.tobytes()).hexdigest()
+            samples.append(squared(each, self.config.square) if self.config.square else each)
+        yield from batches(samples, self.config.batch, len(self.data.classes))
 
-    def _scored(self, parts: list[np.ndarray]) -> Segmentation | None:
-        if not parts:
-            return None
-        return segmentation(np.concatenate(parts), resamples=self.config.resamples, seed=self.config.seed)
+    def _see(self, split: Split, batch: Batch) -> None:
+        """One pass through the model, gathered by every part."""
+        config, done, total = self.config, sum(self.used.values()), sum(self.counts.values())
+        go_on(self.stop)
+        self.progress(READING * done / total, f"reading images, {done:,} of {total:,}")
+        shown = [
+            degrade(sample.pixels, config.corruption, config.intensity, config.seed + sample.seed)
+            for sample in batch.samples
+        ]
+        captured = see(self.model, shown, config.question)
+        if self.axis is None:
+            self._begin(Axis.of(captured))
+        seen = Seen(batch, captured, config.purity)
+        for part in self.parts:
+            part.take(split, seen)
+        self.used[split] += len(batch)
 
-    def _classes(self, told: list[list[np.ndarray]]) -> list[Row]:
-        """IoU of each class at each stage."""
-        assert self.first is not None
-        table: list[Row] = []
-        for stage, parts in zip(self.first.stages, told, strict=True):
-            if not parts:
-                continue
-            pooled = np.concatenate(parts).sum(axis=0)
-            table += [
-                {
-                    "stage": stage.name,
-                    "index": stage.index,
-                    "class": name,
-                    "iou": float(iou),
-                    "patches": int(n),
-                }
-                for name, iou, n in zip(
-                    CLASSES, intersection_over_union(pooled), pooled.sum(axis=1), strict=True
-                )
-            ]
-        return table
+    def _begin(self, axis: Axis) -> None:
+        self.axis = axis
+        wanted = dict.fromkeys(part for name in self.config.measures for part in PARTS[name])
+        known = [part for part in wanted if self.data.classes or part not in NEEDS_MASKS]
+        labels = [part for part in known if self.data.targets or part is not Pooled]
+        self.parts = [part(self.config, self.data, axis) for part in labels]
 
+    def _put_down(self, split: int, place: int) -> None:
+        if self.axis is None:
+            return
+        arrays = {
+            f"{k}/{name}": values for k, part in enumerate(self.parts) for name, values in part.held().items()
+        }
+        about = {
+            "split": split,
+            "place": place,
+            "used": self.used,
+            "skipped": [[each.name, each.reason] for each in self.skipped],
+            "axis": self.axis.rows(),
+            "digest": self.digest,
+        }
+        self.unfinished.keep(about, arrays)
 
-class _Averages:
-    """Measures of each test image, averaged at the end."""
+    def _resumed(self) -> tuple[int, int]:
+        """Number of the split, and the place in it, at which to go on."""
+        found = self.unfinished.found()
+        if found is None:
+            return 0, 0
+        about, arrays = found
+        self._begin(Axis.from_rows(about["axis"]))
+        for k, part in enumerate(self.parts):
+            mine = f"{k}/"
+            part.restore({name.removeprefix(mine): v for name, v in arrays.items() if name.startswith(mine)})
+            for split in SPLITS[: about["split"]]:
+                part.end(split)
+        self.used |= about["used"]
+        self.skipped = [Skipped(*each) for each in about["skipped"]]
+        self.digest = about["digest"]
+        return int(about["split"]), int(about["place"])
 
-    def __init__(self, stages: int, config: LayersConfig) -> None:
-        self.config = config
-        self.structure: list[list[Structure]] = [[] for _ in range(stages)]
-        self.surroundings: list[list[Surroundings]] = [[] for _ in range(stages)]
-        self.dimension: list[list[np.ndarray]] = [[] for _ in range(stages)]
-        self.norm: list[list[np.ndarray]] = [[] for _ in range(stages)]
+    def _about(self) -> dict[str, list[Row]]:
+        """What the numbers rest on, and what was left out."""
+        rows: list[dict[str, Any]] = [
+            {"what": "collection", "value": self.data.title},
+            {"what": "fingerprint", "value": self.data.fingerprint},
+            *({"what": f"images, {split}", "value": f"{self.used[split]:,}"} for split in SPLITS),
+            {"what": "skipped", "value": f"{len(self.skipped):,}"},
+            *({"what": "note", "value": note} for note in self.data.notes),
+        ]
+        listed = [{"name": each.name, "reason": each.reason} for each in self.skipped[:LISTED]]
+        return {"data": rows, "skipped": listed} if listed else {"data": rows}
 
-    def add(self, captured: Captured, regions: list[np.ndarray | None]) -> None:
-        """Measure one batch."""
-        centre = self.config.centre
-        for i, (states, grid, names) in enumerate(zip(captured.states, captured.grids, regions, strict=True)):
-            if names is not None:
-                self.structure[i].append(structure(states, names, centre=centre))
-            if grid is not None and grid.rows * grid.cols > 1:
-                self.surroundings[i].append(surroundings(states, grid.rows, grid.cols, centre=centre))
-            self.dimension[i].append(participation_ratio(states))
-            self.norm[i].append(token_norm(states))
-
-    def curves(self, captured: Captured) -> list[Row]:
-        """Rows of every measure, with intervals from resampling images."""
-        stages = captured.stages
-        found: dict[str, list[Score | None]] = {}
-        chance: dict[str, list[Chance]] = {}
-
-        def keep(name: str, stage: int, score: Score, by_chance: float) -> None:
-            found.setdefault(name, [None] * len(stages))[stage] = score
-            chance.setdefault(name, [UNKNOWN] * len(stages))[stage] = (by_chance, np.nan, np.nan)
-
-        for i in range(len(stages)):
-            if self.structure[i]:
-                parts = self.structure[i]
-                whole = Structure(
-                    np.concatenate([part.cohesion for part in parts]),
-                    np.concatenate([part.coupling for part in parts]),
-                    np.concatenate([part.chance for part in parts]),
-                )
-                averages = summarise(whole, resamples=self.config.resamples, seed=self.config.seed)
-                for name in STRUCTURE:
-                    keep(name, i, averages[name], averages[name].chance)
-            if self.surroundings[i]:
-                near = np.concatenate([part.near for part in self.surroundings[i]])
-                far = np.concatenate([part.far for part in self.surroundings[i]])
-                moran = np.concatenate([part.moran for part in self.surroundings[i]])
-                by_chance = float(np.concatenate([part.chance for part in self.surroundings[i]]).mean())
-                keep("neighbour cosine", i, self._mean(near), by_chance)
-                keep("far cosine", i, self._mean(far), by_chance)
-                keep("neighbour - far", i, self._mean(near - far), 0.0)
-                keep("Moran's I", i, self._mean(moran), -1.0 / (captured.states[i].shape[1] - 1))
-            keep("effective dimension", i, self._mean(np.concatenate(self.dimension[i])), np.nan)
-            keep("token norm", i, self._mean(np.concatenate(self.norm[i])), np.nan)
-        return [row for name in found for row in curve(name, stages, found[name], "images", chance[name])]
-
-    def _mean(self, values: np.ndarray) -> Score:
-        return mean_score(values, resamples=self.config.resamples, seed=self.config.seed)
-
-
-def _rows(states: np.ndarray) -> np.ndarray:
-    """(N, tokens, width) → (N · tokens, width)."""
-    return states.reshape(-1, states.shape[2])
+    def _check(self) -> None:
+        """Refuse before a pass what cannot be measured of this collection."""
+        config, data = self.config, self.data
+        if short := [split for split in SPLITS if self.counts[split] < 2]:
+            raise Refusal(
+                f"{data.title} has too few images in its split {short[0]} ({self.counts[short[0]]}). A "
+                "collection needs a few dozen in all."
+            )
+        targets_of(config.targets, data)
+        wanted = [part for name in config.measures for part in PARTS[name]]
+        if all(
+            part in NEEDS_MASKS and not data.classes or part is Pooled and not data.targets for part in wanted
+        ):
+            raise Refusal(
+                f"{data.title} has neither the labels nor the masks that {', '.join(config.measures)} "
+                "would be measured against. Ask for structure, geometry, content or likeness."
+            )

@@ -97,12 +97,12 @@ def stage_rows(captured: Captured) -> list[Row]:
     ]
 
 
-def labelled(captured: Captured, label: Callable[[np.ndarray], np.ndarray]) -> list[np.ndarray | None]:
+def labelled(captured: Captured, label: Callable[[np.ndarray], np.ndarray | None]) -> list[np.ndarray | None]:
     """For each stage the labels of its own patches, made from their boxes; None where it is on no known grid.
 
     A tower may cut finer patches than the language model reads, so a label is one of the stage's grid.
     """
-    found: dict[bytes, np.ndarray] = {}
+    found: dict[bytes, np.ndarray | None] = {}
     out: list[np.ndarray | None] = []
     for grid in captured.grids:
         if grid is None:

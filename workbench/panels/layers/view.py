@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
 
+from workbench.datasets.scenes import TARGETS
 from workbench.page import markup
 from workbench.page.bench import Bench, OnBench
 from workbench.page.panel import Named, Pace, Panel, Progress, Updates, condition
 from workbench.page.session import Session
 from workbench.page.wiring import QUIET
 from workbench.panels.capture.study import STUDY as CAPTURE
-from workbench.panels.layers.config import LayersConfig, Target
+from workbench.panels.layers.config import LayersConfig
 from workbench.panels.layers.measures import GROUPS
 from workbench.panels.layers.saved import measure_saved
 from workbench.panels.layers.study import NEEDS, STUDY, run
@@ -367,8 +368,8 @@ def _settings() -> dict[str, Any]:
             permutations = _number(defaults.permutations, "Permutations", "behind the grey band")
         with gr.Row():
             targets = gr.CheckboxGroup(
-                list(get_args(Target)),
-                value=list(defaults.targets),
+                list(TARGETS),
+                value=["shape", "colour"],
                 label="Read from the whole image",
             )
         with gr.Row():

@@ -1,0 +1,47 @@
+"""A folder of images, labelled by the folder that each lies in, as torchvision's ImageFolder reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from workbench.datasets.collection import Split
+from workbench.datasets.files import Entry, Files, folder_at, given_splits, images_under
+from workbench.errors import Refusal
+
+TARGET = "class"
+
+
+def open_folder(path: str) -> Files:
+    """FOLDER/CLASS/IMAGE, or FOLDER/{train,val,test}/CLASS/IMAGE; without classes, images with no labels.
+
+    Raises Refusal where there is no such folder, it holds no image, or its splits disagree about classes.
+    """
+    folder = folder_at(path)
+    inner: dict[Split, Path] = given_splits(folder) or {"train": folder}
+    found = {split: images_under(place) for split, place in inner.items()}
+    names = {split: [_class_of(image, inner[split]) for image in found[split]] for split in inner}
+    classes = tuple(sorted({name for each in names.values() for name in each if name}))
+    loose = sum(not name for each in names.values() for name in each)
+    notes = []
+    if classes and loose:
+        notes.append(f"{loose:,} images lie in no class's folder; they have no label.")
+    if classes and len(classes) < 2:
+        raise Refusal(
+            f"{path} holds images of one class only ({classes[0]}). A linear reader needs two or more: put "
+            "the images of each class into a folder of its own."
+        )
+    given = {
+        split: [
+            Entry(image.relative_to(folder).as_posix(), image, classes.index(name) if name else None)
+            for image, name in zip(found[split], names[split], strict=True)
+        ]
+        for split in inner
+    }
+    targets = {TARGET: classes} if classes else {}
+    return Files(f"folder:{path}", folder.resolve().name, given, targets=targets, notes=notes)
+
+
+def _class_of(image: Path, root: Path) -> str:
+    """The name of the first folder below the root, empty where the image lies in the root itself."""
+    parts = image.relative_to(root).parts
+    return parts[0] if len(parts) > 1 else ""

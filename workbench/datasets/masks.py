@@ -1,0 +1,186 @@
+"""Images with a class for each pixel: COCO-Stuff's layout, ADE20K's, or two folders side by side."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from workbench.datasets.collection import Sample, Split
+from workbench.datasets.files import Entry, Files, folder_at, given_splits, images_under
+from workbench.errors import Refusal
+
+IMAGES = ("images", "image", ".")
+MASKS = (
+    "annotations",
+    "stuffthingmaps",
+    "stuffthingmaps_trainval2017",
+    "annotations/stuffthingmaps",
+    "masks",
+    "labels",
+)
+LISTS = ("objectInfo150.txt", "labels.txt", "classes.txt")
+"""Files that say what classes are called, one a line."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a mask's numbers are to be read.
+
+    first: the number of the first class. unlabelled: the number that says nothing. classes: how many there
+    are. source: where that is written.
+    """
+
+    name: str
+    first: int
+    unlabelled: int
+    classes: int
+    source: str
+
+
+LAYOUTS = {
+    "coco-stuff": Layout(
+        "coco-stuff", 0, 255, 182, "COCO-Stuff's README: pixel maps, 0 to 181, 255 unlabelled"
+    ),
+    "ade20k": Layout("ade20k", 1, 0, 150, "ADE20K scene parsing: 1 to 150, 0 is everything else"),
+    "masks": Layout("masks", 0, 255, 255, "ours: the pixel's number is its class, 255 unlabelled"),
+}
+
+
+def open_masks(path: str, layout: str = "") -> Masks:
+    """Images and masks of the same names under one folder; the layout by what its splits are called.
+
+    Raises Refusal where there is no such folder, or no images with masks in it.
+    """
+    root = folder_at(path)
+    pairs = [
+        (root / i, root / m) for m in MASKS for i in IMAGES if (root / m).is_dir() and (root / i).is_dir()
+    ]
+    if not pairs:
+        raise Refusal(
+            f"{path} holds no masks: images are looked for in “images” and masks of the same names in "
+            f"{' or '.join(f'“{name}”' for name in (MASKS[0], MASKS[1], MASKS[4]))}."
+        )
+    images, masks = pairs[0]
+    splits = given_splits(images)
+    known = LAYOUTS[layout or _guess(splits)]
+    given: dict[Split, list[Entry]] = {}
+    without = 0
+    for split, place in (splits or {"train": images}).items():
+        beside = masks / place.relative_to(images)
+        if not beside.is_dir():
+            beside = masks
+        given[split] = []
+        for image in images_under(place):
+            if masks in image.parents:
+                continue
+            mask = (beside / image.relative_to(place)).with_suffix(".png")
+            without += not mask.is_file()
+            given[split].append(Entry(image.relative_to(root).as_posix(), image, mask=mask))
+    notes = [f"Masks as in {known.source}."]
+    if without:
+        notes.append(f"{without:,} images have no mask of their name; they are skipped.")
+    if not any(entry.mask and entry.mask.is_file() for entries in given.values() for entry in entries):
+        raise Refusal(
+            f"No image of {path} has a mask: a mask is a PNG of the image's name in “{masks.name}”."
+        )
+    return Masks(path, root.resolve().name, given, known, _names(root, known), notes)
+
+
+class Masks(Files):
+    """A collection of image files with masks."""
+
+    def __init__(
+        self,
+        path: str,
+        title: str,
+        given: Mapping[Split, Sequence[Entry]],
+        layout: Layout,
+        names: tuple[str, ...],
+        notes: Sequence[str],
+    ) -> None:
+        super().__init__(f"{layout.name}:{path}", title, given, targets={}, notes=notes)
+        self.layout, self.classes = layout, names
+
+    def sample(self, entry: Entry) -> Sample:
+        """One image with its mask. Raises Refusal where either cannot be read or their sizes differ."""
+        sample = super().sample(entry)
+        assert entry.mask is not None
+        numbers = read_mask(entry.mask)
+        with Image.open(entry.path) as image:
+            (width, height), turned = image.size, image.getexif().get(0x0112, 1) in range(2, 9)
+        if turned:
+            raise Refusal("Its EXIF data turns it, and whether its mask was turned with it cannot be known.")
+        if numbers.shape != (height, width):
+            raise Refusal(
+                f"It has {width} × {height} pixels and its mask {numbers.shape[1]} × {numbers.shape[0]}: "
+                "they must have the same size."
+            )
+        classes = self._classes(fitted_mask(numbers, sample.pixels.shape[:2]))
+        return replace(sample, classes=classes, regions=classes)
+
+    def _classes(self, numbers: np.ndarray) -> np.ndarray:
+        """Numbers of the file as indices into the classes, their number where nothing is known."""
+        count = len(self.classes)
+        index = numbers.astype(np.int64) - self.layout.first
+        unknown = (numbers == self.layout.unlabelled) | (index < 0) | (index >= count)
+        return np.where(unknown, count, index).astype(np.int16)
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """The numbers of a mask, integers (H, W). Raises Refusal where it is missing or holds no numbers."""
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            numbers = np.array(image)
+    except FileNotFoundError:
+        raise Refusal(f"It has no mask: “{path.name}” does not exist.") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise Refusal(f"Its mask “{path.name}” cannot be read as a PNG.") from None
+    if numbers.ndim != 2 or numbers.dtype.kind not in "ui":
+        raise Refusal(
+            f"Its mask “{path.name}” is a picture in colours, not one number for each pixel. Convert it to a "
+            "greyscale or palette PNG whose values are the classes."
+        )
+    return numbers
+
+
+def fitted_mask(numbers: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A mask at the size (height, width) that its image was fitted to, by nearest neighbour."""
+    high, wide = size
+    rows = ((np.arange(high) + 0.5) * numbers.shape[0] / high).astype(int)
+    cols = ((np.arange(wide) + 0.5) * numbers.shape[1] / wide).astype(int)
+    return numbers[rows][:, cols]
+
+
+def _guess(splits: Mapping[Split, Path]) -> str:
+    named = {place.name.lower() for place in splits.values()}
+    if named & {"train2017", "val2017"}:
+        return "coco-stuff"
+    return "ade20k" if named & {"training"} else "masks"
+
+
+def _names(root: Path, layout: Layout) -> tuple[str, ...]:
+    """What classes are called, by a list that lies with them, else by their numbers."""
+    for name in LISTS:
+        if (path := root / name).is_file():
+            found = _parsed(path.read_text("utf-8", errors="replace"), layout)
+            if found:
+                return found
+    return tuple(f"class {layout.first + k}" for k in range(layout.classes))
+
+
+def _parsed(text: str, layout: Layout) -> tuple[str, ...]:
+    """Names of a list: "7: bus" (COCO-Stuff counts its unlabelled as 0), ADE20K's table, or a name a line."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if numbered := [re.fullmatch(r"(\d+)\s*[:\t]\s*(.+)", line) for line in lines]:
+        pairs = {int(m[1]): m[2].split("\t")[-1].strip() for m in numbered if m}
+        if len(pairs) >= len(lines) - 1 and pairs:
+            if layout.name == "coco-stuff" and pairs.get(0, "").startswith("unlabel"):
+                pairs = {k - 1: name for k, name in pairs.items() if k}
+            first = layout.first
+            return tuple(pairs.get(k, f"class {k}") for k in range(first, max(pairs) + 1))
+    return tuple(lines)

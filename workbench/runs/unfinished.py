@@ -1,0 +1,93 @@
+"""Work that a kill may end: what it has gathered, put down now and then and taken up again.
+
+One folder for each piece of work, named by its key, under the cache folder of the person who runs it. Each
+file is written beside its place and renamed into it, so that what is found is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ARRAYS, ABOUT = "arrays.safetensors", "about.json"
+EVERY = 60.0
+"""Seconds of work that may be lost."""
+SHARE = 20.0
+"""Times as long as it took to write, until it is written again: large states must not slow the work."""
+MAX_AGE = 14 * 86_400.0
+"""Seconds after which work that nobody took up again is removed."""
+
+
+def place() -> Path:
+    """The folder of unfinished work of whoever runs this."""
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(cache) / "afterimage" / "unfinished"
+
+
+class Unfinished:
+    """What one piece of work has gathered so far."""
+
+    def __init__(self, key: str, root: Path | None = None) -> None:
+        """`key`: names everything that decides the work; `root`: `place()` if not given."""
+        self.folder = (root or place()) / key
+        self._due = time.monotonic() + EVERY
+        _forget_old(self.folder.parent)
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to write again."""
+        return time.monotonic() >= self._due
+
+    def keep(self, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bool:
+        """Write what is gathered; False where the disk does not take it, which is no reason to stop."""
+        from safetensors.numpy import save_file
+
+        started = time.monotonic()
+        fresh = self.folder.with_name(f".{self.folder.name[:40]}.{uuid.uuid4().hex}.tmp")
+        try:
+            fresh.mkdir(parents=True)
+            save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, fresh / ARRAYS)
+            (fresh / ABOUT).write_text(json.dumps(dict(about)), encoding="utf-8")
+            old = fresh.with_suffix(".old.tmp")
+            if self.folder.exists():
+                os.replace(self.folder, old)
+            os.replace(fresh, self.folder)
+            shutil.rmtree(old, ignore_errors=True)
+            return True
+        except OSError:
+            return False
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+            now = time.monotonic()
+            self._due = now + max(EVERY, SHARE * (now - started))
+
+    def found(self) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
+        """What an earlier run of the same work had gathered; None where there is nothing whole."""
+        from safetensors.numpy import load_file
+
+        try:
+            about = json.loads((self.folder / ABOUT).read_text("utf-8"))
+            return about, dict(load_file(self.folder / ARRAYS))
+        except Exception:  # Whatever a damaged file makes the parsers say: the work begins anew.
+            return None
+
+    def done(self) -> None:
+        """Forget it: the result is kept elsewhere."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _forget_old(root: Path) -> None:
+    """Remove what has been lying for long."""
+    with contextlib.suppress(OSError):
+        for path in root.iterdir():
+            if time.time() - path.stat().st_mtime > MAX_AGE:
+                shutil.rmtree(path, ignore_errors=True)
