@@ -32,7 +32,8 @@ def average(folders: Sequence[Path], shares: Sequence[float], target: Path) -> N
     """
     if len(folders) < 2 or len(shares) != len(folders) or min(shares, default=0) <= 0:
         raise Refusal(
-            f"An average needs two or more checkpoints and a share above 0 for each; {len(folders)} checkpoints "
+            "An average needs two or more checkpoints and a share above 0 for each; "
+            f"{len(folders)} checkpoints "
             f"and {len(shares)} shares are given."
         )
     first = folders[0]
