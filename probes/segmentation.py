@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from probes.bootstrap import Score, draws, interval
+from probes.bootstrap import Score, interval, resampled_sums
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -68,11 +68,10 @@ def segmentation(per_image: ArrayLike, *, resamples: int = 1000, seed: int = 0) 
         ValueError: when no image has a labelled token.
     """
     c = np.asarray(per_image, dtype=np.float64)
-    images, classes, n = len(c), c.shape[-1], int((c.sum(axis=(1, 2)) > 0).sum())
+    images, n = len(c), int((c.sum(axis=(1, 2)) > 0).sum())
     if not n:
         raise ValueError("no test image has a labelled token")
-    counts = draws(images, resamples, seed)
-    pooled = (counts @ c.reshape(images, -1)).reshape(-1, classes, classes)
+    pooled = resampled_sums(c, resamples=resamples, seed=seed)
     whole = c.sum(axis=0)
 
     def score(of: Callable[[Floats], Floats]) -> Score:
