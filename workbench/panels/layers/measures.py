@@ -30,7 +30,9 @@ SHORT = {
     "neighbour cosine": "neighbours",
     "far cosine": "far apart",
     "neighbour - far": "gap",
-    "effective dimension": "dimension",
+    "effective dimension": "of an image",
+    "effective dimension, all tokens": "of all images",
+    "components for 90 %": "components",
     "token norm": "norm",
     "pixels R²": "pixels",
     "colour R²": "colour",
@@ -163,17 +165,24 @@ GROUPS: dict[str, Group] = {
             "effective dimension",
             "effective dimension",
             "",
-            ("effective dimension",),
+            ("effective dimension", "effective dimension, all tokens"),
             "Participation ratio of the patches' covariance: in about how many directions an image's patches "
-            "spread. " + OURS,
+            "spread, and those of all test images together. " + OURS,
+        ),
+        Group(
+            "components for 90 %",
+            "principal components",
+            "",
+            ("components for 90 %",),
+            "How many principal components hold 90 % of the variance of all test images' patches. " + OURS,
         ),
         Group(
             "feature correlation",
             "mean |correlation| of two features",
             "",
             ("feature correlation",),
-            "Mean absolute correlation of two different features over the patches: independent features of n "
-            "patches give about sqrt(2 / πn), not 0. " + OURS,
+            "Mean absolute correlation of two different features over the patches, of one picture or of all "
+            "test images together: independent features of n patches give about sqrt(2 / πn), not 0. " + OURS,
         ),
         Group(
             "likeness",

@@ -11,7 +11,13 @@ from workbench.datasets.batches import Batch, batches, squared
 from workbench.datasets.collection import SPLITS, Collection, Sample, Skipped, Split
 from workbench.errors import Refusal
 from workbench.models.protocol import Model
-from workbench.panels.layers.parts.averages import Kept, PatchStructure, PatchSurroundings, TokenGeometry
+from workbench.panels.layers.parts.averages import (
+    Cloud,
+    Kept,
+    PatchStructure,
+    PatchSurroundings,
+    TokenGeometry,
+)
 from workbench.panels.layers.parts.content import PatchContent
 from workbench.panels.layers.parts.likeness import Likeness
 from workbench.panels.layers.parts.part import Arrays, Axis, Part, Seen
@@ -32,7 +38,7 @@ PARTS: dict[str, tuple[type[Part], ...]] = {
     "segmentation": (PatchClasses,),
     "content": (PatchContent,),
     "structure": (PatchStructure, PatchSurroundings),
-    "geometry": (TokenGeometry,),
+    "geometry": (TokenGeometry, Cloud),
     "likeness": (Kept, Likeness),
 }
 """What takes each kind of measure."""
@@ -90,7 +96,7 @@ class _Passes:
                 self.progress(READING + FITTING * (k + done) / len(self.parts), text)
 
             say(0.0, "computing intervals")
-            curves += part.curves(say)
+            curves += part.curves(say, self.stop)
             tables |= part.tables()
             arrays |= part.arrays()
         self.unfinished.done()

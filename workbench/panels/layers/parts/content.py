@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -79,7 +79,7 @@ class PatchContent(Part):
         )
         self.grown.restore(rest)
 
-    def curves(self, say: Say) -> list[Row]:
+    def curves(self, say: Say, stop: Callable[[], bool]) -> list[Row]:
         """R² of pixels, mean colours and depth by stage."""
         table = self._curve("pixels R²", "{} {}", slice(0, COLOURS))
         table += self._curve("colour R²", "mean {} {}", slice(None))

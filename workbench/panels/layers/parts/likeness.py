@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -58,7 +58,7 @@ class Likeness(Part):
             self.cka = LinearCKA(len(self.stages), len(self.stages))
             self.cka.restore(held)
 
-    def curves(self, say: Say) -> list[Row]:
+    def curves(self, say: Say, stop: Callable[[], bool]) -> list[Row]:
         """CKA with what enters the language model; no interval: it is of all images together."""
         names = [self.axis.stages[i].name for i in self.stages]
         if self.cka is None or REFERENCE not in names:

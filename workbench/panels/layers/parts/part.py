@@ -98,8 +98,8 @@ class Part:
         """Go on from what an earlier one held."""
         raise NotImplementedError
 
-    def curves(self, say: Say) -> list[Row]:
-        """Rows of the table "curves"."""
+    def curves(self, say: Say, stop: Callable[[], bool]) -> list[Row]:
+        """Rows of the table "curves". Raises Cancelled once `stop` says so."""
         raise NotImplementedError
 
     def tables(self) -> dict[str, list[Row]]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from probes.bootstrap import Score
-from probes.linear import LogisticProbe, logistic
-from probes.neighbours import NeighbourProbe, nearest
+from probes.neighbours import nearest
 from workbench.datasets.collection import SPLITS, Collection, Split
-from workbench.errors import Refusal
+from workbench.errors import Cancelled, Refusal
 from workbench.panels.layers.config import LayersConfig
 from workbench.panels.layers.measures import accuracy_of, neighbours_of
 from workbench.panels.layers.parts.part import Arrays, Axis, Grown, Part, Say, Seen
@@ -19,8 +18,6 @@ from workbench.panels.layers.table import UNKNOWN, Chance, Row, curve
 
 class Pooled(Part):
     """Mean-pooled states of every image at every stage, and the labels that are asked for."""
-
-    linear, neighbours = True, False
 
     def __init__(self, config: LayersConfig, collection: Collection, axis: Axis) -> None:
         super().__init__(config, collection, axis)
@@ -42,35 +39,57 @@ class Pooled(Part):
         """Go on from them."""
         self.grown.restore(held)
 
-    def curves(self, say: Say) -> list[Row]:
+    def curves(self, say: Say, stop: Callable[[], bool]) -> list[Row]:
         """Accuracy by stage and target, of the readers that are asked for."""
         table: list[Row] = []
-        jobs = len(self.targets) * len(self.axis)
-        for t, target in enumerate(self.targets):
-            read: list[LogisticProbe] = []
-            near: list[NeighbourProbe] = []
-            for i, stage in enumerate(self.axis.stages):
-                say((t * len(self.axis) + i) / jobs, f"fitting linear readers of {target}, {stage.name}")
-                splits = [self._split(split, i, target) for split in SPLITS]
-                if "linear reader" in self.config.measures:
-                    read.append(logistic(*splits, resamples=self.config.resamples, seed=self.config.seed))
-                if "neighbours" in self.config.measures:
-                    near.append(nearest(*splits, resamples=self.config.resamples, seed=self.config.seed))
-            if read:
-                chance = [(p.control.value, p.control.low, p.control.high) for p in read]
-                scores: list[Score | None] = [p.accuracy for p in read]
-                table += curve(
-                    accuracy_of(target), self.axis.stages, scores, "images", chance, read[0].majority
-                )
-            if near:
-                guess = self._majority(target)
-                unknown: list[Chance] = [UNKNOWN] * len(near)
-                scores = [p.accuracy for p in near]
-                table += curve(neighbours_of(target), self.axis.stages, scores, "images", unknown, guess)
+        for target in self.targets:
+            known = {split: self._known(split, target) for split in SPLITS}
+            if "linear reader" in self.config.measures:
+                table += self._linear(target, known, say, stop)
+            if "neighbours" in self.config.measures:
+                table += self._neighbours(target, known, say)
         return table
 
-    def _split(self, split: Split, stage: int, target: str) -> tuple[np.ndarray, np.ndarray]:
-        """Features and labels of the images that have one. Raises Refusal where they are too few."""
+    def _linear(
+        self, target: str, known: Mapping[Split, np.ndarray], say: Say, stop: Callable[[], bool]
+    ) -> list[Row]:
+        from probes.linear import logistic_stages
+        from probes.workers import Stopped
+
+        done_before = self.targets.index(target)
+
+        def told(done: int, of: int) -> None:
+            share = (done_before + done / of) / len(self.targets)
+            say(share, f"fitting linear readers of {target}, {done} of {of} stages")
+
+        try:
+            read = logistic_stages(
+                [self._features(i, known) for i in range(len(self.axis))],
+                {target: self._labels(target, known)},
+                resamples=self.config.resamples,
+                seed=self.config.seed,
+                progress=told,
+                stop=stop,
+            )[target]
+        except Stopped:
+            raise Cancelled("Stopped.") from None
+        chance = [(p.control.value, p.control.low, p.control.high) for p in read]
+        scores: list[Score | None] = [p.accuracy for p in read]
+        return curve(accuracy_of(target), self.axis.stages, scores, "images", chance, read[0].majority)
+
+    def _neighbours(self, target: str, known: Mapping[Split, np.ndarray], say: Say) -> list[Row]:
+        labels, scores = self._labels(target, known), []
+        for i, stage in enumerate(self.axis.stages):
+            say((self.targets.index(target) + 1) / len(self.targets), f"nearest neighbours, {stage.name}")
+            train, validation, test = zip(self._features(i, known), labels, strict=True)
+            how = nearest(train, validation, test, resamples=self.config.resamples, seed=self.config.seed)
+            scores.append(how.accuracy)
+        guess = float((labels[2] == np.bincount(labels[0]).argmax()).mean())
+        unknown: list[Chance] = [UNKNOWN] * len(scores)
+        return curve(neighbours_of(target), self.axis.stages, scores, "images", unknown, guess)
+
+    def _known(self, split: Split, target: str) -> np.ndarray:
+        """Which images of a split have a label. Raises Refusal where they are too few."""
         labels = self.grown.whole(f"{split} {target}")
         known = labels >= 0
         if len(np.unique(labels[known])) < (2 if split == "train" else 1):
@@ -79,12 +98,19 @@ class Pooled(Part):
                 f"{'no' if not known.any() else 'one'} value of “{target}” only: a reader needs two or more. "
                 "Ask for more images, or for another target."
             )
-        return self.grown.whole(f"{split} {stage}")[known], labels[known]
+        return known
 
-    def _majority(self, target: str) -> float:
-        """How often the commonest label of the fitting split is right on the test split."""
-        train, test = (self.grown.whole(f"{split} {target}") for split in ("train", "test"))
-        return float((test[test >= 0] == np.bincount(train[train >= 0]).argmax()).mean())
+    def _features(
+        self, stage: int, known: Mapping[Split, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        train, validation, test = (self.grown.whole(f"{s} {stage}")[known[s]] for s in SPLITS)
+        return train, validation, test
+
+    def _labels(
+        self, target: str, known: Mapping[Split, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        train, validation, test = (self.grown.whole(f"{s} {target}")[known[s]] for s in SPLITS)
+        return train, validation, test
 
 
 def targets_of(asked: tuple[str, ...], collection: Collection) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -63,7 +63,7 @@ class PatchClasses(Part):
         )
         self.told.restore(rest)
 
-    def curves(self, say: Say) -> list[Row]:
+    def curves(self, say: Say, stop: Callable[[], bool]) -> list[Row]:
         """Accuracy over patches and mean IoU by stage."""
         true, shuffled = self._scored("true"), self._scored("control")
         if not any(true):
