@@ -6,6 +6,7 @@ statistic here is a function of sums over images, so a resample is a row of draw
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,13 +49,28 @@ def mean_score(values: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> Sc
 
     Fewer than two values have no interval.
     """
+    return mean_scores(np.asarray(values, dtype=np.float64)[None], resamples=resamples, seed=seed)[0]
+
+
+def mean_scores(values: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> list[Score]:
+    """`mean_score` of each row of (rows, images), from the same draws, which are made once."""
     v = np.asarray(values, dtype=np.float64)
-    known = v[np.isfinite(v)]
-    value, n = float(known.mean()) if len(known) else np.nan, len(known)
-    if n < 2:
-        return Score(value, np.nan, np.nan, n, len(v), np.full(resamples, np.nan))
-    samples = resampled_mean(v, draws(len(v), resamples, seed))
-    return Score(value, *interval(samples), n, len(v), samples)
+    known = np.isfinite(v)
+    n = known.sum(axis=1)
+    samples = np.full((len(v), resamples), np.nan)
+    if (n > 1).any():
+        parts = [resampled_mean(v, counts) for counts in _drawn(v.shape[1], resamples, seed)]
+        samples[n > 1] = np.concatenate(parts, axis=1)[n > 1]
+    total = np.where(known, v, 0.0).sum(axis=1)
+    means = np.divide(total, n, out=np.full(len(v), np.nan), where=n > 0)
+    return [
+        Score(float(mean), *interval(drawn), int(count), v.shape[1], drawn)
+        for mean, drawn, count in zip(means, samples, n, strict=True)
+    ]
+
+
+CELLS = 2**21
+"""Draw counts that are held at once: 16 MB."""
 
 
 def draws(images: int, resamples: int, seed: int) -> Floats:
@@ -63,10 +79,23 @@ def draws(images: int, resamples: int, seed: int) -> Floats:
     The same arguments give the same draws, so two stages measured on the same images can be compared in
     pairs: subtract their resampled statistics row by row.
     """
+    return np.concatenate(list(_drawn(images, resamples, seed)))
+
+
+def resampled_sums(values: ArrayLike, *, resamples: int, seed: int) -> Floats:
+    """Sums over images of whatever they hold, under each of `draws`: (images, ...) -> (resamples, ...)."""
+    v = np.asarray(values, dtype=np.float64)
+    return np.concatenate([np.tensordot(counts, v, axes=1) for counts in _drawn(len(v), resamples, seed)])
+
+
+def _drawn(images: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """The rows of `draws`, some at a time."""
     if images < 1 or resamples < 1:
         raise ValueError(f"need at least one image and one resample, not {images} and {resamples}")
     rng = np.random.default_rng(seed)
-    return rng.multinomial(images, np.full(images, 1.0 / images), size=resamples).astype(np.float64)
+    shares, rows = np.full(images, 1.0 / images), max(1, CELLS // images)
+    for first in range(0, resamples, rows):
+        yield rng.multinomial(images, shares, size=min(rows, resamples - first)).astype(np.float64)
 
 
 def interval(samples: ArrayLike, level: float = 0.95) -> tuple[float, float]:
@@ -83,12 +112,12 @@ def interval(samples: ArrayLike, level: float = 0.95) -> tuple[float, float]:
 
 
 def resampled_mean(values: ArrayLike, counts: Floats) -> Floats:
-    """Mean of per-image values under each resample: (images,) with (resamples, images) -> (resamples,).
+    """Mean of per-image values under each resample: (..., images) -> (..., resamples).
 
-    Images whose value is NaN are left out of both sums.
+    Counts are (resamples, images). Images whose value is NaN are left out of both sums.
     """
     v = np.asarray(values, dtype=np.float64)
     known = np.isfinite(v)
-    total = counts[:, known] @ v[known]
-    n = counts[:, known].sum(axis=1)
+    total = np.where(known, v, 0.0) @ counts.T
+    n = known.astype(np.float64) @ counts.T
     return np.divide(total, n, out=np.full_like(total, np.nan), where=n > 0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from probes.bootstrap import Score, draws, interval
+from probes.bootstrap import Score, interval, resampled_sums
 
 Floats = NDArray[np.float64]
 
@@ -74,7 +74,7 @@ def reading(per_image: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> Re
     images, n = len(sums), int((sums[..., 0].sum(axis=1) > 0).sum())
     if not n:
         raise ValueError("no test image has a token with a target")
-    pooled = np.tensordot(draws(images, resamples, seed), sums, axes=1)
+    pooled = resampled_sums(sums, resamples=resamples, seed=seed)
     outputs = r_squared(sums.sum(axis=0))
     samples = _mean(r_squared(pooled))
     bounds = interval(samples) if n > 1 else (np.nan, np.nan)

@@ -1,7 +1,7 @@
 """What a linear reader can still tell from one vector an image: multinomial logistic regression.
 
 The penalty is always chosen on the validation split, never on the test split. Intervals resample images. For
-many tokens an image see `ridge`.
+many tokens an image, and for more images than memory holds, see `ridge`.
 
 PRe (arXiv 2603.20808, on global function) trains a linear classifier on globally average-pooled visual
 tokens at each layer; solver, normalisation and data are not stated there: our operationalisation.
@@ -9,22 +9,26 @@ tokens at each layer; solver, normalisation and data are not stated there: our o
 
 from __future__ import annotations
 
-import copy
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from probes.bootstrap import Score, mean_score
-from probes.ridge import inverse_scale
+from probes.bootstrap import Score, mean_scores
+
+if TYPE_CHECKING:
+    from probes.readers import Read
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Splits = tuple[ArrayLike, ArrayLike, ArrayLike]
+"""Training, validation and test split: features (n, width), or integer labels (n,), a row for each image."""
 
 INVERSE_PENALTIES = (0.001, 0.01, 0.1, 1.0)
 """Grid of scikit-learn's C for the logistic reader, strongest penalty first."""
+SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,11 @@ class LogisticProbe:
     majority: float
     inverse_penalty: float
 
+    @property
+    def selectivity(self) -> float:
+        """How far the accuracy exceeds that of the control."""
+        return self.accuracy.value - self.control.value
+
 
 def logistic(
     train: tuple[ArrayLike, ArrayLike],
@@ -55,70 +64,125 @@ def logistic(
     resamples: int = 1000,
     seed: int = 0,
 ) -> LogisticProbe:
-    """Multinomial logistic regression on standardised features.
+    """`logistic_stages` of one stage and one kind of label: each split is features and labels."""
+    features, labels = zip(train, validation, test, strict=True)
+    found = logistic_stages(
+        [features],
+        {"": labels},
+        inverse_penalties=inverse_penalties,
+        shuffles=shuffles,
+        resamples=resamples,
+        seed=seed,
+    )
+    return found[""][0]
+
+
+def logistic_stages(
+    stages: Sequence[Splits],
+    labels: Mapping[str, Splits],
+    *,
+    inverse_penalties: Sequence[float] = INVERSE_PENALTIES,
+    shuffles: int = 10,
+    resamples: int = 1000,
+    seed: int = 0,
+    device: str = "cpu",
+    workers: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, list[LogisticProbe]]:
+    """Multinomial logistic regression on standardised features, of the same images at every stage.
 
     minimise  1/2 |W|^2 + C sum_i -log softmax(W x_i + b)[y_i]
 
-    Features are standardised with the mean and deviation of the training split; those that are constant
-    there are set to 0. C is the one with the best validation accuracy, the strongest penalty winning ties.
-    The final reader is fitted on the training split. The solver (L-BFGS) stops after 300 iterations at the
-    latest: what it has found by then is what is scored.
+    as scikit-learn's LogisticRegression does, with two classes too. Features are standardised with the mean
+    and deviation of the training split; those that are constant there are set to 0. C is the one with the
+    best validation accuracy, the strongest penalty winning ties. The final reader is fitted on the training
+    split. The solver (`softmax`) stops where a step gains less than 1e-7 nats an image, and after 300 steps
+    at the latest: what it has found by then is what is scored. The same arguments give the same outcome on
+    any number of workers; on a GPU the last digits of the weights differ.
 
     Args:
-        train: features (n, width) and integer labels (n,), a row for each image; likewise `validation` and
-            `test`.
+        stages: features of each stage, of any widths. One is read at a time by each worker, so they may be
+            memory maps. The stages are worked on side by side, or in batches on a GPU; what is shared between
+            penalties, shuffles and kinds of labels is computed once.
+        labels: by name of what is read, the same for all stages.
         inverse_penalties: values of C, tried from strong to weak with warm starts.
         shuffles: shuffled readers that the control averages. One alone is a lottery where features form
             tight clusters, because each cluster then takes one label at random.
         resamples: bootstrap resamples of the test images.
         seed: of the shuffles and the bootstrap.
+        device: "cpu", or a GPU as torch names it ("cuda").
+        workers: stages at a time on the CPU; as many as cores by default, 16 at most.
+        progress: told in the calling thread how many stages are done, and of how many.
+        stop: asked again and again in the calling thread; where it says so the work ends.
+
+    Returns:
+        By name of what is read, for every stage.
 
     Raises:
         ValueError: when a split is empty, shapes disagree, a feature is not finite, or there is one class.
+        workers.Stopped: when `stop` said so.
     """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
+    from probes.readers import read_stages
 
-    x, y = _split(*train, name="train")
-    xv, yv = _split(*validation, name="validation")
-    xt, yt = _split(*test, name="test")
-    if len(np.unique(y)) < 2:
-        raise ValueError("the training split holds one class only: there is nothing to tell apart")
-    mean, inverse = x.mean(axis=0), inverse_scale(x.mean(axis=0), x.var(axis=0))
-    x, xv, xt = (x - mean) * inverse, (xv - mean) * inverse, (xt - mean) * inverse
-
-    def fitted(labels: Ints, penalties: Sequence[float]) -> list[LogisticRegression]:
-        model = LogisticRegression(max_iter=300, tol=1e-3, warm_start=True)
-        models = []
-        for c in penalties:
-            models.append(copy.deepcopy(model.set_params(C=c).fit(x, labels)))
-        return models
-
-    # One thread: in small problems BLAS threads cost more in waiting than they give, above all when shared.
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        penalties = sorted(inverse_penalties)
-        path = fitted(y, penalties)
-        best = int(np.argmax([float((m.predict(xv) == yv).mean()) for m in path]))
-        right = path[best].predict(xt) == yt
-        rng = np.random.default_rng(seed)
-        chosen = [penalties[best]]
-        controls = [fitted(rng.permutation(y), chosen)[0].predict(xt) == yt for _ in range(shuffles)]
-
-    names, counts = np.unique(y, return_counts=True)
-    return LogisticProbe(
-        accuracy=mean_score(right, resamples=resamples, seed=seed),
-        control=mean_score(np.mean(controls, axis=0), resamples=resamples, seed=seed),
-        majority=float((yt == names[counts.argmax()]).mean()),
-        inverse_penalty=float(penalties[best]),
+    if not len(inverse_penalties) or min(inverse_penalties) <= 0 or shuffles < 1:
+        raise ValueError("need inverse penalties above 0, and at least one shuffle")
+    names = {name: _labels(name, splits) for name, splits in labels.items()}
+    penalties = sorted(float(c) for c in inverse_penalties)
+    found = read_stages(
+        lambda i: _features(stages[i], i, len(stages), names),
+        len(stages),
+        names,
+        penalties,
+        shuffles=shuffles,
+        seed=seed,
+        device=device,
+        workers=workers,
+        progress=progress,
+        stop=stop,
     )
+    return {name: _scored([of[name] for of in found], names[name], resamples, seed) for name in names}
 
 
-def _split(features: ArrayLike, labels: ArrayLike, *, name: str) -> tuple[Floats, Ints]:
-    x, y = np.asarray(features, dtype=np.float64), np.asarray(labels)
-    if x.ndim != 2 or y.shape != x.shape[:1] or not len(y):
-        raise ValueError(f"{name}: features {x.shape} and labels {y.shape} do not belong together")
-    if not np.isfinite(x).all():
-        raise ValueError(f"{name}: {int((~np.isfinite(x)).any(axis=1).sum())} rows hold NaN or infinity")
-    return x, y.astype(np.int64)
+def _scored(read: list[Read], labels: list[Ints], resamples: int, seed: int) -> list[LogisticProbe]:
+    """Probes of all stages, drawn with the same resamples."""
+    if not read:
+        return []
+    train, _, test = labels
+    names, counts = np.unique(train, return_counts=True)
+    majority = float((test == names[counts.argmax()]).mean())
+    both = np.stack([[each.right, each.control] for each in read]).reshape(2 * len(read), -1)
+    scores = mean_scores(both, resamples=resamples, seed=seed)
+    return [
+        LogisticProbe(accuracy, control, majority, each.inverse_penalty)
+        for each, accuracy, control in zip(read, scores[::2], scores[1::2], strict=True)
+    ]
+
+
+def _labels(name: str, splits: Splits) -> list[Ints]:
+    found = [np.asarray(labels) for labels in splits]
+    of = f" of {name}" if name else ""
+    for split, labels in zip(SPLITS, found, strict=True):
+        if labels.ndim != 1 or not len(labels):
+            raise ValueError(f"{split}: labels{of} must have shape (n,), not {labels.shape}")
+    if len(np.unique(found[0])) < 2:
+        raise ValueError(f"the training split holds one class{of} only: there is nothing to tell apart")
+    return [labels.astype(np.int64) for labels in found]
+
+
+def _features(splits: Splits, stage: int, stages: int, labels: Mapping[str, list[Ints]]) -> list[Floats]:
+    """The three splits as matrices of one width in double precision, checked against the labels."""
+    found = [np.array(features, dtype=np.float64, order="C") for features in splits]
+    where = f"stage {stage}, " if stages > 1 else ""
+    for i, (split, x) in enumerate(zip(SPLITS, found, strict=True)):
+        for y in (y[i] for y in labels.values()):
+            if x.ndim != 2 or y.shape != x.shape[:1]:
+                raise ValueError(
+                    f"{where}{split}: features {x.shape} and labels {y.shape} do not belong together"
+                )
+        if x.shape[1] != found[0].shape[1]:
+            raise ValueError(f"{where}{split}: {x.shape[1]} features, where training has {found[0].shape[1]}")
+        if not np.isfinite(x).all():
+            bad = int((~np.isfinite(x)).any(axis=1).sum())
+            raise ValueError(f"{where}{split}: {bad} rows hold NaN or infinity")
+    return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from probes.bootstrap import Score, draws, interval
+from probes.bootstrap import Score, interval, resampled_sums
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -83,7 +83,7 @@ def segmentation(per_image: ArrayLike, *, resamples: int = 1000, seed: int = 0) 
     images, n = len(c), int((c[:, 1].sum(axis=1) > 0).sum())
     if not n:
         raise ValueError("no test image has a labelled token")
-    pooled = (draws(images, resamples, seed) @ c.reshape(images, -1)).reshape(-1, *c.shape[1:])
+    pooled = resampled_sums(c, resamples=resamples, seed=seed)
     whole = c.sum(axis=0)
 
     def score(of: Callable[[Floats], Floats]) -> Score:

@@ -9,7 +9,8 @@ from sklearn.metrics import confusion_matrix, jaccard_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from probes.bootstrap import draws, drop, interval, mean_score, resampled_mean
+from probes import bootstrap
+from probes.bootstrap import draws, drop, interval, mean_score, mean_scores, resampled_mean, resampled_sums
 from probes.linear import logistic
 from probes.ridge import LabelMoments, RidgePath
 from probes.segmentation import intersection_over_union, mean_iou, segmentation, tallies
@@ -229,6 +230,21 @@ def test_mean_iou_worked_example() -> None:
     np.testing.assert_allclose(intersection_over_union(counts)[:2], [3 / 6, 4 / 7])
     assert mean_iou(counts) == pytest.approx((3 / 6 + 4 / 7) / 2)
     assert np.isnan(mean_iou(np.zeros((3, 3))))
+
+
+def test_many_scores_are_those_of_each_and_of_draws_in_any_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).normal(size=(3, 40))
+    values[1, 5], values[2, 1:] = np.nan, np.nan
+    counts = draws(40, 30, seed=2)
+    found = mean_scores(values, resamples=30, seed=2)
+    monkeypatch.setattr(bootstrap, "CELLS", 100)
+    for row, score in zip(values, found, strict=True):
+        np.testing.assert_allclose(mean_score(row, resamples=30, seed=2).samples, score.samples)
+    np.testing.assert_allclose(found[0].samples, counts @ values[0] / 40)
+    np.testing.assert_array_equal(draws(40, 30, seed=2), counts)
+    cubes = np.random.default_rng(1).normal(size=(40, 2, 3))
+    sums = resampled_sums(cubes, resamples=30, seed=2)
+    np.testing.assert_allclose(sums, np.einsum("ri,iab->rab", counts, cubes))
 
 
 def test_draws_are_seeded_resamples() -> None:
