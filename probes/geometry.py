@@ -1,4 +1,7 @@
-"""The shape of a cloud of tokens: in how many directions it spreads, how long they are, which stand out."""
+"""The shape of a cloud of tokens: in how many directions it spreads, how long they are, which stand out.
+
+For all tokens of a data set, more than memory holds, see `covariance`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from probes.covariance import components
 from probes.similarity import ROUNDING, unit
 
 
@@ -68,10 +72,7 @@ def components_for(states: ArrayLike, share: float = 0.9) -> float:
     Raises:
         ValueError: as `spectrum` does, and for a share outside 0..1.
     """
-    if not 0.0 < share <= 1.0:
-        raise ValueError(f"share must lie in 0..1, not {share}")
-    held = spectrum(states).cumsum()
-    return float("nan") if np.isnan(held).any() else float(np.searchsorted(held, share - 1e-9) + 1)
+    return components(spectrum(states), share)
 
 
 def feature_correlation(states: ArrayLike) -> float:

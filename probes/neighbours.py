@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,8 +14,10 @@ from probes.similarity import unit
 
 COUNTS = (1, 5, 20)
 """Numbers of neighbours that validation chooses from."""
-CHUNK = 2048
-"""Queries at a time: the matrix of cosines has so many rows."""
+CELLS = 2**24
+"""Cosines that are held at once: 64 MB."""
+ROWS = 4096
+"""Rows that are centred at once."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,8 @@ def nearest(
         ValueError: when a split is empty, shapes disagree, a feature is not finite, or no count is left.
     """
     (x, y), (xv, yv), (xt, yt) = (_split(*split) for split in (train, validation, test))
-    mean = x.mean(axis=0)
-    known, asked, last = (unit(each - mean) for each in (x, xv, xt))
+    mean = x.mean(axis=0, dtype=np.float64)
+    known, asked, last = (_directions(each, mean) for each in (x, xv, xt))
     left = sorted(k for k in counts if 1 <= k <= len(x))
     if not left:
         raise ValueError(f"none of {tuple(counts)} neighbours are among {len(x)} images")
@@ -68,9 +71,9 @@ def _voted(
     """The labels that each number of neighbours votes for, (queries,) each."""
     classes, most = int(y.max()) + 1, max(counts)
     found: list[list[NDArray[np.int64]]] = [[] for _ in counts]
-    for first in range(0, len(queries), CHUNK):
-        cosine = queries[first : first + CHUNK] @ x.T
-        near = y[np.argsort(-cosine, axis=1, kind="stable")[:, :most]]
+    rows = max(1, CELLS // len(x))
+    for first in range(0, len(queries), rows):
+        near = y[_best(queries[first : first + rows] @ x.T, most)]
         for k, parts in zip(counts, found, strict=True):
             votes = np.zeros((len(near), classes), dtype=np.int64)
             np.add.at(votes, (np.arange(len(near))[:, None], near[:, :k]), 1)
@@ -78,8 +81,28 @@ def _voted(
     return [np.concatenate(parts) for parts in found]
 
 
-def _split(features: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    x, y = np.asarray(features, dtype=np.float64), np.asarray(labels, dtype=np.int64)
+def _best(cosine: NDArray[np.float32], most: int) -> NDArray[np.int64]:
+    """The places of the largest values of each row, largest first, the first of equal ones: (rows, most)."""
+    places = np.argpartition(-cosine, most - 1, axis=1)[:, :most]
+    last = np.take_along_axis(cosine, places, axis=1).min(axis=1, keepdims=True)
+    # A partition takes any of those that are as large as the last one; where there are more, sort it all.
+    tied = (cosine >= last).sum(axis=1) > most
+    places[tied] = np.argsort(-cosine[tied], axis=1, kind="stable")[:, :most]
+    order = np.lexsort((places, -np.take_along_axis(cosine, places, axis=1)), axis=1)
+    return np.take_along_axis(places, order, axis=1)
+
+
+def _directions(x: NDArray[np.floating[Any]], mean: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Unit vectors of what is left without the mean, some rows at a time: only they are held besides x."""
+    out = np.empty(x.shape, dtype=np.float32)
+    for first in range(0, len(x), ROWS):
+        out[first : first + ROWS] = unit(x[first : first + ROWS] - mean)
+    return out
+
+
+def _split(features: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.floating[Any]], NDArray[np.int64]]:
+    x, y = np.asarray(features), np.asarray(labels, dtype=np.int64)
+    x = x if x.dtype in (np.float32, np.float64) else x.astype(np.float64)
     if x.ndim != 2 or y.shape != x.shape[:1] or not len(y) or y.min() < 0:
         raise ValueError(f"features {x.shape} and labels {y.shape} do not belong together")
     if not np.isfinite(x).all():

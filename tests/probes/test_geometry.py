@@ -7,6 +7,7 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.metrics.pairwise import cosine_similarity
 
+from probes.covariance import Covariance
 from probes.geometry import (
     anisotropy,
     components_for,
@@ -74,6 +75,39 @@ def test_long_tokens_stand_out_and_others_do_not() -> None:
     nearly = np.ones((1, 9, 3))
     nearly[0, 0] *= 1.5
     assert not outliers(nearly).which.any(), "half as long again is no outlier, however alike the rest is"
+
+
+@pytest.mark.parametrize(("n", "width"), [(200, 12), (9, 12)])
+def test_batches_have_the_shape_of_the_whole(n: int, width: int) -> None:
+    x = cloud(n, width) @ np.random.default_rng(2).normal(size=(width, width)) + 1e5
+    x[:, 3] = 4.0
+    found = Covariance(width)
+    for part in np.array_split(x[: n - 3], 5):
+        found.update(part)
+    found.update(x[n - 3 :].reshape(3, 1, width))
+    found.update(x[:0])
+    assert found.n == n
+    np.testing.assert_allclose(found.mean, x.mean(axis=0))
+    np.testing.assert_allclose(found.value, np.cov(x.T, bias=True), atol=1e-8)
+    np.testing.assert_allclose(found.spectrum(), spectrum(x), atol=1e-9)
+    assert found.participation_ratio() == pytest.approx(float(participation_ratio(x)))
+    assert found.feature_correlation() == pytest.approx(feature_correlation(x))
+    assert [found.components_for(s) for s in (0.5, 0.9)] == [components_for(x, s) for s in (0.5, 0.9)]
+
+
+def test_a_data_set_without_spread_has_no_shape() -> None:
+    found = Covariance(4)
+    with pytest.raises(ValueError, match="two or more"):
+        found.spectrum()
+    for _ in range(3):
+        found.update(np.full((5, 4), 0.3))
+    shape = (found.participation_ratio(), found.feature_correlation(), found.components_for())
+    assert np.isnan(shape).all() and np.isnan(found.spectrum()).all()
+    for bad in (np.ones((2, 5)), np.ones(4), np.full((2, 4), np.inf)):
+        with pytest.raises(ValueError, match="states must"):
+            found.update(bad)
+    with pytest.raises(ValueError, match="share"):
+        found.components_for(0.0)
 
 
 @pytest.mark.parametrize("bad", [np.zeros(3), np.zeros((1, 3)), np.full((4, 3), np.nan)])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
+from probes import neighbours
 from probes.neighbours import nearest
 
 
@@ -40,6 +41,22 @@ def test_a_shared_direction_hides_nothing() -> None:
     plain = nearest(train, validation, test).accuracy.value
     moved = nearest(*[(x + 1000.0, y) for x, y in (train, validation, test)]).accuracy.value
     assert moved == pytest.approx(plain, abs=0.02) and plain > 0.8
+
+
+@pytest.mark.parametrize("cells", [1, 700, neighbours.CELLS])
+def test_ties_go_to_the_first_whatever_is_held_at_once(cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "CELLS", cells)
+    monkeypatch.setattr(neighbours, "ROWS", 7)
+    rng = np.random.default_rng(0)
+    cosine = rng.integers(0, 6, (50, 40)).astype(np.float32)
+    np.testing.assert_array_equal(
+        neighbours._best(cosine, 9), np.argsort(-cosine, axis=1, kind="stable")[:, :9]
+    )
+    portions = nearest(rings(300, 0), rings(100, 1), rings(200, 2))
+    monkeypatch.undo()
+    whole = nearest(rings(300, 0), rings(100, 1), rings(200, 2))
+    assert portions.neighbours == whole.neighbours
+    assert portions.accuracy.value == pytest.approx(whole.accuracy.value, abs=0.006)
 
 
 def test_bad_splits_are_refused() -> None:
