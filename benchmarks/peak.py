@@ -10,19 +10,15 @@ on a small prompt, and the prompt ready.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import gc
 import json
-import os
-import re
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 
+from benchmarks import memory
 from benchmarks.subject import GRIDS, SIZES, open_random, subject
 from benchmarks.ways import WAYS
 
@@ -50,41 +46,22 @@ def measured(size: str, visual: int, way: str, device: str, threads: int) -> Pea
     model = open_random(SIZES[size], device, torch.float32 if device == "cpu" else torch.bfloat16)
     WAYS[way](subject(model, min(GRIDS)))
     ready = subject(model, visual)
-    gc.collect()
     if device != "cpu":
+        gc.collect()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         loaded = torch.cuda.memory_allocated()
         WAYS[way](ready)
         return Peak(loaded, torch.cuda.max_memory_allocated() - loaded, 0)
-    ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")  # The peak starts again from what is resident now.
-    loaded = _resident("VmRSS")
+    loaded = memory.start()
     kept = WAYS[way](ready)
-    return Peak(loaded, _resident("VmHWM") - loaded, sum(array.nbytes for array in kept))
-
-
-def _resident(field: str) -> int:
-    found = re.search(rf"^{field}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-    if not found:
-        raise SystemExit(f"/proc/self/status has no {field}: memory on a CPU is measured on Linux only.")
-    return int(found[1]) * 1024
+    return Peak(loaded, memory.resident("VmHWM") - loaded, sum(array.nbytes for array in kept))
 
 
 def peak(size: str, visual: int, way: str, device: str, threads: int) -> Peak:
     """As `measured`, in a fresh process."""
-    words = [sys.executable, "-m", "benchmarks.peak", size, str(visual), way]
-    # Whatever is larger than this goes back to the system when it is freed, so that the peak is what is used.
-    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(2**16), "MALLOC_TRIM_THRESHOLD_": str(2**16)}
-    done = subprocess.run(
-        [*words, "--device", device, "--threads", str(threads)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    if done.returncode:
-        raise SystemExit(f"{' '.join(words[1:])} ended with exit status {done.returncode}")
-    return Peak(**json.loads(done.stdout.splitlines()[-1]))
+    words = [size, str(visual), way, "--device", device, "--threads", str(threads)]
+    return Peak(**json.loads(memory.last_line_of("benchmarks.peak", words)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import capture, first_page, ways
+from benchmarks import capture, first_page, probes, readers, streaming, ways
 from benchmarks.peak import Peak, peak
 from benchmarks.subject import ANSWER, QUESTION, SIZES, open_random, subject
 
@@ -148,7 +148,75 @@ def test_an_app_that_ends_is_not_waited_for() -> None:
         first_page.served("http://127.0.0.1:9", process)
 
 
-@pytest.mark.parametrize(("benchmark", "word"), [(capture, "--rounds"), (first_page, "--repeats")])
+@pytest.mark.parametrize(
+    ("seconds", "accuracy", "device", "status"),
+    [
+        (1.81, 0.702, "cpu", 0),
+        (1.79, 0.700, "cpu", 1),
+        (1.81, 0.703, "cpu", 1),
+        (1.81, 0.700, "cuda", 1),
+        (20.1, 0.698, "cuda", 0),
+    ],
+)
+def test_readers_are_judged_by_seconds_and_by_what_they_read(
+    seconds: float,
+    accuracy: float,
+    device: str,
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = {"ours": accuracy, "loop": 0.7}
+    clock, counts = [0.0], []
+
+    def way(name: str) -> readers.Way:
+        def taken(stages: list[readers.Stage], labels: readers.Labels) -> list[readers.Found]:
+            counts.append(len(stages))
+            clock[0] += 10.0 * (seconds if name == "loop" else 1.0)
+            return [readers.Found(0.1, said[name], 0.1)] * len(stages)
+
+        return taken
+
+    monkeypatch.setattr(probes, "ways", lambda device: {name: way(name) for name in said})
+    monkeypatch.setattr(probes.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(probes, "SIZE", probes.QUICK_SIZE)
+    words = ["--parts", "readers", "--ways", "ours", "--rounds", "2", "--device", device]
+    assert probes.main(words) == status
+    # Once each on little, two rounds of two stages each, and ours at all stages twice.
+    assert counts == [2, 2, 2, 2, 2, 2, 29, 29]
+    assert f"| {seconds:.2f} |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("more", "status"), [(109, 0), (111, 1)])
+def test_a_stream_is_judged_by_how_its_peak_grows(
+    more: int, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peaks = iter([100, more])
+    monkeypatch.setattr(
+        probes, "in_own_process", lambda n, width: streaming.Streamed(next(peaks) * MIB, 1.0, 0.5)
+    )
+    assert probes.main(["--parts", "stream"]) == status
+
+
+def test_a_stream_is_read_in_less_memory_than_its_states_take() -> None:
+    found = streaming.in_own_process(20_000, 256)
+    assert 0 < found.above < 20_000 * 256 * 4 / 2 and 0.5 < found.accuracy <= 1
+
+
+def test_every_way_reads_the_same() -> None:
+    stages, labels = readers.States(24, 3).all_of(readers.Size(200, 80, 400, 24), [0, 2])
+    mine, loop, naive = (readers.ways("cpu")[name](stages, labels) for name in ("ours", "loop", "naive"))
+    assert mine[0].accuracy > mine[1].accuracy > mine[1].control
+    for found in (loop, naive):
+        for a, b in zip(mine, found, strict=True):
+            assert a.inverse_penalty == b.inverse_penalty
+            assert a.accuracy == pytest.approx(b.accuracy, abs=0.011)
+            assert a.control == pytest.approx(b.control, abs=0.011)
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "word"), [(capture, "--rounds"), (first_page, "--repeats"), (probes, "--rounds")]
+)
 def test_no_rounds_are_refused(benchmark: Any, word: str) -> None:
     with pytest.raises(SystemExit) as stopped:
         benchmark.main([word, "0"])
