@@ -62,7 +62,7 @@ class States:
         """Pooled states of images with these labels at a stage, (n, width)."""
         mixing = np.random.default_rng((2, stage)).normal(size=(LATENT, self.width)).astype(np.float32)
         rng = np.random.default_rng((3, stage, split))
-        left = 0.35 - 0.2 * stage / self.stages
+        left = 0.2 - 0.12 * stage / self.stages
         inside = left * self.centres[labels] + rng.standard_normal((len(labels), LATENT), dtype=np.float32)
         noise = rng.standard_normal((len(labels), self.width), dtype=np.float32)
         return 2.0 + (inside * self.spread) @ mixing + 0.5 * noise

@@ -69,8 +69,8 @@ def mean_scores(values: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> l
     ]
 
 
-CELLS = 2**21
-"""Draw counts that are held at once: 16 MB."""
+CELLS = 2**19
+"""Draw counts that are held at once: 4 MB."""
 
 
 def draws(images: int, resamples: int, seed: int) -> Floats:

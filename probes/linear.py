@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -105,7 +106,8 @@ def logistic_stages(
         stages: features of each stage, of any widths. One is read at a time by each worker, so they may be
             memory maps. The stages are worked on side by side, or in batches on a GPU; what is shared between
             penalties, shuffles and kinds of labels is computed once.
-        labels: by name of what is read, the same for all stages.
+        labels: by name of what is read, the same for all stages. Negative ones are none: those images have no
+            part in that reader, not in its standardisation either.
         inverse_penalties: values of C, tried from strong to weak with warm starts.
         shuffles: shuffled readers that the control averages. One alone is a lottery where features form
             tight clusters, because each cluster then takes one label at random.
@@ -113,7 +115,8 @@ def logistic_stages(
         seed: of the shuffles and the bootstrap.
         device: "cpu", or a GPU as torch names it ("cuda").
         workers: stages at a time on the CPU; as many as cores by default, 16 at most.
-        progress: told in the calling thread how many stages are done, and of how many.
+        progress: told in the calling thread how many stages are done, and of how many; they are gone through
+            once for all kinds of labels that the same images have.
         stop: asked again and again in the calling thread; where it says so the work ends.
 
     Returns:
@@ -127,21 +130,27 @@ def logistic_stages(
 
     if not len(inverse_penalties) or min(inverse_penalties) <= 0 or shuffles < 1:
         raise ValueError("need inverse penalties above 0, and at least one shuffle")
-    names = {name: _labels(name, splits) for name, splits in labels.items()}
     penalties = sorted(float(c) for c in inverse_penalties)
-    found = read_stages(
-        lambda i: _features(stages[i], i, len(stages), names),
-        len(stages),
-        names,
-        penalties,
-        shuffles=shuffles,
-        seed=seed,
-        device=device,
-        workers=workers,
-        progress=progress,
-        stop=stop,
-    )
-    return {name: _scored([of[name] for of in found], names[name], resamples, seed) for name in names}
+    groups = _groups({name: _labels(name, splits) for name, splits in labels.items()})
+    out: dict[str, list[LogisticProbe]] = {}
+    for k, names in enumerate(groups):
+        known = [y >= 0 for y in next(iter(names.values()))]
+        asked = {name: [y[where] for y, where in zip(of, known, strict=True)] for name, of in names.items()}
+        found = read_stages(
+            partial(_features, stages, known),
+            len(stages),
+            asked,
+            penalties,
+            shuffles=shuffles,
+            seed=seed,
+            device=device,
+            workers=workers,
+            progress=lambda done, of, before=k: progress(before * of + done, len(groups) * of),
+            stop=stop,
+        )
+        for name in names:
+            out[name] = _scored([of[name] for of in found], asked[name], resamples, seed)
+    return {name: out[name] for name in labels}
 
 
 def _scored(read: list[Read], labels: list[Ints], resamples: int, seed: int) -> list[LogisticProbe]:
@@ -163,23 +172,33 @@ def _labels(name: str, splits: Splits) -> list[Ints]:
     found = [np.asarray(labels) for labels in splits]
     of = f" of {name}" if name else ""
     for split, labels in zip(SPLITS, found, strict=True):
-        if labels.ndim != 1 or not len(labels):
-            raise ValueError(f"{split}: labels{of} must have shape (n,), not {labels.shape}")
-    if len(np.unique(found[0])) < 2:
+        if labels.ndim != 1 or not (labels >= 0).any():
+            raise ValueError(f"{split}: labels{of} {labels.shape} name no image")
+    if len(np.unique(found[0][found[0] >= 0])) < 2:
         raise ValueError(f"the training split holds one class{of} only: there is nothing to tell apart")
     return [labels.astype(np.int64) for labels in found]
 
 
-def _features(splits: Splits, stage: int, stages: int, labels: Mapping[str, list[Ints]]) -> list[Floats]:
-    """The three splits as matrices of one width in double precision, checked against the labels."""
-    found = [np.array(features, dtype=np.float64, order="C") for features in splits]
-    where = f"stage {stage}, " if stages > 1 else ""
-    for i, (split, x) in enumerate(zip(SPLITS, found, strict=True)):
-        for y in (y[i] for y in labels.values()):
-            if x.ndim != 2 or y.shape != x.shape[:1]:
-                raise ValueError(
-                    f"{where}{split}: features {x.shape} and labels {y.shape} do not belong together"
-                )
+def _groups(labels: dict[str, list[Ints]]) -> list[dict[str, list[Ints]]]:
+    """The kinds of labels, those of the same images together: they share what is computed from features."""
+    groups: dict[tuple[bytes, ...], dict[str, list[Ints]]] = {}
+    for name, splits in labels.items():
+        groups.setdefault(tuple((y >= 0).tobytes() for y in splits), {})[name] = splits
+    return list(groups.values())
+
+
+def _features(stages: Sequence[Splits], known: list[NDArray[np.bool_]], stage: int) -> list[Floats]:
+    """The labelled images of one stage's splits as matrices of one width in double precision."""
+    where = f"stage {stage}, " if len(stages) > 1 else ""
+    found: list[Floats] = []
+    for split, features, labelled in zip(SPLITS, stages[stage], known, strict=True):
+        x = np.asarray(features)
+        if x.ndim != 2 or labelled.shape != x.shape[:1]:
+            raise ValueError(
+                f"{where}{split}: features {x.shape} and labels {labelled.shape} do not belong together"
+            )
+        found.append(np.array(x if labelled.all() else x[labelled], dtype=np.float64, order="C"))
+    for split, x in zip(SPLITS, found, strict=True):
         if x.shape[1] != found[0].shape[1]:
             raise ValueError(f"{where}{split}: {x.shape[1]} features, where training has {found[0].shape[1]}")
         if not np.isfinite(x).all():

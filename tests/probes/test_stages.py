@@ -121,6 +121,23 @@ def test_a_label_that_training_lacks_is_never_read() -> None:
     assert 0 < found.accuracy.value <= 0.5 < plain.accuracy.value
 
 
+def test_images_without_a_label_have_no_part_in_its_reader() -> None:
+    stages, labels = probe_set((12, 200))
+    rng = np.random.default_rng(3)
+    some = tuple(np.where(rng.random(len(y)) < 0.3, -1, y) for y in labels["side"])
+    told: list[tuple[int, int]] = []
+    found = logistic_stages(
+        stages, labels | {"some": some}, resamples=20, progress=lambda *done: told.append(done)
+    )
+    assert list(found) == ["shape", "side", "some"] and told[-1] == (4, 4)
+    for features, probe in zip(stages, found["some"], strict=True):
+        kept = [(x[y >= 0], y[y >= 0]) for x, y in zip(features, some, strict=True)]
+        assert same(logistic(*kept, resamples=20), probe)
+        assert probe.accuracy.images == (some[2] >= 0).sum() < COUNTS[2]
+    with pytest.raises(ValueError, match="test: labels of none"):
+        logistic_stages(stages, {"none": (some[0], some[1], np.full(COUNTS[2], -1))})
+
+
 def test_bad_stages_are_named() -> None:
     stages, labels = probe_set()
     stages[1][2][5, 7] = np.nan
