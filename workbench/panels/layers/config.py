@@ -51,6 +51,10 @@ class LayersConfig(BaseModel):
     question: str = Field(default="", description="text that follows the image in the model's input")
     corruption: str = Field(default=CLEAN, description="none, or one of " + ", ".join(CORRUPTIONS))
     intensity: float = Field(default=0.45, ge=0.0, le=1.0, description="how strong the corruption is, 0 to 1")
+    restored: bool = Field(
+        default=False,
+        description="show the model what it draws of the image itself, where it draws while it answers",
+    )
     seed: int = Field(
         default=0, ge=0, lt=2**31, description="of the corruption, the controls and the intervals"
     )

@@ -31,6 +31,7 @@ from workbench.panels.layers.table import (
     labelled,
     stage_rows,
 )
+from workbench.panels.restoring import restored
 from workbench.panels.specimen import SCENE, degrade
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ def measure(
     """One pass, then every measure at every stage; see `study.run`."""
     shown = degrade(picture.pixels, config.corruption, config.intensity, config.seed)
     go_on(stop)
+    if config.restored:
+        progress(0.0, "restoring the picture")
+        shown = restored(model, shown, config.question, config.seed, stop)
     progress(0.0, "one pass through the model")
     return measure_captured(config, see(model, [shown], config.question), picture, shown, progress, stop)
 

@@ -25,6 +25,7 @@ from workbench.panels.layers.parts.pooled import Pooled, targets_of
 from workbench.panels.layers.parts.segmentation import PatchClasses
 from workbench.panels.layers.seeing import see
 from workbench.panels.layers.table import Measured, Row, go_on
+from workbench.panels.restoring import restored
 from workbench.panels.specimen import degrade
 from workbench.runs.store import Store
 from workbench.runs.unfinished import Unfinished
@@ -143,6 +144,12 @@ class _Passes:
             degrade(sample.pixels, config.corruption, config.intensity, config.seed + sample.seed)
             for sample in batch.samples
         ]
+        if config.restored:
+            self.progress(READING * done / total, f"restoring images, {done:,} of {total:,}")
+            shown = [
+                restored(self.model, pixels, config.question, config.seed + sample.seed, self.stop)
+                for pixels, sample in zip(shown, batch.samples, strict=True)
+            ]
         captured = see(self.model, shown, config.question)
         if self.axis is None:
             self._begin(Axis.of(captured))
