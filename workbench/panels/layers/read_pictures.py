@@ -33,12 +33,12 @@ def columns(result: Result, stages: Sequence[str] = ()) -> list[Column]:
     """
     table = result.tables["stages"].sort_values("index")
     held = {
-        str(name): result.arrays[f"read_{int(index):03d}"]
+        str(name): np.asarray(result.arrays[f"read_{int(index):03d}"], dtype=np.uint8)
         for name, index in zip(table["stage"], table["index"], strict=True)
         if f"read_{int(index):03d}" in result.arrays
     }
     chosen = [name for name in stages if name in held] if stages else over_the_axis(list(held))
-    return [("as it was", result.arrays[TRUTH]), *((name, held[name]) for name in chosen)]
+    return [("as it was", np.asarray(result.arrays[TRUTH], dtype=np.uint8)), *((name, held[name]) for name in chosen)]
 
 
 def over_the_axis(stages: Sequence[str], count: int = COUNT) -> list[str]:
