@@ -12,6 +12,7 @@ from workbench.errors import Refusal
 from workbench.images.corruptions import CORRUPTIONS, corrupt
 
 if TYPE_CHECKING:
+    from workbench.datasets.scenes import Batch
     from workbench.images.read import Picture
     from workbench.models.protocol import ModelCard
 
@@ -73,6 +74,17 @@ def scene(seed: str | int) -> Specimen:
     chosen = next((q for q in asked if q.kind == "colour"), asked[0])
     name = f"scene {number} (test)"
     return Specimen(read(drawn.images[0], name=name), f"{SCENE}{number}", name, chosen.text, chosen.answer)
+
+
+def truth(source: str, pixels: np.ndarray) -> Batch | None:
+    """A drawn scene's labels, if that is what the pixels are: only then is what stands where known."""
+    if not source.startswith(SCENE):
+        return None
+    from workbench.datasets.scenes import label
+    from workbench.images.scenes import generate
+
+    drawn = label(generate([int(source.removeprefix(SCENE))], "test"))
+    return drawn if np.array_equal(drawn.images[0], pixels) else None
 
 
 def fitted(picture: Picture) -> Picture:
