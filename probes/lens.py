@@ -11,9 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CHUNK = 256
 """Tokens whose logits are held at once: with 150,000 words in float32 they take 150 MB."""
@@ -37,13 +41,15 @@ class Lens:
 
 def lens(
     states: ArrayLike,
-    head: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    head: Callable[[NDArray[np.float32]], NDArray[np.float32] | Tensor],
     *,
     top: int = 5,
     words: Sequence[int] = (),
     chunk: int = CHUNK,
 ) -> Lens:
     """Read states (N, width) through `head`, which turns (n, width) into logits (n, vocabulary).
+
+    Logits that are a tensor are reduced on the device that they are on: only what is kept leaves it.
 
     Raises:
         ValueError: for another shape, or a `top` or word that the vocabulary does not have.
@@ -58,25 +64,22 @@ def lens(
     return Lens(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _read(logits: ArrayLike, top: int, words: Sequence[int]) -> tuple[NDArray[np.generic], ...]:
-    z = np.asarray(logits, dtype=np.float64)
+def _read(
+    logits: NDArray[np.float32] | Tensor, top: int, words: Sequence[int]
+) -> tuple[NDArray[np.generic], ...]:
+    import torch
+
+    z = torch.as_tensor(logits).detach().to(torch.float32)
     vocabulary = z.shape[-1]
     if not 1 <= top <= vocabulary or any(not 0 <= word < vocabulary for word in words):
         raise ValueError(f"a vocabulary of {vocabulary} has no {top} best, or lacks a word of {list(words)}")
-    z = z - z.max(axis=1, keepdims=True)
-    z -= np.log(np.exp(z).sum(axis=1, keepdims=True))
-    best = np.argpartition(-z, top - 1, axis=1)[:, :top]
-    values = np.take_along_axis(z, best, axis=1)
-    order = np.lexsort((best, -values), axis=1)
-    best = np.take_along_axis(best, order, axis=1)
-    # 0 log 0 is 0: words that a model rules out have a logit of minus infinity.
-    entropy = -np.where(np.isfinite(z), np.exp(z) * np.where(np.isfinite(z), z, 0.0), 0.0).sum(axis=1)
-    return (
-        best.astype(np.int64),
-        np.take_along_axis(z, best, axis=1).astype(np.float32),
-        entropy.astype(np.float32),
-        z[:, list(words)].astype(np.float32),
-    )
+    z = z.log_softmax(-1)
+    # Of equally likely words the first of the vocabulary comes first: by number, then, stably, by value.
+    ids = z.topk(top, dim=-1).indices.sort(dim=-1).values
+    order = z.gather(-1, ids).sort(dim=-1, descending=True, stable=True).indices
+    ids = ids.gather(-1, order)
+    found = (ids, z.gather(-1, ids), torch.special.entr(z.exp()).sum(-1), z[:, list(words)])
+    return tuple(part.cpu().numpy() for part in found)
 
 
 _WORD = re.compile(r"[ ▁Ġ]?[^\W\d_]{2,}")

@@ -50,7 +50,7 @@ def test_help_reads_as_help_and_names_every_command() -> None:
     assert "scene:SEED" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["states", "layers", "draw", "tokens", "run"])
+@pytest.mark.parametrize("command", ["states", "layers", "patches", "draw", "tokens", "run"])
 def test_each_command_has_help_with_its_defaults(command: str) -> None:
     done = ran(command, "--help")
     assert done.returncode == 0, done.stderr
@@ -121,7 +121,8 @@ def test_tokens_are_written_with_their_figures_and_numbers(tmp_path: Path, fake_
         (["states", "--image", "scene:1", "--intensity", "0.9"], "name a corruption"),
         (["layers", "--question", "x" * 10_000], "10,000 characters"),
         (["layers", "--corruption", "rain"], "rain"),
-        (["layers", "--stage", "llm 1"], "--image"),
+        (["patches"], "Name an image"),
+        (["patches", "--image", "scene:1", "--top", "99"], "--top"),
         (["capture", "m", "/nowhere.png"], "nowhere.png"),
         (["capture", "m", "scene:1", "--attention-rows", "99"], "--attention-rows"),
         (["capture", "m", "scene:1", "--prompt", "x" * 10_000], "10,000 characters"),
@@ -229,31 +230,38 @@ def test_a_model_is_opened_as_the_flags_say(
     flags += ["--trust-remote-code"]
     model = ["owner/name", "scene:1"] if command == "capture" else ["--model", "owner/name"]
     study = [] if command == "run" else ["--out", str(tmp_path / "o")]
-    study += ["--image", "scene:1"] if command in ("states", "layers") else []
+    study += ["--image", "scene:1"] if command in ("states", "layers", "patches") else []
     assert cli.main([command, *model, *flags, *study]) == 2
     assert opened == [{"name": "owner/name", **HOW, "trust_remote_code": True}]
 
 
-def test_the_stage_that_is_asked_for_stands_in_the_figure(
+def test_the_patch_map_and_stage_that_are_asked_for_stand_in_the_figure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = Captured(side=12, width=16)
     monkeypatch.setattr("workbench.models.open", lambda *a, **k: model)
 
+    out = tmp_path / "out"
+
     def figure(*words: str) -> bytes:
-        out = tmp_path / "out"
-        assert cli.main(["layers", "--image", "scene:7", *words, "--out", str(out)]) == 0
+        assert cli.main(["patches", "--image", "scene:7", *words, "--out", str(out)]) == 0
         return (out / "figure.svg").read_bytes()
 
     usual = figure()
     assert figure() == usual
     assert figure("--stage", "vision 2") != usual
+    assert figure("--patch", "12", "1") != usual
+    assert figure("--map", "word", "--words", "star") != figure("--map", "norm")
+    numbers = pd.read_csv(out / "numbers.csv")
+    assert len(numbers) == 9 * 144 and {"cosine", "entropy_nats", "token_1"} <= set(numbers.columns)
+    assert load(out).study == "patches"
     passes = model.passes
     capsys.readouterr()
-    words = ["layers", "--image", "scene:7", "--stage", "llm 99", "--out", str(tmp_path / "other")]
-    assert cli.main(words) == 2
-    assert "'llm 99'" in capsys.readouterr().err
-    assert model.passes == passes and not (tmp_path / "other").exists()
+    for words, said in ((["--stage", "llm 99"], "'llm 99'"), (["--patch", "13", "1"], "row 13")):
+        asked = ["patches", "--image", "scene:7", *words, "--out", str(tmp_path / "other")]
+        assert cli.main(asked) == 2
+        assert said in capsys.readouterr().err and not (tmp_path / "other").exists()
+    assert model.passes == passes + 1
 
 
 def test_an_unknown_model_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,7 @@ from workbench.page.session import MAX_AGE, Sessions  # noqa: E402
 from workbench.page.wiring import QUIET  # noqa: E402
 from workbench.panels.drawing.view import DrawingView  # noqa: E402
 from workbench.panels.layers.view import LayersView  # noqa: E402
+from workbench.panels.patches.view import PatchesView  # noqa: E402
 from workbench.panels.states.view import StatesView  # noqa: E402
 from workbench.panels.tokens.view import TokensView  # noqa: E402
 
@@ -61,11 +62,15 @@ def build(
                 states = StatesView(bench)
             with gr.Tab("Layers", id="layers") as tabs["layers"]:
                 layers = LayersView(bench)
+            with gr.Tab("Patches", id="patches") as tabs["patches"]:
+                patches = PatchesView(bench)
             with gr.Tab("Drawing", id="draw") as tabs["draw"]:
                 drawing = DrawingView(bench)
             with gr.Tab("Tokens", id="tokens") as tabs["tokens"]:
                 tokens = TokensView(bench)
-        panels: dict[str, Panel] = {panel.study: panel for panel in (states, layers, drawing, tokens)}
+        panels: dict[str, Panel] = {
+            panel.study: panel for panel in (states, layers, patches, drawing, tokens)
+        }
         for name, tab in tabs.items():
             tab.select(
                 partial(bench.facing, name),

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from workbench.errors import Cancelled, Refusal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
     from pydantic import BaseModel
 
     from workbench.images.read import Picture
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from workbench.models.protocol import Model
     from workbench.runs.result import Result
 
-COMMANDS = ("run", "states", "layers", "draw", "tokens", "capture", "train")
+COMMANDS = ("run", "states", "layers", "patches", "draw", "tokens", "capture", "train")
 CONFIGS = {
     "states": ("states.study", "StatesConfig"),
     "layers": ("layers.config", "LayersConfig"),
+    "patches": ("patches.config", "PatchesConfig"),
     "draw": ("drawing.config", "DrawConfig"),
     "tokens": ("tokens.config", "TokensConfig"),
     "capture": ("capture.config", "CaptureConfig"),
@@ -41,6 +42,7 @@ Afterimage shows what happens to an image inside a multimodal model.
   python -m workbench states --image F --question "what colour is the star?" --out DIR
   python -m workbench layers --image F --out DIR
   python -m workbench layers --out DIR       the bundled probe set in place of one image
+  python -m workbench patches --image F --question TEXT --out DIR
   python -m workbench draw --prompt "a red star" --out DIR
   python -m workbench tokens --image F --model ID --out DIR
   python -m workbench capture MODEL F -o DIR keep what one pass shows, for any panel to open later
@@ -128,14 +130,19 @@ def _parser(asked: str) -> argparse.ArgumentParser:
         "(--image), or what a linear reader finds at each on the bundled probe set (without --image): "
         "figures as PNG, SVG and PDF, the numbers as CSV, everything else beside them.",
     )
-    layers.add_argument_group("figure").add_argument(
-        "--stage",
-        default="",
-        metavar="NAME",
-        help='a stage that the row of similarity maps shall show, such as "llm 3"; needs --image '
-        "[five stages over the axis]",
-    )
     layers.set_defaults(command=_layers)
+
+    patches, patches_settings = _add_study(
+        commands,
+        "patches",
+        help="what the model has at one patch of an image, at every layer",
+        needs="--image FILE",
+        description="Show an image, ask the question, and keep for every patch what it is like, which words "
+        "the lens reads there and how much attention it receives, at every stage: figures of one patch as "
+        "PNG, SVG and PDF, the numbers of all as CSV, everything else beside them.",
+    )
+    _add_map(patches.add_argument_group("figure"))
+    patches.set_defaults(command=_patches)
 
     draw, draw_settings = _add_study(
         commands,
@@ -182,6 +189,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
     settings = {
         "states": states_settings,
         "layers": layers_settings,
+        "patches": patches_settings,
         "draw": draw_settings,
         "tokens": tokens_settings,
         "capture": capture_settings,
@@ -286,6 +294,31 @@ def _add_place(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def _add_map(group: argparse._ArgumentGroup) -> None:
+    from workbench.panels.patches.quantities import QUANTITIES
+
+    group.add_argument(
+        "--patch",
+        nargs=2,
+        type=int,
+        metavar=("ROW", "COLUMN"),
+        help="the patch, counted from 1 [the middle of the largest object]",
+    )
+    group.add_argument(
+        "--map",
+        default="similarity",
+        choices=tuple(QUANTITIES),
+        help="what the maps show; word: the first of --words, or the one that the answer begins with "
+        "[similarity]",
+    )
+    group.add_argument(
+        "--stage",
+        default="",
+        metavar="NAME",
+        help='a stage that the row of maps shall show, such as "llm 3" [five over the axis]',
+    )
+
+
 def _add_preset(group: argparse._ArgumentGroup) -> None:
     from workbench.models.presets import PRESETS
 
@@ -336,19 +369,42 @@ def _states(options: argparse.Namespace) -> None:
 
 
 def _layers(options: argparse.Namespace) -> None:
-    from workbench.panels.layers import figure, maps, study
+    from workbench.panels.layers import figure, study
     from workbench.panels.layers.config import LayersConfig
 
-    stage: str = options.stage
-    if stage and not getattr(options, "image", ""):
-        raise Refusal("--stage chooses among the maps of one picture: name the picture with --image too.")
+    _study(options, LayersConfig, study.prepared, study.run, figure.paper)
 
-    def run(config: LayersConfig, model: Model, **others: Any) -> Result:
+
+def _patches(options: argparse.Namespace) -> None:
+    from workbench.panels.patches import figure, study
+    from workbench.panels.patches.config import PatchesConfig
+    from workbench.panels.patches.ladder import numbers
+    from workbench.panels.patches.quantities import Asked, known_stage, patch_in, stages_of
+
+    stage: str = options.stage
+
+    def run(config: PatchesConfig, model: Model, **others: Any) -> Result:
         if stage:
-            maps.known_stage(stage, [each.name for each in model.stages()])
+            known_stage(stage, [each.name for each in model.stages()])
         return study.run(config, model, **others)
 
-    _study(options, LayersConfig, study.prepared, run, partial(figure.paper, stage=stage or None))
+    def asked(result: Result) -> Asked:
+        words = result.config["words"]
+        return Asked(patch_in(result, options.patch), options.map, words[0] if words else "")
+
+    def paper(result: Result) -> Figure:
+        if stage:
+            known_stage(stage, stages_of(result))
+        return figure.paper(result, asked(result), stage=stage or None)
+
+    _study(
+        options,
+        PatchesConfig,
+        study.prepared,
+        run,
+        paper,
+        numbers=lambda result: numbers(result, asked(result)),
+    )
 
 
 def _draw(options: argparse.Namespace) -> None:
@@ -424,15 +480,19 @@ def _study(
     prepared: Callable[[Any], Picture | None],
     run: Callable[..., Result],
     paper: Callable[..., Figure],
+    *,
+    numbers: Callable[[Result], DataFrame] | None = None,
 ) -> None:
     """Run a study and write its result: the folder as the page keeps it, and figures beside it.
+
+    `numbers` are those of the figure where no table of the result holds them.
 
     Whatever can be refused is refused before the model opens, which may take minutes.
     """
     from workbench import models
     from workbench.panels.command import from_flags
     from workbench.panels.specimen import outside
-    from workbench.runs.export import save_figure
+    from workbench.runs.export import save_figure, save_numbers
     from workbench.runs.store import check_place, save
 
     config = from_flags(kind, vars(options))
@@ -442,8 +502,11 @@ def _study(
     if picture is not None and (said := outside(getattr(config, "image", ""), model.card)):
         print(said, file=sys.stderr)
     result = run(config, model, picture=picture, progress=_progress())
+    drawn = paper(result)
     save(result, options.out)
-    save_figure(paper(result), options.out / "figure")
+    save_figure(drawn, options.out / "figure")
+    if numbers is not None:
+        save_numbers(numbers(result), options.out / "numbers.csv")
     print(f"Written to {options.out}: {', '.join(sorted(path.name for path in options.out.iterdir()))}")
 
 

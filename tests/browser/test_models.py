@@ -54,14 +54,18 @@ def test_another_model_is_opened_looked_at_and_closed(page: Page, llava: Path) -
     page.locator("#bench-look-layers").click()
     expect(page.locator("#layers-status")).to_contain_text("Measured", timeout=SLOW)
     expect(page.locator("#layers-plot .main-svg").first).to_be_visible(timeout=30_000)
-    caption = page.locator("#layers-caption")
-    expect(caption).to_contain_text("at llm 0", timeout=30_000)
+    page.get_by_role("tab", name="Patches").click()
+    page.locator("#bench-look-patches").click()
+    expect(page.locator("#patches-status")).to_contain_text("Measured", timeout=SLOW)
+    caption = page.locator("#patches-caption")
+    expect(caption).to_contain_text("at llm 2", timeout=30_000)
     page.wait_for_function(
-        "() => { const i = document.querySelector('#layers-map-image img');"
-        " return i?.complete && i.naturalWidth === 480 && i.getBoundingClientRect().width === 480; }"
+        "() => { const i = document.querySelector('#patches-map img');"
+        " return i?.complete && i.naturalWidth === 384 && i.getBoundingClientRect().width === 384; }"
     )
-    page.locator("#layers-map-image img").click(position={"x": 475, "y": 5})
-    expect(caption).to_contain_text("row 1, column 6")
+    page.locator("#patches-map img").click(position={"x": 380, "y": 5})
+    expect(caption).to_contain_text("row 1, column 6", timeout=30_000)
+    page.get_by_role("tab", name="Layers").click()
     page.locator("#layers-copy").click()
     expect(page.locator("#layers-command")).to_contain_text(f"--model {llava}")
 

@@ -119,23 +119,49 @@ def test_a_photograph_through_both_panels_and_out_as_figures(
     assert "llm 0" in set(curves["stage"])
 
 
-def test_a_click_on_a_patch_moves_the_map(page: Page) -> None:
-    page.get_by_role("tab", name="Layers").click()
-    look(page, "layers")
-    caption = page.locator("#layers-caption")
-    expect(caption).to_contain_text("at llm 0", timeout=30_000)
-    image = page.locator("#layers-map-image img")
+def test_a_click_on_a_patch_moves_map_and_words_and_the_slider_scrubs(page: Page) -> None:
+    page.get_by_role("tab", name="Patches").click()
+    look(page, "patches")
+    caption, rungs = page.locator("#patches-caption"), page.locator("#patches-rungs")
+    expect(caption).to_contain_text("at llm 4", timeout=30_000)
+    expect(rungs.locator("tbody tr")).to_have_count(9)
+    image = page.locator("#patches-map img")
     page.wait_for_function(
-        "() => { const i = document.querySelector('#layers-map-image img');"
-        " return i?.complete && i.naturalWidth === 480 && i.getBoundingClientRect().width === 480; }"
+        "() => { const i = document.querySelector('#patches-map img');"
+        " return i?.complete && i.naturalWidth === 384 && i.getBoundingClientRect().width === 384; }"
     )
-    image.click(position={"x": 475, "y": 5})
-    expect(caption).to_contain_text("row 1, column 12")
+    words = rungs.inner_text()
+    image.click(position={"x": 380, "y": 5})
+    expect(caption).to_contain_text("row 1, column 12", timeout=30_000)
+    expect(page.get_by_label("column")).to_have_value("12")
+    assert rungs.inner_text() != words
     first = image.get_attribute("src")
-    page.locator("#layers-stage input[type=range]").focus()
+    page.locator("#patches-stage input[type=range]").focus()
     page.keyboard.press("ArrowLeft")
-    expect(caption).not_to_contain_text("at llm 0")
+    expect(caption).to_contain_text("at llm 3", timeout=30_000)
+    expect(rungs.locator("tr.now")).to_contain_text("llm 3")
     expect(image).not_to_have_attribute("src", first or "")
+    page.locator("#patches-show").get_by_label("attention received").check()
+    expect(caption).to_contain_text("from the answer", timeout=30_000)
+    expect(page.locator("#patches-head")).to_be_visible()
+
+
+def test_clean_stands_beside_corrupted_at_the_same_patch_and_stage(page: Page) -> None:
+    page.get_by_role("tab", name="Patches").click()
+    look(page, "patches")
+    page.locator("#patches-show").get_by_label("probability of a word").check()
+    page.locator("#patches-pin").click()
+    expect(page.locator("#pins")).to_contain_text("darkness")
+    page.get_by_label("Corruption").click()
+    page.get_by_role("option", name="none", exact=True).click()
+    expect(page.locator("#patches-status")).to_contain_text("has changed", timeout=30_000)
+    look(page, "patches")
+    beside = page.locator("#patches-beside")
+    expect(beside).to_contain_text("darkness", timeout=30_000)
+    mine, its = page.locator("#patches-map img").bounding_box(), beside.locator("img").bounding_box()
+    assert mine is not None and its is not None
+    assert abs(mine["y"] - its["y"]) <= 4 and its["x"] >= mine["x"] + mine["width"]
+    assert round(mine["width"]) == round(its["width"])
 
 
 def test_every_step_can_be_scrubbed_from_the_keyboard_and_the_pair_compared(page: Page) -> None:
@@ -265,9 +291,9 @@ def test_it_fits_the_window_in_light_and_dark(
     expect(button).to_be_visible(timeout=SLOW)
     if width < 768:
         expect(tab.locator(".sidebar.open")).to_have_count(0)
-    for panel in ("states", "layers"):
-        if panel == "layers":
-            tab.get_by_role("tab", name="Layers").click()
+    for panel in ("states", "patches", "layers"):
+        if panel != "states":
+            tab.get_by_role("tab", name=panel.capitalize()).click()
         tab.locator(f"#bench-look-{panel}" if width > 768 else f"#{panel}-look").click()
         measured(tab, panel)
         if panel == "layers":

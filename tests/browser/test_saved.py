@@ -52,7 +52,7 @@ def test_a_saved_run_is_read_without_a_model(browser: Browser, bare: str, root: 
     faults: list[str] = []
     tab.on("pageerror", lambda error: faults.append(str(error)))
     tab.goto(bare)
-    status, image = tab.locator("#layers-status"), tab.locator("#layers-map-image img")
+    status, image = tab.locator("#layers-status"), tab.locator("#patches-map img")
     expect(status).to_contain_text("Opened from a saved run: pocket-fake", timeout=SLOW)
     expect(status).to_contain_text("Open a model to look again")
     expect(tab.locator("#bench-look-layers")).to_be_visible()
@@ -62,20 +62,23 @@ def test_a_saved_run_is_read_without_a_model(browser: Browser, bare: str, root: 
     expect(tab.locator("#pins")).to_contain_text("clean, pocket-fake")
     expect(tab.locator("#layers-plot .js-plotly-plot")).to_be_visible(timeout=SLOW)
 
+    tab.get_by_role("tab", name="Patches").click()
     expect(image).to_be_visible(timeout=SLOW)
+    expect(tab.locator("#patches-rungs")).to_contain_text("the lens reads", timeout=SLOW)
     image.scroll_into_view_if_needed()
     box = image.bounding_box()
     assert box is not None
     image.click(position={"x": box["width"] * 2.5 / 12, "y": box["height"] * 10.5 / 12})
-    expect(tab.locator("#layers-caption")).to_contain_text("row 11, column 3", timeout=SLOW)
+    expect(tab.locator("#patches-caption")).to_contain_text("row 11, column 3", timeout=SLOW)
     before = image.get_attribute("src")
-    tab.locator("#layers-stage input[type=range]").focus()
+    tab.locator("#patches-stage input[type=range]").focus()
     tab.keyboard.press("End")
-    expect(tab.locator("#layers-stage")).to_contain_text("llm 4", timeout=SLOW)
+    expect(tab.locator("#patches-stage")).to_contain_text("llm 4", timeout=SLOW)
     expect(image).not_to_have_attribute("src", str(before), timeout=SLOW)
     if folder := os.environ.get("SCREENSHOTS"):
         tab.screenshot(path=f"{folder}/saved.png", full_page=True)
 
+    tab.get_by_role("tab", name="Layers").click()
     with tab.expect_download() as download:
         tab.locator("#layers-zip").click()
     assert download.value.suggested_filename == "afterimage-layers.zip"
@@ -94,8 +97,8 @@ def test_a_saved_run_is_read_without_a_model(browser: Browser, bare: str, root: 
     expect(tab.locator("#states-pictures img")).not_to_have_count(0)
     expect(tab.locator("#bench-look-states")).to_be_visible()
     expect(tab.locator("#saved-run-notice")).to_be_empty()
-    tab.get_by_role("tab", name="Layers").click()
+    tab.get_by_role("tab", name="Patches").click()
     expect(image).to_be_visible()
-    expect(tab.locator("#bench-look-layers")).to_be_visible()
+    expect(tab.locator("#bench-look-patches")).to_be_visible()
     assert not faults
     tab.close()

@@ -11,9 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from tests.card import CARD
+from workbench.errors import Refusal
 from workbench.models.protocol import Capability, Grid, Prompt, Stage, Tap
 
 VISION_WIDTH = 12
+WORDS = (" red", "red", " star", ".", "\n", "a", " blue", "12", " square", "ing", "<7>", " the")
+"""The fake's vocabulary."""
 
 
 class Block(nn.Module):
@@ -112,3 +115,17 @@ class FakeModel:
         for block in self.net["llm"]:
             sequence = block(hidden_states=sequence)[0]
             seen.append(sequence[:, prompt.visual].clone())
+
+    def readout(self, states: Tensor) -> Tensor:
+        """A head over a vocabulary of WORDS: each looks along one direction."""
+        torch.manual_seed(1)
+        return nn.functional.layer_norm(states, states.shape[-1:]) @ torch.randn(self.width, len(WORDS)) * 2
+
+    def spelled(self, tokens: Sequence[int]) -> list[str]:
+        return [WORDS[number] for number in tokens]
+
+    def beginnings(self, word: str) -> list[int]:
+        found = [k for k, own in enumerate(WORDS) if own.strip() and word.startswith(own.strip())]
+        if not found:
+            raise Refusal(f"{self.card.id} has no token for {word!r}. Choose another word.")
+        return found

@@ -73,6 +73,12 @@ class FakeModel:
     def readout(self, states: Tensor) -> Tensor:
         return states[..., :1]
 
+    def spelled(self, tokens: Sequence[int]) -> list[str]:
+        return [f"<{number}>" for number in tokens]
+
+    def beginnings(self, word: str) -> list[int]:
+        return [0]
+
     def answer(
         self, prompt: Prompt, *, max_new_tokens: int = 16, stop: Callable[[], bool] = never
     ) -> list[Answer]:

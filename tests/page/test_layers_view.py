@@ -7,7 +7,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.capture.fake import FakeModel
@@ -60,20 +59,17 @@ def probed(page: Page, panel: LayersView, session: Session) -> dict[Any, Any]:
     return list(panel.look(session, *values(page, panel, measure=PROBES), None))[-1]
 
 
-def test_a_picture_brings_its_groups_and_a_map(panel: LayersView, picture: dict[Any, Any]) -> None:
+def test_a_picture_brings_its_groups(panel: LayersView, picture: dict[Any, Any]) -> None:
     assert "Measured" in picture[panel.status]
     groups = [name for name, _ in picture[panel.group].choices]
     assert "patch structure" in groups and "global reader" not in groups
-    assert picture[panel.map_row].visible
-    assert "<img" in picture[panel.given]
     assert GROUPS["patch structure"].measures == ("cohesion", "coupling") and "contrast" in groups
     assert len(picture[panel.numbers]) > 0
 
 
-def test_the_probe_set_brings_readers_and_no_map(panel: LayersView, probed: dict[Any, Any]) -> None:
+def test_the_probe_set_brings_readers(panel: LayersView, probed: dict[Any, Any]) -> None:
     groups = [name for name, _ in probed[panel.group].choices]
     assert groups[:3] == ["global reader", "nearest neighbours", "segmentation reader"]
-    assert not probed[panel.map_row].visible
 
 
 def test_progress_is_told_in_words(page: Page, panel: LayersView, session: Session) -> None:
@@ -106,27 +102,6 @@ def test_a_pinned_result_of_the_other_kind_is_not_laid_over(
     assert "one picture" not in plot("global reader") and "chance" in plot("global reader")
 
 
-def test_map_stage_and_patch_go_together(
-    panel: LayersView, session: Session, picture: dict[Any, Any]
-) -> None:
-    key = picture[panel.result]
-    first, caption, slider = panel.draw_map(session, key, 0, 1, 1)
-    assert "row 1, column 1" in caption and slider.label.startswith("Stage: ")
-    other, *_ = panel.draw_map(session, key, 0, 5, 7)
-    assert first.shape == other.shape and not np.array_equal(first, other)
-    beyond, caption, _ = panel.draw_map(session, key, 999, 99, 99)
-    assert "row 12, column 12" in caption
-
-
-def test_a_click_names_the_patch_under_it(panel: LayersView, picture: dict[Any, Any]) -> None:
-    request: Any = SimpleNamespace(session_hash="visitor")
-    key = picture[panel.result]
-    size = 480 / 12
-    for row, col in ((1, 1), (3, 12), (12, 5)):
-        picked: Any = SimpleNamespace(index=[(col - 0.5) * size, (row - 0.5) * size])
-        assert panel.pick(key, request, picked) == (row, col)
-
-
 def test_what_was_chosen_stays_with_the_next_look_where_it_holds(
     page: Page, panel: LayersView, picture: dict[Any, Any]
 ) -> None:
@@ -137,15 +112,9 @@ def test_what_was_chosen_stays_with_the_next_look_where_it_holds(
 
     first = looked()
     assert first[panel.group].value == "patch structure"
-    key = first[panel.result]
-    panel.choose(panel.group, session, key, "token norm")
-    panel.choose(panel.stage, session, key, 1)
-    panel.choose(panel.row, session, key, 12)
-    panel.choose(panel.col, session, key, 13)
-    second = looked(seed=5)
-    assert second[panel.group].value == "token norm" and second[panel.stage].value == 1
-    assert second[panel.row].value == 12 and second[panel.col].value == first[panel.col].value
-    panel.choose(panel.group, session, key, "a group of another time")
+    panel.choose(session, "token norm")
+    assert looked(seed=5)[panel.group].value == "token norm"
+    panel.choose(session, "a group of another time")
     assert looked(seed=6)[panel.group].value == "patch structure"
 
 
@@ -155,25 +124,18 @@ def test_the_figure_for_paper_is_what_the_screen_shows(
     one, many = panel.kept(session, picture[panel.result]), panel.kept(session, probed[panel.result])
     assert one is not None and many is not None
 
-    def maps(row: int, col: int, stage: int = 0) -> list[np.ndarray]:
-        drawn = panel.paper([("", one)], "token norm", row, col, stage)
-        assert drawn.axes[0].get_ylabel().startswith(GROUPS["token norm"].axis)
-        return [np.asarray(axes.images[0].get_array()) for axes in drawn.axes if axes.images]
-
-    assert not np.array_equal(maps(1, 1)[1], maps(9, 4)[1])
-    assert any(not np.array_equal(a, b) for a, b in zip(maps(1, 1), maps(1, 1, 1), strict=True))
-    printed = panel.paper([("", many)], "segmentation reader", 1, 1, 0)
+    drawn = panel.paper([("", one)], "token norm")
+    assert drawn.axes[0].get_ylabel().startswith(GROUPS["token norm"].axis) and len(drawn.axes) == 4
+    printed = panel.paper([("", many)], "segmentation reader")
     assert [axes.get_ylabel()[:7] for axes in printed.axes] == ["patch a"]
-    over = panel.paper([("probes", many), ("picture", one)], "global reader", 1, 1, 0)
+    over = panel.paper([("probes", many), ("picture", one)], "global reader")
     assert len(over.axes) == 1
     png = panel.downloads.buttons["png"]
     files = {
-        Path(
-            panel.download("png", session, picture[panel.result], [], [], "token norm", *at)[png]
-        ).read_bytes()
-        for at in ((1, 1, 0), (9, 4, 0), (1, 1, 1))
+        Path(panel.download("png", session, picture[panel.result], [], [], group)[png]).read_bytes()
+        for group in ("token norm", "contrast")
     }
-    assert len(files) == 3
+    assert len(files) == 2
 
 
 def test_files_for_paper_and_the_command_for_both_subjects(
@@ -182,7 +144,7 @@ def test_files_for_paper_and_the_command_for_both_subjects(
     for updates in (picture, probed):
         for form, button in panel.downloads.buttons.items():
             group = updates[panel.group].value
-            given = panel.download(form, session, updates[panel.result], [], [], group, 1, 1, 0)
+            given = panel.download(form, session, updates[panel.result], [], [], group)
             assert Path(given[button]).suffix == f".{form}" and Path(given[button]).stat().st_size > 0
     image = panel.as_command(session, *values(page, panel, measure=IMAGE)).value
     probes = panel.as_command(session, *values(page, panel, measure=PROBES)).value

@@ -22,6 +22,7 @@ from workbench.panels.capture import study as capture
 from workbench.panels.capture.config import CaptureConfig
 from workbench.panels.layers import study as layers
 from workbench.panels.layers.config import LayersConfig
+from workbench.panels.patches.saved import from_capture
 from workbench.panels.states import study as states
 from workbench.panels.states.study import StatesConfig
 from workbench.runs.archive import opened, pack
@@ -77,26 +78,31 @@ def dropped(page: Page, session: Session, path: str, model: Chosen = NONE) -> di
 
 
 @pytest.mark.parametrize(
-    ("study", "panel"), [("states", "states"), ("layers", "layers"), ("capture", "layers")]
+    ("study", "panels"),
+    [("states", ["states"]), ("layers", ["layers"]), ("capture", ["layers", "patches"])],
 )
 def test_a_dropped_run_is_pinned_and_shown(
-    study: str, panel: str, runs: dict[str, Result], bare: Page, visit: Session, tmp_path: Path
+    study: str, panels: list[str], runs: dict[str, Result], bare: Page, visit: Session, tmp_path: Path
 ) -> None:
-    shown = bare.panels[panel]
     seen = dropped(bare, visit, zipped(runs[study], tmp_path))
-    key = seen[shown.result]
-    assert seen[bare.bench.pins.all] == [(panel, key, seen[shown.pin_name])]
-    assert seen[bare.bench.pins.shown]["value"] == [f"{panel}/{key}"]
-    assert seen[bare.saved.tabs].selected == panel
-    assert seen[bare.bench.looks[panel]].visible
-    assert "Opened from a saved run: pocket-fake" in seen[shown.status]
-    assert "Open a model to look again" in seen[shown.status]
+    keys = [seen[bare.panels[panel].result] for panel in panels]
+    names = [seen[bare.panels[panel].pin_name] for panel in panels]
+    assert seen[bare.bench.pins.all] == list(zip(panels, keys, names, strict=True))
+    assert seen[bare.bench.pins.shown]["value"] == [
+        f"{panel}/{key}" for panel, key in zip(panels, keys, strict=True)
+    ]
+    assert seen[bare.saved.tabs].selected == panels[0]
+    assert seen[bare.bench.looks[panels[0]]].visible
     assert seen[bare.bench.run_notice] == ""
-    assert all(seen[button]["interactive"] for button in shown.downloads.buttons.values())
-    other = next(p for name, p in bare.panels.items() if name != panel)
+    for panel, key in zip(panels, keys, strict=True):
+        shown = bare.panels[panel]
+        assert "Opened from a saved run: pocket-fake" in seen[shown.status]
+        assert "Open a model to look again" in seen[shown.status]
+        assert all(seen[button]["interactive"] for button in shown.downloads.buttons.values())
+        kept = shown.kept(visit, key)
+        assert kept is not None and kept.study == panel
+    other = next(p for name, p in bare.panels.items() if name not in panels)
     assert other.result not in seen
-    kept = shown.kept(visit, key)
-    assert kept is not None and kept.study == panel
 
 
 def test_without_a_model_the_stored_result_does_all_it_can(
@@ -107,16 +113,32 @@ def test_without_a_model_the_stored_result_does_all_it_can(
     key, group = seen[panel.result], seen[panel.group].value
     plot = panel.overlay(visit, key, [], [], group, False)[panel.plot]
     assert plot.visible
-    first, caption, slider = panel.draw_map(visit, key, 0, 1, 1)
-    later, _, other = panel.draw_map(visit, key, 5, 1, 1)
-    assert slider.label != other.label and not np.array_equal(first, later)
-    request: Any = SimpleNamespace(session_hash="visitor")
-    assert panel.pick(key, request, SimpleNamespace(index=[479, 479])) == (12, 12)
     for form, button in panel.downloads.buttons.items():
-        path = panel.download(form, visit, key, [], [], group, 1, 1, 0)[button]
+        path = panel.download(form, visit, key, [], [], group)[button]
         assert Path(path).stat().st_size > 0
     name = seen[panel.pin_name]
     assert panel.pinned(key, name, [], [])[bare.bench.pins.all] == [("layers", key, name)]
+
+
+def test_patches_of_a_capture_are_clicked_and_scrubbed_without_a_model(
+    runs: dict[str, Result], bare: Page, visit: Session, tmp_path: Path
+) -> None:
+    panel: Any = bare.panels["patches"]
+    seen = dropped(bare, visit, zipped(runs["capture"], tmp_path))
+    key = seen[panel.result]
+    asked = seen[panel.asked]
+    drawn = [
+        panel.overlay(visit, key, [], [], panel.choose("stage", visit, key, asked, stage)) for stage in (0, 5)
+    ]
+    assert drawn[0][panel.stage].label != drawn[1][panel.stage].label
+    assert not np.array_equal(drawn[0][panel.map], drawn[1][panel.map])
+    assert "the lens reads" in drawn[1][panel.rungs] and "is not to be had" in drawn[1][panel.remark]
+    request: Any = SimpleNamespace(session_hash="visitor")
+    clicked = panel.pick(key, asked, request, SimpleNamespace(index=[383, 383]))
+    assert (clicked["row"], clicked["column"]) == (12, 12)
+    for form, button in panel.downloads.buttons.items():
+        path = panel.download(form, visit, key, [], [], clicked | {"show": "entropy"})[button]
+        assert Path(path).stat().st_size > 0
 
 
 def values(page: Page, study: str) -> list[Any]:
@@ -160,9 +182,9 @@ def test_runs_of_the_command_line_are_there_for_every_visitor(
         request: Any = SimpleNamespace(session_hash=visitor)
         session = bare.bench.session(request)
         seen = bare.saved.begin(session, NONE, [], [])
-        assert {study for study, _, _ in seen[bare.bench.pins.all]} == {"states", "layers"}
-        assert len(seen[bare.bench.pins.shown]["value"]) == 2
-        for panel in (bare.panels["states"], bare.panels["layers"]):
+        assert {study for study, _, _ in seen[bare.bench.pins.all]} == {"states", "layers", "patches"}
+        assert len(seen[bare.bench.pins.shown]["value"]) == 3
+        for panel in (bare.panels[name] for name in ("states", "layers", "patches")):
             assert panel.kept(session, seen[panel.result]) is not None
         assert seen[bare.saved.tabs].selected == "states"
         assert not session.folder.exists(), "nothing is copied"
@@ -200,11 +222,15 @@ def without(run: Result, kind: str, name: str) -> Result:
 def test_what_cannot_be_shown_is_a_sentence_and_the_page_stays(
     runs: dict[str, Result], bare: Page, visit: Session, tmp_path: Path
 ) -> None:
-    stretched = broken(runs["layers"])
+    patches = from_capture(runs["capture"])[0]
+    stretched = broken(patches)
     stretched.arrays["grid"] = np.array([1000, 1000])
     faults = {
         "no curves": without(runs["layers"], "tables", "curves"),
-        "no picture": without(runs["layers"], "images", "shown"),
+        "no picture": without(patches, "images", "shown"),
+        "no tokens": without(patches, "arrays", "tokens_004"),
+        "no entropy": without(runs["capture"], "arrays", "lens_entropy_005"),
+        "no vocabulary": without(runs["capture"], "tables", "vocabulary"),
         "another grid": stretched,
         "no trace": without(runs["states"], "tables", "trace"),
         "no original": without(runs["states"], "images", "original"),

@@ -26,8 +26,8 @@ from workbench.panels.capture.contents import seen
 from workbench.panels.layers import saved as layers_saved
 from workbench.panels.layers import study as layers
 from workbench.panels.layers.config import LayersConfig
-from workbench.panels.layers.maps import drawable_stages, similarity
 from workbench.panels.layers.saved import measure_saved
+from workbench.panels.patches.saved import from_capture
 from workbench.panels.specimen import find
 from workbench.runs.result import Result
 from workbench.runs.store import load, save
@@ -73,8 +73,6 @@ def test_the_layers_of_a_capture_are_those_of_the_open_model(captured: Result, m
         assert np.abs(a - b)[known].max() <= (HALF * np.maximum(scale, 1))[known].max()
     assert found.tables["stages"].equals(alive.tables["stages"])
     assert found.arrays.keys() == alive.arrays.keys()
-    for stage in drawable_stages(alive):
-        assert np.abs(similarity(found, stage, 5) - similarity(alive, stage, 5)).max() < 5e-3
     for name in alive.images:
         assert np.array_equal(found.images[name], alive.images[name])
     assert found.manifest["model"] == alive.manifest["model"]
@@ -147,7 +145,7 @@ def test_rows_of_attention_are_of_the_queries_that_say_the_answer(captured: Resu
 def test_without_rows_there_is_no_attention_and_without_words_no_answer(config: CaptureConfig) -> None:
     fake: Any = FakeModel(side=12, width=16)
     found = study.run(config, fake)
-    assert set(found.tables) == {"states", "grids", "images"}
+    assert set(found.tables) == {"states", "grids", "images", "vocabulary"}
     assert not [name for name in found.arrays if name.startswith("attention")]
     assert len(measure_saved(found)[0].tables["curves"])
 
@@ -202,7 +200,14 @@ def test_images_together_are_each_measured_at_their_own_tokens(llava: Model, tmp
     assert np.array_equal(both[1].captured.grid.boxes, alone.captured.grid.boxes)
     first, second = measure_saved(load(tmp_path / "run"))
     assert first.config["image"] == "scene:7" and second.config["image"] == str(path)
-    assert {"llm 0", "llm 3"} <= set(drawable_stages(second))
+    assert {"llm 0", "llm 3"} <= set(second.tables["stages"]["stage"])
+    for one, image in zip(from_capture(load(tmp_path / "run")), both, strict=True):
+        assert np.array_equal(one.arrays["boxes"], image.captured.grid.boxes)
+        read = image.readings[-1]
+        assert read is not None and np.array_equal(one.arrays["lens_ids"][-1], read.ids)
+        assert image.attention and all(
+            weights.shape[2] == len(image.captured.grid.boxes) for weights in image.attention.values()
+        )
     assert second.images["shown"].shape == (60, 90, 3)
 
 
@@ -236,3 +241,22 @@ def test_more_than_can_be_measured_is_a_sentence(captured: Result, monkeypatch: 
     monkeypatch.setattr(layers_saved, "MOST_TOKENS", 10)
     with pytest.raises(Refusal, match="visual tokens"):
         measure_saved(captured)
+
+
+def test_the_lens_is_kept_at_every_language_stage_or_not_at_all(
+    captured: Result, config: CaptureConfig, model: Model
+) -> None:
+    states = captured.tables["states"]
+    named = set(captured.tables["vocabulary"]["id"])
+    words = len(captured.tables["words"])
+    for k, row in enumerate(states.to_dict("records")):
+        kept = [name for name in captured.arrays if name.startswith("lens") and name.endswith(f"_{k:03d}")]
+        assert len(kept) == (4 if row["band"] == "llm" else 0)
+        if kept:
+            ids, p = captured.arrays[f"lens_ids_{k:03d}"], captured.arrays[f"lens_probabilities_{k:03d}"]
+            assert ids.shape == p.shape == (row["tokens"], 5) and (np.diff(p, axis=1) <= 0).all()
+            assert set(ids.ravel().tolist()) <= named
+            assert captured.arrays[f"lens_words_{k:03d}"].shape == (row["tokens"], words)
+    without = study.run(config.model_copy(update={"lens_top": 0, "max_new_tokens": 1}), model)
+    assert not [name for name in without.arrays if name.startswith("lens")]
+    assert "vocabulary" not in without.tables and "words" not in without.tables

@@ -16,7 +16,7 @@ from workbench.panels.drawing import chart, figure, study
 from workbench.panels.drawing.config import DrawConfig
 from workbench.panels.drawing.screen import screen
 from workbench.panels.drawing.study import GRIDS, image_name, run
-from workbench.panels.layers.maps import OVERLAY, cividis
+from workbench.panels.overlay import OVERLAY, cividis
 from workbench.runs.export import save_figure
 from workbench.runs.result import Result
 from workbench.runs.store import load, save

@@ -13,7 +13,6 @@ from matplotlib.text import Text
 
 from tests.capture.fake import FakeModel
 from workbench.errors import Refusal
-from workbench.panels.layers import maps
 from workbench.panels.layers.axis import apart, chart, groups_in, signed, sparse_ticks
 from workbench.panels.layers.config import LayersConfig
 from workbench.panels.layers.figure import paper, screen
@@ -244,78 +243,9 @@ def test_a_logarithmic_axis_has_plain_numbers(probed: Result) -> None:
     assert len(written) >= 2 and all(float(text) > 0 for text in written)
 
 
-def test_paper_of_a_picture_ends_with_maps(picture: Result) -> None:
+def test_paper_of_a_picture_has_its_groups_and_one_size_of_text(picture: Result) -> None:
     figure = paper(picture)
-    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    letters = [text.get_text() for text in figure.texts]
+    assert letters == ["a", "b", "c", "d"]
     texts = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text()]
     assert texts and {text.get_fontsize() for text in texts} == {8.0}
-    assert titles[0] == "the input" and "llm 0" in titles and titles[-1] == "llm 4"
-
-
-def test_paper_of_a_picture_shows_the_stage_that_was_chosen(picture: Result) -> None:
-    def shown(stage: str | None) -> tuple[list[str], list[np.ndarray]]:
-        axes = [axes for axes in paper(picture, ["contrast"], stage=stage).axes if axes.get_title()]
-        return [each.get_title() for each in axes], [np.asarray(each.images[0].get_array()) for each in axes]
-
-    usual, _ = shown(None)
-    assert "llm 3" not in usual
-    titles, maps_shown = shown("llm 3")
-    assert "llm 3" in titles and "llm 0" in titles and len(titles) == len(usual)
-    expected = maps.similarity_image(picture, "llm 3", maps.default_token(picture))
-    np.testing.assert_array_equal(maps_shown[titles.index("llm 3")], expected)
-    with pytest.raises(Refusal, match="vision 1 … vision 3, projector, llm 0 … llm 4"):
-        paper(picture, ["contrast"], stage="llm 9")
-
-
-@pytest.mark.parametrize("vision", [0, 1, 27])
-@pytest.mark.parametrize("llm", [2, 8, 28])
-def test_a_row_of_maps_holds_the_ends_the_entry_and_the_chosen_stage(vision: int, llm: int) -> None:
-    stages = [f"vision {i}" for i in range(vision)] + ["projector"] + [f"llm {i}" for i in range(llm + 1)]
-    for chosen in (None, *stages):
-        row = maps.shown_stages(stages, chosen)
-        assert len(row) == len(set(row)) == min(5, len(stages))
-        assert row == sorted(row, key=stages.index)
-        assert {stages[0], stages[-1], "llm 0"} <= set(row)
-        assert chosen is None or chosen in row
-
-
-def test_similarity_image_is_sharp_and_its_patch_is_outlined(picture: Result) -> None:
-    drawn = maps.similarity_image(picture, "llm 1", 30)
-    k = maps.magnification(picture.images["shown"])
-    assert k == 5 and drawn.shape == (480, 480, 3) and drawn.dtype == np.uint8
-    x0, y0, x1, y1 = (picture.arrays["boxes"][30] * k).astype(int)
-    assert (drawn[y0, x0:x1] == 0).all() and (drawn[y0 + 1, x0 + 1 : x1 - 1] == 255).all()
-    # Inside each patch the colours differ by the grey picture beneath alone.
-    brightest = drawn[y0 + 10, x0 + 10].astype(int)
-    assert brightest[0] > 180 and brightest[2] < 120
-
-
-def test_a_click_finds_its_patch(picture: Result) -> None:
-    for token in (0, 11, 12, 77, 143):
-        row, col = divmod(token, 12)
-        assert maps.token_at(picture, col * 40 + 20, row * 40 + 20) == token
-    assert maps.token_at(picture, 479, 479) == 143
-    assert maps.token_at(picture, 5000, 5000) == 143
-
-
-def test_the_first_patch_lies_on_an_object(picture: Result) -> None:
-    regions = picture.arrays["regions"]
-    token = maps.default_token(picture)
-    sizes = {region: (regions == region).sum() for region in set(regions.tolist()) if region >= 11}
-    assert regions[token] == max(sizes, key=lambda region: sizes[region])
-
-
-def test_maps_refuse_what_is_not_there(picture: Result, probed: Result) -> None:
-    assert maps.drawable_stages(probed) == []
-    with pytest.raises(Refusal):
-        maps.similarity(probed, "llm 1", 0)
-    with pytest.raises(Refusal):
-        maps.similarity(picture, "llm 1", 144)
-    with pytest.raises(Refusal):
-        maps.similarity(picture, "llm 99", 0)
-
-
-def test_scale_bar_runs_from_low_to_high() -> None:
-    bar = maps.scale_bar(100, 4)
-    assert bar.shape == (4, 100, 3)
-    assert bar[0, 0].sum() < bar[0, -1].sum()

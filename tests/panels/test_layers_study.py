@@ -15,7 +15,6 @@ from torch import Tensor
 from probes.labels import token_labels
 from probes.linear import logistic
 from probes.patches import structure, surroundings
-from probes.similarity import similarity_map
 from tests.capture.fake import FakeModel
 from workbench.capture.hidden import capture
 from workbench.datasets.batches import Batch, batches
@@ -26,7 +25,6 @@ from workbench.images.corruptions import corrupt
 from workbench.images.read import read
 from workbench.images.scenes import CLASSES, generate
 from workbench.models.protocol import Grid, Prompt, Tap
-from workbench.panels.layers import maps
 from workbench.panels.layers.config import LayersConfig
 from workbench.panels.layers.study import run
 from workbench.runs.result import Result
@@ -152,29 +150,10 @@ def test_the_corrupted_picture_is_what_the_model_gets(model: FakeModel) -> None:
     clean = generate([7], "test").images[0]
     np.testing.assert_array_equal(result.images["original"], clean)
     np.testing.assert_array_equal(result.images["shown"], corrupt(clean, "gaussian_noise", 0.9, seed=5))
-    assert "regions" in result.arrays
     assert result.manifest["images"]["picture"] == read(clean).sha256
 
 
-def test_a_click_needs_no_model(tmp_path: Path, model: FakeModel, pictured: Result) -> None:
-    save(pictured, tmp_path / "result")
-    kept = load(tmp_path / "result")
-    captured = capture(model, model.prepare([pictured.images["shown"]]))
-    assert maps.drawable_stages(kept) == [stage.name for stage in captured.stages]
-    for stage, states in zip(captured.stages, captured.states, strict=True):
-        expected = similarity_map(states[0], 40, 12, 12)
-        np.testing.assert_allclose(maps.similarity(kept, stage.name, 40), expected, atol=2e-3)
-
-
-def test_centred_maps_are_centred(model: FakeModel) -> None:
-    result = run(LayersConfig(image="scene:7", centre=True, permutations=20), model)
-    states = capture(model, model.prepare([result.images["shown"]])).states[-1][0]
-    expected = similarity_map(states, 3, 12, 12, centre=True)
-    np.testing.assert_allclose(maps.similarity(result, "llm 4", 3), expected, atol=5e-3)
-    assert maps.scale_of(result) == (-1.0, 1.0)
-
-
-def test_stages_off_the_grid_are_left_out_of_maps(model: FakeModel) -> None:
+def test_stages_off_the_grid_have_no_patch_structure(model: FakeModel) -> None:
     class Coarser(FakeModel):
         """Its tower shows every other patch only."""
 
@@ -186,7 +165,6 @@ def test_stages_off_the_grid_are_left_out_of_maps(model: FakeModel) -> None:
             ]
 
     result = run(LayersConfig(image="scene:7", permutations=20), Coarser(side=12, width=16))
-    assert maps.drawable_stages(result)[0] == "projector"
     assert "vision 1" not in rows(result, "cohesion").index
     assert "vision 1" in rows(result, "token norm").index
     probed = run(SMALL, Coarser(side=12, width=16))
@@ -218,7 +196,7 @@ class Finer(FakeModel):
             sequence = block(hidden_states=sequence)[0]
 
 
-def test_a_tower_of_finer_patches_is_measured_on_them_and_drawn_in_the_cells() -> None:
+def test_a_tower_of_finer_patches_is_measured_on_them() -> None:
     finer = Finer(side=12, width=16)
     result = run(LayersConfig(image="scene:7", permutations=20), finer)
     scenes = generate([7], "test")
@@ -237,13 +215,6 @@ def test_a_tower_of_finer_patches_is_measured_on_them_and_drawn_in_the_cells() -
         assert rows(result, measure).loc["vision 2", "value"] == pytest.approx(value[0], abs=1e-6)
     assert rows(result, "cohesion").loc["vision 2", "n"] == (regions >= 0).sum()
     assert rows(result, "cohesion").loc["llm 1", "n"] < (regions >= 0).sum()
-
-    assert maps.drawable_stages(result) == [stage.name for stage in captured.stages]
-    cells = states.reshape(12, 2, 12, 2, -1).mean(axis=(1, 3)).reshape(144, -1)
-    np.testing.assert_allclose(
-        maps.similarity(result, "vision 2", 40), similarity_map(cells, 40, 12, 12), atol=2e-3
-    )
-    assert maps.finer_patches(result, "vision 2") == 4 and maps.finer_patches(result, "llm 2") == 1
 
 
 def test_readers_of_finer_patches_are_scored_on_them() -> None:
@@ -384,7 +355,6 @@ def test_a_strip_of_patches_is_measured_as_a_line() -> None:
     states = capture(model, model.prepare([pixels])).states[-1][0]
     found = rows(result, "Moran's I").loc["llm 4", "value"]
     assert found == pytest.approx(surroundings(states, 1, 16).moran[0], abs=1e-6)
-    assert maps.similarity(result, "llm 4", 3).shape == (1, 16)
 
 
 def test_refusals_are_sentences(model: FakeModel) -> None:

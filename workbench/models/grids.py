@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -60,3 +61,18 @@ def centre_crop(height: int, width: int, shortest: int, crop_height: int, crop_w
     scale = min(height, width) / shortest
     half_width, half_height = crop_width * scale / 2, crop_height * scale / 2
     return width / 2 - half_width, height / 2 - half_height, width / 2 + half_width, height / 2 + half_height
+
+
+def onto_cells(own: Grid, onto: Grid) -> Callable[[np.ndarray], np.ndarray] | None:
+    """A function that turns numbers of a stage's own patches, (patches, ...), into those of the cells.
+
+    A tower may cut finer patches than the language model reads; then a cell gets their mean. None where a
+    cell would hold none.
+    """
+    if np.array_equal(own.boxes, onto.boxes):
+        return lambda values: values.astype(np.float32)
+    middle = (own.boxes[:, :2] + own.boxes[:, 2:]) / 2
+    inside = (middle[None] >= onto.boxes[:, None, :2]) & (middle[None] < onto.boxes[:, None, 2:])
+    holds = inside.all(axis=2).astype(np.float32)
+    counts = holds.sum(axis=1, keepdims=True)
+    return (lambda values: holds / counts @ values.astype(np.float32)) if (counts > 0).all() else None

@@ -320,7 +320,21 @@ class Model(Protocol):
         ...
 
     def readout(self, states: Tensor) -> Tensor:
-        """What the final norm and the head make of states of the last stage: (..., width) to logits."""
+        """What the final norm and the head make of states of the last stage: (..., width) to logits.
+
+        States may be of any float type and lie on any device.
+        """
+        ...
+
+    def spelled(self, tokens: Sequence[int]) -> list[str]:
+        """Each token by itself, with the space before it where it has one; "<id>" where it has no name."""
+        ...
+
+    def beginnings(self, word: str) -> list[int]:
+        """The tokens that a word begins with, at the start of a text and after a space.
+
+        Raises Refusal where there are none, or the word holds marks that stand for something else.
+        """
         ...
 
     def answer(

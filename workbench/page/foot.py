@@ -119,7 +119,7 @@ class Foot(Frame):
                     session.sub("exports"),
                     ids,
                     lambda: self.paper(named, *printed_with),
-                    lambda: self._all(named),
+                    lambda: self._all(named, *printed_with),
                     result,
                 )
         except Cancelled:
@@ -141,10 +141,11 @@ class Foot(Frame):
         command = as_command(self.study, config, model=on.model.name, opening=on.model.opening)
         return gr.Code(command, visible=True)
 
-    def _all(self, named: Sequence[Named]) -> DataFrame:
+    def _all(self, named: Sequence[Named], *printed_with: Any) -> DataFrame:
         """The numbers of all these results; of several, a column says whose they are."""
         import pandas as pd
 
         if len(named) == 1:
-            return self.table(named[0][1])
-        return pd.concat([self.table(result).assign(look=name) for name, result in named], ignore_index=True)
+            return self.behind(named[0][1], *printed_with)
+        tables = [self.behind(result, *printed_with).assign(look=name) for name, result in named]
+        return pd.concat(tables, ignore_index=True)

@@ -104,6 +104,10 @@ class Frame(ABC):
     def table(self, result: Result) -> DataFrame:
         """The numbers behind the figure."""
 
+    def behind(self, result: Result, *printed_with: Any) -> DataFrame:
+        """The same for the file of numbers, where they follow the choices that the figure follows."""
+        return self.table(result)
+
     @abstractmethod
     def name(self, result: Result) -> str:
         """A name that a pin of this result may have."""

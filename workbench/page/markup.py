@@ -116,15 +116,16 @@ def strip(title: str, images: Iterable[str], lines: Iterable[str]) -> str:
     return f'<div class="aft pinned">{"".join(images)}<p><b>{escape(title)}</b><br>{text}</p></div>'
 
 
+def pinned(title: str, pixels: np.ndarray, box: int, lines: Iterable[str]) -> str:
+    """A pinned result's picture as large as the present one's, to stand beside it, and lines below."""
+    text = "<br>".join(f'<span class="quiet num">{escape(line)}</span>' for line in lines)
+    caption = f"<figcaption><b>{escape(title)}</b><br>{text}</figcaption>"
+    return f'<div class="aft pinned-map"><figure>{image(pixels, title, box)}{caption}</figure></div>'
+
+
 def remark(text: str) -> str:
     """A quiet sentence or two under a picture."""
     return f'<p class="aft quiet">{escape(text)}</p>' if text else ""
-
-
-def beside(pixels: np.ndarray, name: str) -> str:
-    """A picture with its name under it, to stand beside a larger one."""
-    figure = f"<figure>{image(pixels, name)}<figcaption>{escape(name)}</figcaption></figure>"
-    return f'<div class="aft beside">{figure}</div>'
 
 
 def placeholder(text: str) -> str:

@@ -12,6 +12,7 @@ from workbench.errors import Refusal
 from workbench.images.corruptions import CORRUPTIONS, corrupt
 
 if TYPE_CHECKING:
+    from workbench.datasets.batches import Batch
     from workbench.images.read import Picture
     from workbench.models.protocol import ModelCard
 
@@ -72,6 +73,24 @@ def scene(seed: str | int) -> Specimen:
     chosen = next((q for q in asked if q.kind == "colour"), asked[0])
     name = f"scene {number} (test)"
     return Specimen(read(drawn.images[0], name=name), f"{SCENE}{number}", name, chosen.text, chosen.answer)
+
+
+def truth(source: str, pixels: np.ndarray) -> Batch | None:
+    """A drawn scene's labels, if that is what the pixels are: only then is what stands where known."""
+    if not source.startswith(SCENE):
+        return None
+    from workbench.datasets.batches import Batch
+    from workbench.datasets.scenes import labelled
+    from workbench.images.scenes import CLASSES, generate
+
+    drawn = labelled(generate([int(source.removeprefix(SCENE))], "test"), 0)
+    return Batch((drawn,), len(CLASSES)) if np.array_equal(drawn.pixels, pixels) else None
+
+
+def regions_of(labels: Batch, boxes: np.ndarray, purity: float) -> np.ndarray | None:
+    """The regions (tokens,) of patches of the one picture that a batch holds; None where it has no mask."""
+    found = labels.patch_regions(boxes, purity)
+    return None if found is None else found[0]
 
 
 def outside(source: str, card: ModelCard) -> str:

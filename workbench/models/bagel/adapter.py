@@ -110,7 +110,8 @@ class BagelModel(BagelReader):
     @torch.inference_mode()
     def readout(self, states: Tensor) -> Tensor:
         """Logits that the final norm and the head make of states (..., width) of the last stage."""
-        return self.network.logits(self.network.language_model.model.norm(states))
+        norm = self.network.language_model.model.norm
+        return self.network.logits(norm(states.to(norm.weight.device, norm.weight.dtype)))
 
     def _read(self, prompt: Prompt) -> Context:
         pictures: Pictures = prompt.inputs["pictures"]

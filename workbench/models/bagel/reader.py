@@ -16,6 +16,7 @@ from workbench.models.bagel.autoencoder import Autoencoder
 from workbench.models.bagel.config import BagelConfig
 from workbench.models.bagel.network import Bagel, SpecialTokens
 from workbench.models.protocol import ModelCard
+from workbench.models.spelling import beginnings, spelling
 
 MOST_CHARACTERS = 4000
 """Longest question, and longest candidate answer, that is read."""
@@ -135,3 +136,21 @@ class BagelReader:
     def words(self, ids: Sequence[int]) -> str:
         """The text of token ids, white space and all."""
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    def spelled(self, tokens: Sequence[int]) -> list[str]:
+        """Each token by itself, with the space before it."""
+        return [
+            spelling(
+                number,
+                self.tokenizer.id_to_token(number),
+                self.tokenizer.decode([number], skip_special_tokens=False),
+            )
+            for number in tokens
+        ]
+
+    def beginnings(self, word: str) -> list[int]:
+        """The tokens that a word begins with; raises Refusal where there are none."""
+        found = beginnings(word, self.typed, self.spelled)
+        if not found:
+            raise Refusal(f"{self.card.id} has no token for {word!r}. Choose another word.")
+        return found

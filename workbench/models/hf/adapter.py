@@ -31,6 +31,7 @@ from workbench.models.protocol import (
     Thought,
     never,
 )
+from workbench.models.spelling import beginnings, spelling
 
 MOST_CHARACTERS = 4000
 """Longest question, and longest candidate answer, that is read."""
@@ -146,9 +147,28 @@ class HFModel:
     @torch.inference_mode()
     def readout(self, states: Tensor) -> Tensor:
         """Logits that the final norm and the head make of states (..., width) of the last stage."""
-        return self.family.readout(states)
+        return self.family.readout(states.to(self.network.device, self.network.dtype))
 
     # Saying
+
+    def spelled(self, tokens: Sequence[int]) -> list[str]:
+        """Each token by itself, with the space before it."""
+        tokenizer = self.processor.tokenizer
+        known = len(tokenizer)
+        return [
+            spelling(number, tokenizer.convert_ids_to_tokens(number), tokenizer.decode([number]))
+            if number < known
+            else spelling(number, None, "")
+            for number in tokens
+        ]
+
+    def beginnings(self, word: str) -> list[int]:
+        """The tokens that a word begins with. Raises Refusal where there are none."""
+        plain = without_marks(word.strip(), self.marks, self.card.id)
+        found = beginnings(plain, self.family.pieces, self.spelled)
+        if not found:
+            raise Refusal(f"{self.card.id} has no token for {word!r}. Choose another word.")
+        return found
 
     def answer(
         self, prompt: Prompt, *, max_new_tokens: int = 16, stop: Callable[[], bool] = never

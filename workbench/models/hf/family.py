@@ -263,7 +263,7 @@ class Family:
 
     def candidate(self, text: str) -> Tensor:
         """Token ids (1, n) of an answer as the model would say it, its end included."""
-        ids = self._ids(text.strip())
+        ids = self.pieces(text.strip())
         return torch.tensor([ids if self.end is None else [*ids, self.end]])
 
     @cached_property
@@ -281,10 +281,11 @@ class Family:
             # A template may refuse a turn that it was not written for, in ways of its own.
             with suppress(TemplateError, TypeError, ValueError):
                 written = self.templated(turns, begun=False).rpartition(answer)[2]
-        candidates = [*self._ids(written), self.processor.tokenizer.eos_token_id, *sorted(self.ends)]
+        candidates = [*self.pieces(written), self.processor.tokenizer.eos_token_id, *sorted(self.ends)]
         return next((token for token in candidates if token in self.ends), None)
 
-    def _ids(self, text: str) -> list[int]:
+    def pieces(self, text: str) -> list[int]:
+        """The token ids of a text, without any frame."""
         return list(self.processor.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def extended(self, inputs: Inputs, ids: Tensor) -> dict[str, Any]:

@@ -11,6 +11,10 @@ from workbench.panels.specimen import CLEAN
 
 MOST_ROWS = 32
 """Answer tokens whose attention is kept, at most."""
+MOST_TOP = 20
+"""Tokens that the lens keeps at a place, at most."""
+MOST_WORDS = 8
+"""Words whose probability the lens keeps, at most."""
 
 
 class CaptureConfig(BaseModel):
@@ -33,4 +37,10 @@ class CaptureConfig(BaseModel):
     max_new_tokens: int = Field(default=64, ge=1, le=2048, description="longest answer, in tokens")
     attention_rows: int = Field(
         default=MOST_ROWS, ge=0, le=MOST_ROWS, description="answer tokens whose attention is kept; 0 for none"
+    )
+    lens_top: int = Field(
+        default=5, ge=0, le=MOST_TOP, description="tokens of the logit lens kept at each place; 0 for none"
+    )
+    words: tuple[str, ...] = Field(
+        default=(), max_length=MOST_WORDS, description="words whose probability the lens keeps at each place"
     )

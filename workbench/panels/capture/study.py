@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.errors import Cancelled, Refusal
-from workbench.models.protocol import Answer, Capability, Grid, Model, Prompt, never
+from workbench.errors import Refusal, go_on
+from workbench.models.protocol import BANDS, Answer, Capability, Grid, Model, Prompt, never
 from workbench.panels.capture.config import CaptureConfig
 from workbench.panels.needs import missing
 from workbench.panels.specimen import degrade, find, known, short_enough
@@ -49,13 +50,16 @@ def run(
     study of the open model measures; the attention from one more, over prompt and answer.
 
     The result's tables: "images" (what was shown), "grids" (rows, columns, which image and what of it),
-    "states" (one row for each kept array, with its stage and grid), and, where the model answers, "answer",
-    "tokens" and, where its attention can be read, "rows" (which query each row of attention is of: the
-    answer's token that it stands on and the one that it says). Its arrays, NNN being row numbers of "states"
-    or stages' indices, GG a grid's number: ``states_NNN`` (tokens, width); ``boxes_GG`` float32 (tokens, 4)
-    in pixels of the image; ``positions_GG`` int64 (tokens,), places in the language model's sequence;
-    ``attention_NNN`` float16 (heads, rows, prompt tokens), which sum to 1 together with what falls on the
-    answer itself.
+    "states" (one row for each kept array, with its stage and grid), with a lens "vocabulary" (the tokens that
+    it names) and "words" (those whose probability it keeps: the one that the answer begins with, then those
+    asked for), and, where the model answers, "answer", "tokens" and, where its attention can be read, "rows"
+    (which query each row of attention is of: the answer's token that it stands on and the one that it says).
+    Its arrays, NNN being row numbers of "states" or, of attention, stages' indices, GG a grid's number:
+    ``states_NNN`` (tokens, width); ``boxes_GG`` float32 (tokens, 4) in pixels of the image; ``positions_GG``
+    int64 (tokens,), places in the language model's sequence; ``lens_ids_NNN`` int32 and
+    ``lens_probabilities_NNN`` float32 (tokens, k), ``lens_entropy_NNN`` float32 (tokens,) in nats and
+    ``lens_words_NNN`` float32 (tokens, words), of language stages; ``attention_NNN`` float16 (heads, rows,
+    prompt tokens), which sum to 1 together with what falls on the answer itself.
 
     Args:
         config: the settings.
@@ -77,23 +81,28 @@ def run(
     from workbench.runs.result import Result
 
     started = time.time()
+    words = {word: model.beginnings(word) for word in config.words} if config.lens_top else {}
     found = prepared(config) if pictures is None else list(pictures)
     shown = [degrade(p.pixels, config.corruption, config.intensity, config.seed) for p in found]
     progress(0.0, "one pass through the model")
     prompt = model.prepare(shown, config.prompt, together=len(shown) > 1)
-    _go_on(stop)
+    go_on(stop)
     captured = finite(capture(model, prompt, others=True), model.card)
     tables, arrays = _states(config, prompt, captured)
-    _go_on(stop)
+    go_on(stop)
     if Capability.ANSWERS in model.card.capabilities:
-        progress(0.3, "answering")
+        progress(0.2, "answering")
         answer = model.answer(prompt, max_new_tokens=config.max_new_tokens, stop=stop)[0]
         tables |= _said(answer)
+        words = _begun(model, answer) | words
         if config.attention_rows and Capability.ATTENTION in model.card.capabilities:
-            _go_on(stop)
-            progress(0.7, "one pass over prompt and answer")
+            go_on(stop)
+            progress(0.4, "one pass over prompt and answer")
             tables["rows"], weights = _attention(config, model, prompt, answer)
             arrays |= weights
+    if config.lens_top:
+        read = _lens(config, model, captured, words, progress, stop)
+        tables, arrays = tables | read[0], arrays | read[1]
     tables["images"] = [
         {
             "image": source,
@@ -116,11 +125,6 @@ def run(
         arrays=arrays,
         images=images | {f"shown_{number}": pixels for number, pixels in enumerate(shown)},
     )
-
-
-def _go_on(stop: Callable[[], bool]) -> None:
-    if stop():
-        raise Cancelled
 
 
 def _states(
@@ -178,6 +182,56 @@ def _said(answer: Answer) -> dict[str, list[Row]]:
     whole = {"answer": answer.text, "logprob": answer.logprob, "probability": answer.probability}
     tokens = [{"text": t.text, "logprob": t.logprob, "id": t.id} for t in answer.tokens]
     return {"answer": [whole], "tokens": tokens}
+
+
+def _begun(model: Model, answer: Answer) -> dict[str, list[int]]:
+    """The token that the answer begins with, also as it stands after a space, by its name; or nothing."""
+    if not answer.tokens:
+        return {}
+    first = answer.tokens[0].id
+    text = model.spelled([first])[0]
+    word = text.strip()
+    if not word:
+        return {text: [first]}
+    with contextlib.suppress(Refusal):  # A mark of an image, say, is spelled as itself alone.
+        return {word: list(dict.fromkeys([first, *model.beginnings(word)]))}
+    return {word: [first]}
+
+
+def _lens(
+    config: CaptureConfig,
+    model: Model,
+    captured: Captured,
+    words: dict[str, list[int]],
+    progress: Callable[[float, str], None],
+    stop: Callable[[], bool],
+) -> tuple[dict[str, list[Row]], dict[str, np.ndarray]]:
+    """What the lens reads at every language stage, and the text of the tokens that it names."""
+    from workbench.capture.lens import readings
+
+    read = [k for k, stage in enumerate(captured.stages) if stage.band == BANDS[-1]]
+    states = [captured.states[k][0] for k in read]
+    arrays: dict[str, np.ndarray] = {}
+    named = {number for tokens in words.values() for number in tokens}
+    told = readings(model, states, top=config.lens_top, words=words, stop=stop)
+    for done, (k, reading) in enumerate(zip(read, told, strict=True), 1):
+        progress(0.5 + 0.5 * done / len(read), f"the lens, {captured.stages[k].name}")
+        arrays |= {
+            f"lens_ids_{k:03d}": reading.ids,
+            f"lens_probabilities_{k:03d}": reading.probabilities,
+            f"lens_entropy_{k:03d}": reading.entropy,
+            f"lens_words_{k:03d}": reading.words,
+        }
+        named |= set(reading.ids.ravel().tolist())
+    numbers = sorted(named)
+    spelled = dict(zip(numbers, model.spelled(numbers), strict=True))
+    tables: dict[str, list[Row]] = {"vocabulary": [{"id": n, "text": text} for n, text in spelled.items()]}
+    if words:
+        tables["words"] = [
+            {"word": word, "tokens": " ".join(map(str, tokens)), "asked": word in config.words}
+            for word, tokens in words.items()
+        ]
+    return tables, arrays
 
 
 def _attention(

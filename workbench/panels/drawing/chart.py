@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.panels.drawing.study import image_name
-from workbench.panels.layers.maps import OVERLAY, cividis
+from workbench.panels.overlay import OVERLAY, cividis
 
 if TYPE_CHECKING:
     from workbench.runs.result import Result

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.panels.drawing import chart
-from workbench.panels.layers.maps import cividis
+from workbench.panels.overlay import cividis
 from workbench.panels.states.figure import wrapped
 from workbench.runs.export import OKABE_ITO
 from workbench.runs.export import PAGE as WIDTH

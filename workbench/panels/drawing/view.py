@@ -257,7 +257,7 @@ def _strip(shots: Sequence[chart.Shot]) -> str:
 
 def _maps(named: Sequence[Named], pinned: Sequence[Named]) -> str:
     """Entropy over the finished image before and after guidance, all in one scale; pinned ones in rows."""
-    from workbench.panels.layers.maps import scale_bar
+    from workbench.panels.overlay import scale_bar
 
     drawn = [pair for pair in (*named, *pinned) if chart.by_tokens(pair[1])]
     high = chart.top([result for _, result in drawn]) if drawn else 0.0

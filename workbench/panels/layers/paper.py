@@ -1,4 +1,4 @@
-"""The curves and the similarity maps on paper, with matplotlib."""
+"""The curves on paper, with matplotlib."""
 
 from __future__ import annotations
 
@@ -6,16 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from workbench.panels.layers.axis import Chart, Named, apart, chart, groups_in, named, sparse_ticks
-from workbench.panels.layers.maps import (
-    default_token,
-    drawable_stages,
-    scale_of,
-    shown_stages,
-    similarity_image,
-)
 from workbench.panels.layers.marks import (
     MOST_GUIDES,
     EndLabel,
@@ -48,41 +39,28 @@ MARKER, MARKED, BASELINE = 3.2, 9.0, 2.9
 baseline of the name."""
 MOST_MARKERS = 18
 """Along a curve; a deeper model has one at every second, third ... stage."""
-MAPS = 1.32
-"""Inches: height of the row of similarity maps."""
 
 
-def paper(
-    results: Result | Sequence[Named],
-    groups: Sequence[str] | None = None,
-    *,
-    token: int | None = None,
-    stage: str | None = None,
-) -> Figure:
+def paper(results: Result | Sequence[Named], groups: Sequence[str] | None = None) -> Figure:
     """The same curves for print: one group in a column of 3.25 in, more on 6.75 in with panel letters.
-
-    A single picture's figure ends with a row of similarity maps.
 
     Args:
         results: one result, or (name, result) pairs laid over each other.
         groups: which groups; by default the first four that the results hold.
-        token: the patch of the similarity maps; by default the middle of the largest object.
-        stage: a stage that the similarity maps shall show; by default five over the axis.
 
     Raises:
-        Refusal: when none of the results holds a group that was asked for, or there is no map of the stage.
+        Refusal: when none of the results holds a group that was asked for.
     """
     from matplotlib.figure import Figure
 
     many = named(results)
     wanted = list(groups) if groups is not None else groups_in(many)[:MOST_PANELS]
     charts = [chart(many, name) for name in wanted]
-    stages = drawable_stages(many[0][1]) if len(many) == 1 else []
-    columns = 1 if len(charts) == 1 and not stages else 2
+    columns = 1 if len(charts) == 1 else 2
     width = COLUMN if columns == 1 else PAGE
     rows = -(-len(charts) // columns)
     row = TOP + PANEL + BOTTOM
-    height = rows * row + (MAPS if stages else 0.0)
+    height = rows * row
     with paper_style():
         figure = Figure(figsize=(width, height))
         cell, beside = width / columns, _room_for_labels(charts)
@@ -91,12 +69,9 @@ def paper(
             box = (left + LEFT, top - TOP - PANEL, cell - LEFT - beside, PANEL)
             axes = figure.add_axes((box[0] / width, box[1] / height, box[2] / width, box[3] / height))
             _paper_panel(axes, drawn, box[2])
-            if columns > 1 or stages:
+            if columns > 1:
                 at = ((left + 0.04) / width, (top - 0.04) / height)
                 figure.text(*at, chr(ord("a") + k), weight="bold", fontsize=8, va="top")
-        if stages:
-            letter = chr(ord("a") + len(charts))
-            _paper_maps(figure, many[0][1], shown_stages(stages, stage), token, width, height, letter)
     return figure
 
 
@@ -208,43 +183,3 @@ def _plain_numbers(axes: Axes, decades: float) -> None:
     axes.yaxis.set_major_locator(few)
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def _paper_maps(
-    figure: Figure,
-    result: Result,
-    picked: list[str],
-    token: int | None,
-    width: float,
-    height: float,
-    letter: str,
-) -> None:
-    """The picture and its similarity maps at these stages, with their scale."""
-    chosen = default_token(result) if token is None else token
-    shown = result.images["shown"]
-    side = 0.92
-    gap = (width - 0.3 - 0.75 - (len(picked) + 1) * side) / max(len(picked), 1)
-    bottom = 0.08
-    pictures = [("the input", shown)]
-    pictures += [(name, similarity_image(result, name, chosen)) for name in picked]
-    for k, (name, pixels) in enumerate(pictures):
-        left = 0.22 + k * (side + gap)
-        axes = figure.add_axes((left / width, bottom / height, side / width, side / height))
-        axes.imshow(pixels, interpolation="nearest")
-        axes.set_xticks([])
-        axes.set_yticks([])
-        axes.spines[:].set_visible(False)
-        axes.set_title(name, fontsize=8, pad=2)
-    figure.text(0.04 / width, (MAPS - 0.06) / height, letter, weight="bold", fontsize=8, va="top")
-    bar = figure.add_axes(((width - 0.62) / width, bottom / height, 0.07 / width, side / height))
-    low, high = scale_of(result)
-    bar.imshow(np.linspace(1, 0, 128)[:, None], cmap="cividis", aspect="auto", extent=(0, 1, low, high))
-    bar.set_xticks([])
-    bar.set_yticks(
-        [low, (low + high) / 2, high], [f"{v:g}".replace("-", MINUS) for v in (low, (low + high) / 2, high)]
-    )
-    bar.yaxis.tick_right()
-    bar.tick_params(length=2, pad=1.5, labelsize=8)
-    bar.spines[:].set_visible(False)
-    bar.set_ylabel("cosine", fontsize=8, labelpad=2)
-    bar.yaxis.set_label_position("right")

@@ -1,4 +1,4 @@
-"""Patch structure of one picture along the stages, and what its similarity maps are drawn from."""
+"""Patch structure of one picture along the stages."""
 
 from __future__ import annotations
 
@@ -11,11 +11,7 @@ from probes.alignment import linear_cka, token_cosine
 from probes.bootstrap import Score, interval
 from probes.geometry import feature_correlation
 from probes.patches import permuted_structure, permuted_surroundings, structure, surroundings
-from probes.similarity import unit
 from workbench.capture.hidden import Captured
-from workbench.datasets.batches import Batch
-from workbench.datasets.scenes import labelled as labelled_scene
-from workbench.images.scenes import CLASSES, generate
 from workbench.models.protocol import Model
 from workbench.panels.layers.parts.averages import geometry_of
 from workbench.panels.layers.parts.likeness import LEAST, tokens_in_cells
@@ -27,12 +23,11 @@ from workbench.panels.layers.table import (
     Row,
     curve,
     go_on,
-    in_cells,
     labelled,
     stage_rows,
 )
 from workbench.panels.restoring import restored
-from workbench.panels.specimen import SCENE, degrade
+from workbench.panels.specimen import degrade, regions_of, truth
 
 if TYPE_CHECKING:
     from workbench.images.read import Picture
@@ -67,34 +62,15 @@ def measure_captured(
     stop: Callable[[], bool],
 ) -> Measured:
     """Every measure at every stage of a pass that was made before; `shown` is what the model got."""
-    grid = captured.grid
-    truth = _truth(config.image, picture.pixels)
-    arrays = {"grid": np.array([grid.rows, grid.cols]), "boxes": np.asarray(grid.boxes, dtype=np.float32)}
+    labels = truth(config.image, picture.pixels)
     regions: list[np.ndarray | None] = [None] * len(captured.stages)
-    if truth is not None:
-        regions = labelled(captured, lambda boxes: _regions(truth, boxes, config.purity))
-        arrays["regions"] = _regions(truth, grid.boxes, config.purity)
+    if labels is not None:
+        regions = labelled(captured, lambda boxes: regions_of(labels, boxes, config.purity))
     return Measured(
         tables={"curves": _curves(config, captured, regions, progress, stop), "stages": stage_rows(captured)},
         hashes={"picture": picture.sha256},
-        arrays=arrays | _tokens(captured, config.centre),
         images={"original": picture.pixels, "shown": shown},
     )
-
-
-def _truth(source: str, pixels: np.ndarray) -> Batch | None:
-    """A bundled scene's labels, if that is what the pixels are: only then is the mask known."""
-    if not source.startswith(SCENE):
-        return None
-    scene = labelled_scene(generate([int(source.removeprefix(SCENE))], "test"), 0)
-    return Batch((scene,), len(CLASSES)) if np.array_equal(scene.pixels, pixels) else None
-
-
-def _regions(truth: Batch, boxes: np.ndarray, purity: float) -> np.ndarray:
-    """The regions of the picture's patches (tokens,)."""
-    found = truth.patch_regions(boxes, purity)
-    assert found is not None, "a scene has a mask"
-    return np.asarray(found[0])
 
 
 def _curves(
@@ -163,16 +139,3 @@ def _curves(
             chance[i] = (float(known.mean()) if len(known) else np.nan, *interval(known))
         table += curve(name, captured.stages, scores, "patches", chance)
     return table
-
-
-def _tokens(captured: Captured, centre: bool) -> dict[str, np.ndarray]:
-    """Unit tokens in half precision, one for each cell of the prompt's grid, where a stage's fill them all.
-
-    Centred before they are rounded: the common direction may be hundreds of times longer than what is left.
-    """
-    found: dict[str, np.ndarray] = {}
-    for stage, states, grid in zip(captured.stages, captured.states, captured.grids, strict=True):
-        cells = None if grid is None else in_cells(states[0].astype(np.float32), grid, captured.grid)
-        if cells is not None:
-            found[f"tokens_{stage.index:03d}"] = unit(cells, centre=centre).astype(np.float16)
-    return found

@@ -38,7 +38,8 @@ def columns(result: Result, stages: Sequence[str] = ()) -> list[Column]:
         if f"read_{int(index):03d}" in result.arrays
     }
     chosen = [name for name in stages if name in held] if stages else over_the_axis(list(held))
-    return [("as it was", np.asarray(result.arrays[TRUTH], dtype=np.uint8)), *((name, held[name]) for name in chosen)]
+    truth = np.asarray(result.arrays[TRUTH], dtype=np.uint8)
+    return [("as it was", truth), *((name, held[name]) for name in chosen)]
 
 
 def over_the_axis(stages: Sequence[str], count: int = COUNT) -> list[str]:

@@ -41,8 +41,7 @@ def run(
 
     The result holds the table "curves": one row for each measure and stage, with value, 95 % interval (low,
     high), chance with its own interval, majority baseline, delta from "llm 0" with the interval of the paired
-    difference, n and what n counts. One picture adds the arrays that `maps.similarity_image` draws from, so
-    that a click needs no model; the probe set adds the table "classes", the IoU of each class by stage.
+    difference, n and what n counts; the probe set adds the table "classes", the IoU of each class by stage.
 
     Args:
         config: the settings.

@@ -11,7 +11,7 @@ import numpy as np
 from probes.bootstrap import Score, drop
 from workbench.capture.hidden import Captured
 from workbench.errors import Cancelled
-from workbench.models.protocol import Grid, Stage
+from workbench.models.protocol import Stage
 
 REFERENCE = "llm 0"
 """The stage that every drop is measured from: what enters the language model."""
@@ -113,20 +113,6 @@ def labelled(captured: Captured, label: Callable[[np.ndarray], np.ndarray | None
             found[key] = label(grid.boxes)
         out.append(found[key])
     return out
-
-
-def in_cells(states: np.ndarray, grid: Grid, onto: Grid) -> np.ndarray | None:
-    """States (tokens, width) of a grid's patches as those of the cells of another, which holds them.
-
-    A cell of finer patches gets their mean. None where a cell would hold none.
-    """
-    if np.array_equal(grid.boxes, onto.boxes):
-        return states
-    middle = (grid.boxes[:, :2] + grid.boxes[:, 2:]) / 2
-    inside = (middle[None] >= onto.boxes[:, None, :2]) & (middle[None] < onto.boxes[:, None, 2:])
-    holds = inside.all(axis=2).astype(np.float32)
-    counts = holds.sum(axis=1, keepdims=True)
-    return np.asarray(holds @ states / counts) if (counts > 0).all() else None
 
 
 def go_on(stop: Callable[[], bool]) -> None:

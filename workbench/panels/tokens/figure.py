@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.panels.layers.maps import OVERLAY, cividis
+from workbench.panels.overlay import OVERLAY, cividis
 from workbench.panels.states.figure import wrapped
 from workbench.runs.export import PAGE as WIDTH
 

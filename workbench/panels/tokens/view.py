@@ -10,7 +10,7 @@ import gradio as gr
 from workbench.page import markup
 from workbench.page.bench import Bench, OnBench
 from workbench.page.panel import Named, Panel, Updates, condition
-from workbench.panels.layers.maps import scale_bar
+from workbench.panels.overlay import scale_bar
 from workbench.panels.tokens import figure
 from workbench.panels.tokens.config import TokensConfig
 from workbench.panels.tokens.study import NEEDS, STUDY, run

@@ -10,9 +10,10 @@ from probes.alignment import LinearCKA
 from probes.bootstrap import Score
 from workbench.capture.hidden import Captured
 from workbench.datasets.collection import Collection, Split
+from workbench.models.grids import onto_cells
 from workbench.panels.layers.config import LayersConfig
 from workbench.panels.layers.parts.part import Arrays, Axis, Part, Say, Seen
-from workbench.panels.layers.table import REFERENCE, UNKNOWN, Row, curve, in_cells
+from workbench.panels.layers.table import REFERENCE, UNKNOWN, Row, curve
 
 LEAST = 4
 """Tokens that an unbiased estimate needs."""
@@ -90,9 +91,9 @@ def tokens_in_cells(captured: Captured) -> dict[int, np.ndarray]:
     for i, (states, grid) in enumerate(zip(captured.states, captured.grids, strict=True)):
         if grid is None:
             continue
-        cells = [in_cells(image.astype(np.float32), grid, captured.grid) for image in states]
-        if all(cell is not None for cell in cells):
-            found[i] = np.concatenate([cell for cell in cells if cell is not None])
+        cells = onto_cells(grid, captured.grid)
+        if cells is not None:
+            found[i] = np.concatenate([cells(image) for image in states])
     return found
 
 

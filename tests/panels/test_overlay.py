@@ -1,0 +1,61 @@
+"""Numbers over a picture: sharp, at their places, in the colours of the scale."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from workbench.panels.overlay import ENLARGED_TO, cividis, magnification, patch_at, scale_bar, shaded
+
+PICTURE = np.full((96, 96, 3), 100, np.uint8)
+EDGE = np.arange(12) * 8.0
+BOXES = np.array([[x, y, x + 8, y + 8] for y in EDGE for x in EDGE], np.float32)
+
+
+def test_colours_are_those_of_the_scale_and_the_patch_is_outlined() -> None:
+    values = np.linspace(0, 2, 144)
+    drawn = shaded(PICTURE, BOXES, values, (0.0, 2.0), chosen=30)
+    k = magnification(PICTURE)
+    assert k * 96 == ENLARGED_TO and drawn.shape == (384, 384, 3) and drawn.dtype == np.uint8
+    for patch, colour in ((0, cividis()[0]), (143, cividis()[-1])):
+        x0, y0, _, _ = (BOXES[patch] * k).astype(int)
+        assert np.abs(drawn[y0 + 16, x0 + 16] - (0.8 * colour + 0.2 * 100)).max() <= 1
+    x0, y0, x1, _ = (BOXES[30] * k).astype(int)
+    assert (drawn[y0, x0:x1] == 0).all() and (drawn[y0 + 1, x0 + 1 : x1 - 1] == 255).all()
+
+
+def test_what_is_beyond_the_scale_has_the_colour_of_its_end_and_what_is_unknown_none() -> None:
+    values = np.zeros(144)
+    values[:3] = (-5, 7, np.nan)
+    drawn = shaded(PICTURE, BOXES, values, (0.0, 1.0))
+    bar = shaded(PICTURE, BOXES, np.r_[0.0, 1.0, np.zeros(142)], (0.0, 1.0))
+    assert (drawn[16, 16] == bar[16, 16]).all() and (drawn[16, 48] == bar[16, 48]).all()
+    assert (drawn[16, 80] == 100).all()
+    flat = shaded(PICTURE, BOXES, np.zeros(144), (0.0, 0.0))
+    assert (flat == bar[16, 16]).all()
+
+
+def test_without_values_the_picture_keeps_its_colours() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    assert (shaded(picture, BOXES, None, (0, 1))[::4, ::4] == picture).all()
+
+
+def test_marked_patches_are_crossed_within_themselves() -> None:
+    marked = np.zeros(144, bool)
+    marked[[0, 40]] = True
+    plain = shaded(PICTURE, BOXES, np.zeros(144), (0.0, 1.0))
+    crossed = shaded(PICTURE, BOXES, np.zeros(144), (0.0, 1.0), marked=marked)
+    where = np.argwhere((plain != crossed).any(axis=2)) // 32
+    assert {(int(row), int(col)) for row, col in where} == {(0, 0), (3, 4)}
+
+
+@pytest.mark.parametrize("token", [0, 11, 12, 77, 143])
+def test_a_pixel_finds_its_patch(token: int) -> None:
+    row, col = divmod(token, 12)
+    assert patch_at(PICTURE, BOXES, col * 32 + 16, row * 32 + 16) == token
+    assert patch_at(PICTURE, BOXES, 5000, 5000) == 143
+
+
+def test_the_scale_runs_from_low_to_high() -> None:
+    bar = scale_bar(100, 4)
+    assert bar.shape == (4, 100, 3) and bar[0, 0].sum() < bar[0, -1].sum()

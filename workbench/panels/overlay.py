@@ -1,0 +1,103 @@
+"""Numbers of patches as colours over a picture: the one way in which panels draw a map."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+
+ENLARGED_TO = 384
+"""Pixels that the longer side comes near to, by a whole factor, so that pixels stay square and sharp."""
+OVERLAY = 0.8
+"""Weight of the colours over the grey picture."""
+GREY = np.array([0.299, 0.587, 0.114], np.float32)
+"""What red, green and blue count for in the brightness of a pixel (Rec. 601)."""
+
+
+def cividis() -> NDArray[np.float32]:
+    """The colour map for magnitudes, float32 (256, 3) in 0..255."""
+    import matplotlib
+
+    return (matplotlib.colormaps["cividis"](np.arange(256))[:, :3] * 255).astype(np.float32)
+
+
+def scale_bar(width: int = 240, height: int = 10) -> Image:
+    """The colours of a map from its low end (left) to its high end, uint8 (height, width, 3)."""
+    return np.broadcast_to(
+        cividis()[np.linspace(0, 255, width).round().astype(int)], (height, width, 3)
+    ).astype(np.uint8)
+
+
+def magnification(picture: Image) -> int:
+    """The whole number that brings the picture's longer side near ENLARGED_TO; 1 for larger ones."""
+    return max(1, round(ENLARGED_TO / max(picture.shape[:2])))
+
+
+def shaded(
+    picture: Image,
+    boxes: NDArray[np.floating],
+    values: NDArray[np.floating] | None,
+    span: tuple[float, float],
+    *,
+    chosen: int | None = None,
+    marked: NDArray[np.bool_] | None = None,
+) -> Image:
+    """Values in cividis over the grey picture, one for each patch, enlarged by a whole number.
+
+    Args:
+        picture: uint8 (H, W, 3).
+        boxes: (patches, 4), x0, y0, x1, y1 in pixels of the picture.
+        values: (patches,); None leaves the picture in its own colours. NaN leaves a patch grey.
+        span: the values at the low and the high end of the colours; beyond them the end's colour.
+        chosen: a patch to outline in black and white.
+        marked: bool (patches,): patches to mark with a cross.
+    """
+    k = magnification(picture)
+    large = np.repeat(np.repeat(picture.astype(np.float32), k, axis=0), k, axis=1)
+    corners = np.rint(boxes * k).astype(np.int64)
+    if values is not None:
+        large = np.repeat((large @ GREY)[..., None], 3, axis=2)
+        low, high = span
+        share = (np.asarray(values, np.float64) - low) / (high - low if high > low else 1.0)
+        known = np.isfinite(share)
+        colours = cividis()[np.clip(np.where(known, share, 0) * 255 + 0.5, 0, 255).astype(np.uint8)]
+        for (x0, y0, x1, y1), colour, told in zip(corners, colours, known, strict=True):
+            part = large[y0:y1, x0:x1]
+            part += OVERLAY * told * (colour - part)
+    for x0, y0, x1, y1 in corners[np.flatnonzero(marked)] if marked is not None else ():
+        _cross(large, x0, y0, x1, y1)
+    if chosen is not None:
+        x0, y0, x1, y1 = corners[chosen]
+        _outline(large, x0, y0, x1, y1, 0.0)
+        _outline(large, x0 + 1, y0 + 1, x1 - 1, y1 - 1, 255.0)
+        _outline(large, x0 + 2, y0 + 2, x1 - 2, y1 - 2, 255.0)
+    return np.clip(large + 0.5, 0, 255).astype(np.uint8)
+
+
+def patch_at(picture: Image, boxes: NDArray[np.floating], x: float, y: float) -> int:
+    """The patch under, or nearest to, a pixel (x to the right, y down) of what `shaded` draws."""
+    corners = np.rint(boxes * magnification(picture)).astype(np.int64)
+    dx = np.maximum(np.maximum(corners[:, 0] - x, x - corners[:, 2] + 1), 0)
+    dy = np.maximum(np.maximum(corners[:, 1] - y, y - corners[:, 3] + 1), 0)
+    return int((dx + dy).argmin())
+
+
+def _outline(out: NDArray[np.float32], x0: int, y0: int, x1: int, y1: int, value: float) -> None:
+    if x1 - x0 < 2 or y1 - y0 < 2:
+        return
+    out[y0, x0:x1] = out[y1 - 1, x0:x1] = value
+    out[y0:y1, x0] = out[y0:y1, x1 - 1] = value
+
+
+def _cross(out: NDArray[np.float32], x0: int, y0: int, x1: int, y1: int) -> None:
+    """Two diagonals within the middle half of a patch, white on black so that they show on any colour."""
+    side = min(x1 - x0, y1 - y0)
+    reach = max(1, side // 4)
+    x, y = (x0 + x1) // 2, (y0 + y1) // 2
+    steps = np.arange(-reach, reach + 1)
+    height, width = out.shape[:2]
+    for shift, value in ((1, 0.0), (0, 255.0)):
+        for sign in (1, -1):
+            columns = np.clip(x + steps + shift, 0, width - 1)
+            out[np.clip(y + sign * steps, 0, height - 1), columns] = value

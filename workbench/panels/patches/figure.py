@@ -1,0 +1,181 @@
+"""A patch on paper: the picture, maps over the stages, and what the lens reads at the patch beneath."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workbench.panels.patches.ladder import ladder, visible
+from workbench.panels.patches.maps import map_image, picture_image, same_place
+from workbench.panels.patches.quantities import (
+    ATTENTION,
+    NORM,
+    SIMILARITY,
+    UNITS,
+    WORD,
+    Asked,
+    chance,
+    known_stage,
+    patch_in,
+    queries_of,
+    shown_stages,
+    span,
+    stages_of,
+    told,
+    values,
+    word_at,
+    words_of,
+)
+from workbench.runs.export import PAGE, paper_style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from workbench.runs.result import Result
+
+Named = tuple[str, "Result"]
+
+MAPS = 5
+LEFT, RIGHT, SIDE = 0.22, 0.75, 0.92
+"""Inches: room before the pictures and for the scale after them; the longer side of a picture."""
+TITLE, LINE, BETWEEN = 0.20, 0.125, 0.10
+"""Inches: height of a stage's name, of a line beneath a map, and between two results."""
+READ = 3
+"""Tokens beneath a map."""
+LONGEST = 7
+"""Characters of a token."""
+
+
+def paper(
+    results: Result | Sequence[Named], asked: Asked | None = None, *, stage: str | None = None
+) -> Figure:
+    """The picture with the patch outlined and a row of maps, 6.75 in wide; a row for each result.
+
+    Beneath a map stand the likeliest tokens of the lens at the patch, and, where each map has a scale of its
+    own, the value at the high end of its colours (max).
+
+    Args:
+        results: one result, or (name, result) pairs; the patch is that of the first, and the one that lies
+            at its place in the others.
+        asked: the patch and what is mapped; by default the first patch's similarity to all others.
+        stage: a stage that shall be among the maps; by default five over the axis.
+
+    Raises:
+        Refusal: where there is no map of the stage, or the result does not hold what is asked.
+    """
+    from matplotlib.figure import Figure
+
+    many = list(results) if isinstance(results, Sequence) else [("", results)]
+    first = many[0][1]
+    wanted = asked or Asked(patch_in(first, None))
+    if stage is not None:
+        known_stage(stage, stages_of(first))
+    fixed = wanted.show not in (ATTENTION, NORM)
+    blocks = [(name, result, asked_of(first, wanted, result)) for name, result in many]
+    beneath = [_beneath(result, own, fixed) for _, result, own in blocks]
+    named = TITLE * (len(many) > 1)
+    heights = [named + TITLE + SIDE + LINE * lines + BETWEEN for lines in beneath]
+    total = sum(heights)
+    with paper_style():
+        figure = Figure(figsize=(PAGE, total))
+        top = total
+        everything = [(result, own) for _, result, own in blocks]
+        for number, ((name, result, own), height) in enumerate(zip(blocks, heights, strict=True)):
+            if len(many) > 1:
+                at = ((LEFT) / PAGE, (top - 0.05) / total)
+                figure.text(0.04 / PAGE, at[1], chr(ord("a") + number), weight="bold", fontsize=8, va="top")
+                figure.text(*at, name, fontsize=8, va="top")
+            _row(figure, result, own, stage, everything, top - named - TITLE - SIDE, fixed)
+            top -= height
+    return figure
+
+
+def asked_of(first: Result, wanted: Asked, result: Result) -> Asked:
+    """What was asked of the first result, asked of another: the same place, and its own word and queries."""
+    if result is first:
+        return wanted
+    from workbench.panels.patches.quantities import ALL, heads_of
+
+    token = same_place(first, wanted.token, result)
+    word = wanted.word if wanted.word in words_of(result) else ""
+    query = wanted.query if wanted.query + 1 < len(queries_of(result)) else ALL
+    head = wanted.head if wanted.head < heads_of(result) else ALL
+    return Asked(token, wanted.show, word, query, head)
+
+
+def _stages(result: Result, asked: Asked, stage: str | None) -> list[str]:
+    """The stages of a row of maps: of those that have the quantity, with the asked one where it is one."""
+    having = [name for name in stages_of(result) if values(result, name, asked) is not None]
+    return shown_stages(having, stage if stage in having else None, MAPS)
+
+
+def _beneath(result: Result, asked: Asked, fixed: bool) -> int:
+    """How many lines stand beneath a map."""
+    return (READ if "lens_ids" in result.arrays else 0) + (not fixed)
+
+
+def _row(
+    figure: Figure,
+    result: Result,
+    asked: Asked,
+    stage: str | None,
+    everything: Sequence[tuple[Result, Asked]],
+    bottom: float,
+    fixed: bool,
+) -> None:
+    """The picture and the maps of one result, their lower edge so many inches above the figure's."""
+    width, height = figure.get_size_inches()
+    stages = _stages(result, asked, stage)
+    gap = (width - LEFT - RIGHT - (MAPS + 1) * SIDE) / MAPS
+    rungs = {rung.stage: rung for rung in ladder(result, asked)}
+    pictures = [("the input", picture_image(result, asked.token), "")]
+    for name in stages:
+        ends = span([each for each in everything if name in stages_of(each[0])], name)
+        most = "" if fixed else f"max {told(asked.show, ends[1])}"
+        pictures.append((name, map_image(result, name, asked, ends), most))
+    for k, (name, pixels, most) in enumerate(pictures):
+        left = LEFT + k * (SIDE + gap)
+        axes = figure.add_axes((left / width, bottom / height, SIDE / width, SIDE / height))
+        axes.imshow(pixels, interpolation="nearest")
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[:].set_visible(False)
+        axes.set_title(name, fontsize=8, pad=2)
+        lines = [most] if most else []
+        if name in rungs:
+            lines += [f"{_short(text)} {chance(p)}" for text, p in rungs[name].read[:READ]]
+        elif k == 0 and rungs:
+            lines = [*([""] * (not fixed)), "the lens at", "the patch"]
+        for number, line in enumerate(lines):
+            y = (bottom - LINE * (number + 1) + 0.02) / height
+            figure.text((left + SIDE / 2) / width, y, line, fontsize=8, ha="center", va="baseline")
+    bar = figure.add_axes(((width - 0.62) / width, bottom / height, 0.07 / width, SIDE / height))
+    low, high = span(everything, stages[0]) if fixed else (0.0, 1.0)
+    bar.imshow(np.linspace(1, 0, 128)[:, None], cmap="cividis", aspect="auto", extent=(0, 1, low, high))
+    bar.set_xticks([])
+    ticks = [low, (low + high) / 2, high]
+    bar.set_yticks(ticks, [_tick(value, asked.show) for value in ticks] if fixed else ["0", "", "max"])
+    bar.yaxis.tick_right()
+    bar.tick_params(length=2, pad=1.5, labelsize=8)
+    bar.spines[:].set_visible(False)
+    bar.set_ylabel(_label(result, asked), fontsize=8, labelpad=2)
+    bar.yaxis.set_label_position("right")
+
+
+def _tick(value: float, show: str) -> str:
+    digits = f"{value:.2g}" if show != SIMILARITY else f"{value:g}"
+    return digits.replace("-", "\N{MINUS SIGN}")
+
+
+def _label(result: Result, asked: Asked) -> str:
+    """What the colours are, in so few words that they stand beside them."""
+    if asked.show == WORD:
+        return f"p({_short(words_of(result)[word_at(result, asked.word)])})"
+    return UNITS[asked.show]
+
+
+def _short(text: str) -> str:
+    shown = visible(text)
+    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"

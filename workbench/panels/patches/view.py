@@ -1,0 +1,468 @@
+"""The panel "Patches" on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from workbench.page import markup
+from workbench.page.bench import Bench, OnBench
+from workbench.page.panel import Named, Pace, Panel, Progress, Updates, condition
+from workbench.page.session import Session
+from workbench.page.wiring import QUIET
+from workbench.panels.capture.study import STUDY as CAPTURE
+from workbench.panels.patches.config import PatchesConfig
+from workbench.panels.patches.quantities import (
+    ALL,
+    ATTENTION,
+    QUANTITIES,
+    SIMILARITY,
+    WORD,
+    Asked,
+    heads_of,
+    held,
+    patch_in,
+    queries_of,
+    said,
+    shape_of,
+    span,
+    stages_of,
+    told,
+    values,
+    words_of,
+)
+from workbench.panels.patches.saved import from_capture
+from workbench.panels.patches.study import NEEDS, STUDY, run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+    from workbench.models.protocol import Model
+    from workbench.runs.result import Result
+
+READING = """
+Click a patch, or give its row and column, and scrub the stages: *vision* blocks, *projector*, *language*
+layers. *llm 0* is what enters the language model. What goes in is the image as the bench says, **with the
+bench's question**, since the answer and what it attends to hang on it. Patches are the cells that the
+language model reads; of a tower that cuts finer ones a cell shows the mean.
+
+**Similarity** is the cosine between the states of two patches, from 0 to 1 (from −1 where states are
+centred). In a layer that has lost what is where, it spreads over other objects.
+
+**The lens** (logit lens) puts a patch's state through the model's own last norm and head and lists the
+tokens it finds likeliest; ␣ is a space. *Entropy* is low where it is sure. *p(word)* adds the tokens with
+which the word begins, at the start of a text and after a space; the first word is the one that the model's
+answer begins with. *Patches that read as words*: the share of all patches whose likeliest token is two
+letters or more and nothing else, our count of what PRe (arXiv 2603.20808) describes; the column *read as
+words*.
+
+**Attention received** is the share of its attention that a query gives to the patch, in the layer that
+writes the stage; below it, how many times the average patch's it is. *The answer* is the mean over the
+queries that say its tokens, the last of the prompt among them. Attention says where a layer looks, not what
+it takes from there.
+
+**Norm** is the Euclidean length of the state. Crossed out are outliers ("sinks", "registers"): longer than
+the median by six median absolute deviations, and than twice the median. The rule is ours.
+
+Colours of similarity, entropy and probability mean the same at every stage; those of attention and norm,
+which differ by orders of magnitude, go up to what stands at the scale. **Pinned** results stand beside the
+present one: the same place, stage and colours.
+"""
+NO_LENS = "The run that this was made from kept no lens. Capture again with this version to have its words."
+NO_ATTENTION = "This model's attention, or an answer whose attention it could be, is not to be had here."
+BOX = 384
+Choices = dict[str, Any]
+"""What a person chose of a result: show, word, query, head, stage by its name, row and column from 1."""
+PLACE = ("row", "column")
+
+
+class PatchesView(Panel):
+    """Components and handlers of the panel. Built inside its tab."""
+
+    study = STUDY
+    needs = NEEDS
+    question = "What does the model have at one patch of the image?"
+    explanation = (
+        "Which patches are like it, which words the lens reads there, and how much attention it receives, "
+        "at any layer."
+    )
+    invitation = "Press Look, then click a patch and scrub the layers: nothing is computed again."
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__(bench)
+        self.asked = gr.State(None)
+        with gr.Column(visible=False, elem_id="patches-parts") as self.parts:
+            with gr.Row(elem_classes="patch-choices"):
+                self.show = gr.Radio(
+                    [(name, key) for key, name in QUANTITIES.items()],
+                    value=SIMILARITY,
+                    label="Map",
+                    elem_id="patches-show",
+                )
+                self.word = _choice("Word", "patches-word")
+                self.query = _choice("From", "patches-query")
+                self.head = _choice("Head", "patches-head")
+            self.stage = gr.Slider(0, 1, value=0, step=1, label="Stage", buttons=[], elem_id="patches-stage")
+            with gr.Row(elem_id="patches-maps"):
+                with gr.Column(elem_classes="patch-column", min_width=0):
+                    self.map = gr.Image(
+                        format="png",
+                        show_label=False,
+                        interactive=False,
+                        buttons=[],
+                        container=False,
+                        elem_id="patches-map",
+                        elem_classes="patch-map",
+                    )
+                    self.caption = gr.HTML("", elem_id="patches-caption")
+                    with gr.Row(elem_classes="pairs"):
+                        self.row = gr.Number(
+                            1, label="Patch, row", precision=0, minimum=1, min_width=90, elem_id="patches-row"
+                        )
+                        self.col = gr.Number(
+                            1, label="column", precision=0, minimum=1, min_width=90, elem_id="patches-column"
+                        )
+                self.beside = gr.HTML("", elem_id="patches-beside")
+                with gr.Column(elem_classes="rungs-column", min_width=0):
+                    self.rungs = gr.HTML("", elem_id="patches-rungs")
+                    self.remark = gr.HTML("", elem_id="patches-remark")
+        self.empty = gr.HTML(_empty(), elem_id="patches-empty")
+        self.settings = _settings()
+        self.foot(READING)
+        self.chosen_by: dict[str, Any] = {
+            "show": self.show,
+            "word": self.word,
+            "query": self.query,
+            "head": self.head,
+            "stage": self.stage,
+            "row": self.row,
+            "column": self.col,
+        }
+        self.outputs = [
+            *(self.empty, self.parts, self.asked, *self.chosen_by.values()),
+            *(self.map, self.caption, self.beside, self.rungs, self.remark),
+        ]
+        self.drawn_with = self.printed_with = [self.asked]
+        self.wire()
+        self.map.select(self.pick, [self.result, self.asked], [self.asked], **QUIET)
+        # Only what a person does is a choice; a value that a result brought with it is none.
+        for name, part in self.chosen_by.items():
+            part.input(
+                self._with_session(partial(self.choose, name)),
+                [self.result, self.asked, part],
+                [self.asked],
+                trigger_mode="always_last",
+                **QUIET,
+            )
+
+    def config(self, on: OnBench, settings: Mapping[str, Any]) -> PatchesConfig:
+        """The config of a look at the bench."""
+        given = dict(settings)
+        words = (" ".join(word.split()) for word in str(given.pop("words") or "").split(","))
+        for whole in ("top", "max_new_tokens", "attention_rows"):
+            given[whole] = int(given[whole] or 0)
+        return PatchesConfig(
+            image=on.specimen.source,
+            question=on.question,
+            corruption=on.corruption,
+            intensity=on.intensity,
+            seed=on.seed,
+            words=tuple(dict.fromkeys(word for word in words if word)),
+            **given,
+        )
+
+    def images(self, on: OnBench, config: PatchesConfig) -> Mapping[str, str]:
+        """The picture that goes in, and whether its objects are known."""
+        scene = {"scene": on.specimen.source} if on.specimen.is_scene else {}
+        return {"picture": on.specimen.picture.sha256, **scene}
+
+    def measured(
+        self,
+        on: OnBench,
+        config: PatchesConfig,
+        model: Model,
+        say: Callable[[Any], None],
+        stop: Callable[[], bool],
+    ) -> Result:
+        """Run the study, passing its progress on."""
+        picture = on.specimen.picture
+        return run(config, model, picture=picture, progress=lambda done, text: say((done, text)), stop=stop)
+
+    def progressing(self) -> Callable[[tuple[float, str]], Updates]:
+        """The progress in the status line."""
+        pace = Pace()
+
+        def show(said: tuple[float, str]) -> Updates:
+            done, text = said
+            return {self.status: markup.status(text[:1].upper() + text[1:], done, pace.left(done))}
+
+        return show
+
+    def shown(self, result: Result | None) -> Updates:
+        """The choices that a result brings with it; maps and words are drawn by ``overlaid``."""
+        if result is None:
+            return {self.empty: _empty(), self.parts: gr.Column(visible=False)}
+        return {
+            self.empty: "",
+            self.parts: gr.Column(visible=True),
+            self.numbers: _numbers(result),
+            **self._offering(result, _first(result)),
+        }
+
+    def _offering(self, result: Result, asked: Choices) -> Updates:
+        """What a result lets be chosen, and these choices among it."""
+        stages, queries = stages_of(result), queries_of(result)
+        rows, cols = shape_of(result)
+        heads = [("mean over heads", ALL), *((f"head {k + 1}", k) for k in range(heads_of(result)))]
+        return {
+            self.asked: asked,
+            self.show: gr.Radio([(QUANTITIES[key], key) for key in held(result)], value=asked["show"]),
+            self.word: gr.Dropdown(words_of(result), value=asked["word"] or None),
+            self.query: gr.Dropdown(queries, value=asked["query"] if queries else None),
+            self.head: gr.Dropdown(heads, value=asked["head"]),
+            self.stage: gr.Slider(maximum=max(1, len(stages) - 1), value=stages.index(asked["stage"])),
+            self.row: gr.Number(value=asked["row"], maximum=rows),
+            self.col: gr.Number(value=asked["column"], maximum=cols),
+        }
+
+    def from_saved(self, run: Result, progress: Progress, stop: Callable[[], bool]) -> list[Result]:
+        """A result of this study as it is; of a capture one result for each of its images."""
+        return from_capture(run) if run.study == CAPTURE else super().from_saved(run, progress, stop)
+
+    def prove(self, result: Result) -> None:
+        """Also every map at every stage, and the words and numbers of a patch."""
+        super().prove(result)
+        for show in held(result):
+            for stage in stages_of(result):
+                said(result, stage, Asked(0, show))
+            self.overlaid([("", result)], [], _first(result) | {"show": show})
+
+    def choose(self, name: str, session: Session, key: str | None, asked: Choices | None, value: Any) -> Any:
+        """The choices with this one among them, the stage by its name; it stays chosen."""
+        result = self.kept(session, key)
+        if result is None or value is None:
+            return gr.skip()
+        if name == "stage":
+            stages = stages_of(result)
+            value = stages[min(max(int(value), 0), len(stages) - 1)]
+        elif name in PLACE:
+            value = min(max(int(value), 1), shape_of(result)[PLACE.index(name)])
+        session.chosen.setdefault(STUDY, {})[name] = value
+        return (asked or _first(result)) | {name: value}
+
+    def standing(self, session: Session, result: Result) -> Updates:
+        """What was chosen, as far as this result has it."""
+        chosen: Choices = session.chosen.get(STUDY, {})
+        fitting = _fitting(result, _first(result) | chosen)
+        return self._offering(result, fitting)
+
+    def overlaid(self, named: Sequence[Named], pinned: Sequence[Named], *drawn_with: Any) -> Updates:
+        """The map of the chosen patch and stage, pinned results' beside it, and the patch in words."""
+        if not named:
+            return {self.beside: ""}
+        from workbench.panels.patches.figure import asked_of
+        from workbench.panels.patches.ladder import MISLEADS, ladder
+        from workbench.panels.patches.maps import map_image
+        from workbench.panels.patches.screen import rungs
+
+        result = named[0][1]
+        asked, stage = _asked(result, *drawn_with)
+        able = [other for _, other in pinned if stage in stages_of(other) and asked.show in held(other)]
+        ends = span([(result, asked), *((other, asked_of(result, asked, other)) for other in able)], stage)
+        row, col = divmod(asked.token, shape_of(result)[1])
+        read = "lens_ids" in result.arrays
+        remarks = [MISLEADS if read else NO_LENS]
+        remarks += [] if "attention_000" in result.arrays else [NO_ATTENTION]
+        return {
+            self.map: map_image(result, stage, asked, ends),
+            self.caption: _caption(result, stage, asked, ends),
+            self.stage: gr.Slider(label=f"Stage: {stage}"),
+            self.row: row + 1,
+            self.col: col + 1,
+            self.word: gr.Dropdown(visible=asked.show == WORD),
+            self.query: gr.Dropdown(visible=asked.show == ATTENTION),
+            self.head: gr.Dropdown(visible=asked.show == ATTENTION),
+            self.beside: "".join(_beside(name, other, result, stage, asked, ends) for name, other in pinned),
+            self.rungs: rungs(ladder(result, asked), stage, asked.word),
+            self.remark: "".join(markup.remark(remark) for remark in [_answer(result), *remarks]),
+        }
+
+    def paper(self, named: Sequence[Named], *printed_with: Any) -> Figure:
+        """The chosen patch and map over the stages, the chosen stage among them; a row for each result."""
+        from workbench.panels.patches import figure
+
+        asked, stage = _asked(named[0][1], *printed_with)
+        able = [pair for pair in named if asked.show in held(pair[1])]
+        return figure.paper(able, asked, stage=stage)
+
+    def table(self, result: Result) -> DataFrame:
+        """The stages."""
+        return result.tables["stages"]
+
+    def behind(self, result: Result, *printed_with: Any) -> DataFrame:
+        """Everything about every patch; cosines are to the chosen one."""
+        from workbench.panels.patches.ladder import numbers
+
+        return numbers(result, _asked(result, *printed_with)[0])
+
+    def name(self, result: Result) -> str:
+        """What was done to the image, and the model."""
+        return f"{condition(result)}, {result.manifest['model']['id']}"
+
+    def pick(self, key: str | None, asked: Choices | None, request: gr.Request, picked: gr.SelectData) -> Any:
+        """The choices with the patch that was clicked; it stays chosen."""
+        from workbench.panels.patches.maps import token_at
+
+        session = self.bench.session(request)
+        result = self.kept(session, key)
+        if result is None:
+            return gr.skip()
+        x, y = picked.index
+        place = divmod(token_at(result, float(x), float(y)), shape_of(result)[1])
+        for name, at in zip(PLACE, place, strict=True):
+            asked = self.choose(name, session, key, asked, at + 1)
+        return asked
+
+
+def _choice(label: str, name: str) -> gr.Dropdown:
+    return gr.Dropdown([], value=None, label=label, visible=False, min_width=180, elem_id=name)
+
+
+def _settings() -> dict[str, Any]:
+    """What can be set besides the bench, by its name in the config."""
+    defaults = PatchesConfig()
+    with gr.Accordion("Measurement", open=False, elem_id="patches-settings"):
+        with gr.Row():
+            words = gr.Textbox(
+                "",
+                label="Words to follow",
+                info="separated by commas; beside the one that the answer begins with",
+                max_lines=1,
+                min_width=260,
+                elem_id="patches-words",
+            )
+            centre = gr.Checkbox(
+                defaults.centre,
+                label="Centre the states",
+                info="subtract the image's mean token before cosines",
+                min_width=200,
+            )
+        with gr.Row():
+            top = _number(defaults.top, "Tokens of the lens", "at each patch, 1 to 20")
+            longest = _number(defaults.max_new_tokens, "Longest answer", "in tokens")
+            rows = _number(defaults.attention_rows, "Answer tokens", "whose attention is kept, 0 to 32", 0)
+    return {
+        "words": words,
+        "centre": centre,
+        "top": top,
+        "max_new_tokens": longest,
+        "attention_rows": rows,
+    }
+
+
+def _number(value: int, label: str, info: str, least: int = 1) -> gr.Number:
+    return gr.Number(value, label=label, info=info, precision=0, minimum=least, min_width=150)
+
+
+def _first(result: Result) -> Choices:
+    """What is shown before anybody chooses.
+
+    The stage is half-way through the language model: there the lens reads something and attention is at work.
+    """
+    stages, words = stages_of(result), words_of(result)
+    language = [stage for stage in stages if stage.startswith("llm")]
+    row, col = divmod(patch_in(result, None), shape_of(result)[1])
+    return {
+        "show": SIMILARITY,
+        "word": words[0] if words else "",
+        "query": ALL,
+        "head": ALL,
+        "stage": language[len(language) // 2] if language else stages[-1],
+        "row": row + 1,
+        "column": col + 1,
+    }
+
+
+def _fitting(result: Result, asked: Choices) -> Choices:
+    """The choices as far as this result has them: some may be of an earlier one."""
+    rows, cols = shape_of(result)
+    has: Mapping[str, Sequence[Any]] = {
+        "show": held(result),
+        "word": words_of(result),
+        "query": [number for _, number in queries_of(result)],
+        "head": range(ALL, heads_of(result)),
+        "stage": stages_of(result),
+        "row": range(1, rows + 1),
+        "column": range(1, cols + 1),
+    }
+    return _first(result) | {name: value for name, value in asked.items() if value in has[name]}
+
+
+def _asked(result: Result, choices: Choices | None) -> tuple[Asked, str]:
+    """What the choices ask of this result, and at which stage."""
+    fit = _fitting(result, choices or {})
+    token = patch_in(result, (fit["row"], fit["column"]))
+    return Asked(token, fit["show"], fit["word"], fit["query"], fit["head"]), fit["stage"]
+
+
+def _caption(result: Result, stage: str, asked: Asked, ends: tuple[float, float]) -> str:
+    """What the map shows, with its scale; of the patch itself the value."""
+    from workbench.panels.overlay import scale_bar
+
+    words = said(result, stage, asked)
+    found = values(result, stage, asked)
+    if found is None:
+        return markup.remark(words)
+    if asked.show != SIMILARITY:
+        words += f" The outlined patch: {told(asked.show, float(found[asked.token]))}."
+    return markup.scale(words, scale_bar(), *(told(asked.show, end) for end in ends))
+
+
+def _beside(
+    name: str, other: Result, result: Result, stage: str, asked: Asked, ends: tuple[float, float]
+) -> str:
+    """The same place, stage and colours of a pinned result; a sentence where it has no such map."""
+    from workbench.panels.patches.figure import asked_of
+    from workbench.panels.patches.ladder import ladder, visible
+    from workbench.panels.patches.maps import map_image
+
+    if stage not in stages_of(other):
+        return markup.strip(name, (), [f"It has no stage {stage}."])
+    if asked.show not in held(other):
+        return markup.strip(name, (), [f"It holds no {QUANTITIES[asked.show]}."])
+    own = asked_of(result, asked, other)
+    lines = []
+    found = values(other, stage, own)
+    if found is not None and asked.show != SIMILARITY:
+        lines.append(f"the outlined patch: {told(own.show, float(found[own.token]))}")
+    if asked.show == WORD and own.word != asked.word:
+        lines.append(f"of “{own.word or words_of(other)[0]}”: “{asked.word}” was not followed there")
+    read = next((rung.read for rung in ladder(other, own) if rung.stage == stage), ())
+    if read:
+        lines.append("the lens reads " + ", ".join(f"{visible(text)} {p:.2f}" for text, p in read[:3]))
+    return markup.pinned(name, map_image(other, stage, own, ends), BOX, lines)
+
+
+def _answer(result: Result) -> str:
+    """What the model answered, where it did."""
+    if "answer" not in result.tables:
+        return ""
+    row = result.tables["answer"].iloc[0]
+    asked = result.config["question"]
+    to = f"Asked “{asked}”, the" if asked else "Without a question, the"
+    return f"{to} model answers “{row['answer']}”, p {row['probability']:.2f}."
+
+
+def _empty() -> str:
+    return markup.placeholder("the picture stands here: click a patch, scrub the layers")
+
+
+def _numbers(result: Result) -> Any:
+    """The stages' table with three digits; empty where a stage has no such number."""
+    table = result.tables["stages"].drop(columns=["index", "lens", "attention"])
+    table = table.round({name: 3 for name in table.select_dtypes("floating").columns})
+    return table.astype(object).where(table.notna(), "")
