@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from probes import softmax
-from probes.principal import Principal, Standard
+from probes.rotation import Principal, Standard
 from probes.workers import Stopped, side_by_side
 
 Floats = NDArray[np.float64]

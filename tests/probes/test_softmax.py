@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from probes import softmax
-from probes.principal import Principal, Standard
+from probes.rotation import Principal, Standard
 
 Data = tuple[np.ndarray, np.ndarray]
 
