@@ -115,8 +115,8 @@ def logistic_stages(
         seed: of the shuffles and the bootstrap.
         device: "cpu", or a GPU as torch names it ("cuda").
         workers: stages at a time on the CPU; as many as cores by default, 16 at most.
-        progress: told in the calling thread how many stages are done, and of how many; they are gone through
-            once for all kinds of labels that the same images have.
+        progress: told in the calling thread how many readers are done, and of how many: stages times kinds of
+            labels.
         stop: asked again and again in the calling thread; where it says so the work ends.
 
     Returns:
@@ -133,7 +133,11 @@ def logistic_stages(
     penalties = sorted(float(c) for c in inverse_penalties)
     groups = _groups({name: _labels(name, splits) for name, splits in labels.items()})
     out: dict[str, list[LogisticProbe]] = {}
-    for k, names in enumerate(groups):
+    for names in groups:
+
+        def told(done: int, of: int, before: int = len(out), share: int = len(names)) -> None:
+            progress(before * of + done * share, len(labels) * of)
+
         known = [y >= 0 for y in next(iter(names.values()))]
         asked = {name: [y[where] for y, where in zip(of, known, strict=True)] for name, of in names.items()}
         found = read_stages(
@@ -145,7 +149,7 @@ def logistic_stages(
             seed=seed,
             device=device,
             workers=workers,
-            progress=lambda done, of, before=k: progress(before * of + done, len(groups) * of),
+            progress=told,
             stop=stop,
         )
         for name in names:

@@ -177,6 +177,9 @@ def test_readers_are_judged_by_seconds_and_by_what_they_read(
 
         return taken
 
+    monkeypatch.setattr(
+        probes, "settled", lambda stages, labels: [readers.Found(0.1, 0.7, np.nan)] * len(stages)
+    )
     monkeypatch.setattr(probes, "ways", lambda device: {name: way(name) for name in said})
     monkeypatch.setattr(probes.time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(probes, "SIZE", probes.QUICK_SIZE)
@@ -199,8 +202,8 @@ def test_a_stream_is_judged_by_how_its_peak_grows(
 
 
 def test_a_stream_is_read_in_less_memory_than_its_states_take() -> None:
-    found = streaming.in_own_process(20_000, 256)
-    assert 0 < found.above < 20_000 * 256 * 4 / 2 and 0.5 < found.accuracy <= 1
+    found = streaming.in_own_process(40_000, 256)
+    assert 0 < found.above < 40_000 * 256 * 4 / 1.5 and 0.5 < found.accuracy <= 1
 
 
 def test_every_way_reads_the_same() -> None:

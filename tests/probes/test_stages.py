@@ -82,7 +82,7 @@ def test_batches_of_a_gpu_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readers, "_most_stages", lambda like, tasks: 2)
     monkeypatch.setattr(readers, "_on_cores", lambda device: False)
     found = logistic_stages(stages, labels, resamples=20, progress=lambda *done: told.append(done))
-    assert told == [(2, 5), (4, 5), (5, 5)]
+    assert told == [(4, 10), (8, 10), (10, 10)]
     for name in labels:
         for a, b in zip(expected[name], found[name], strict=True):
             assert a.inverse_penalty == b.inverse_penalty
@@ -129,7 +129,7 @@ def test_images_without_a_label_have_no_part_in_its_reader() -> None:
     found = logistic_stages(
         stages, labels | {"some": some}, resamples=20, progress=lambda *done: told.append(done)
     )
-    assert list(found) == ["shape", "side", "some"] and told[-1] == (4, 4)
+    assert list(found) == ["shape", "side", "some"] and told[-1] == (6, 6)
     for features, probe in zip(stages, found["some"], strict=True):
         kept = [(x[y >= 0], y[y >= 0]) for x, y in zip(features, some, strict=True)]
         assert same(logistic(*kept, resamples=20), probe)
