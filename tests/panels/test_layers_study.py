@@ -288,7 +288,7 @@ def test_progress_goes_forward_in_words_and_stop_stops(model: FakeModel) -> None
     fractions = [fraction for fraction, _ in told]
     assert fractions == sorted(fractions) and 0 <= fractions[0] and fractions[-1] <= 1
     assert told[2][1] == "reading images, 16 of 170"
-    assert any("fitting linear readers of colour, 9 of 9 stages" == text for _, text in told)
+    assert any("fitting linear readers, 18 of 18" == text for _, text in told)
     before = model.passes
     with pytest.raises(Cancelled):
         run(SMALL, model, stop=lambda: model.passes - before >= 2)

@@ -20,7 +20,7 @@ from workbench.panels.layers.parts.averages import (
 )
 from workbench.panels.layers.parts.content import PatchContent
 from workbench.panels.layers.parts.likeness import Likeness
-from workbench.panels.layers.parts.part import Arrays, Axis, Part, Seen
+from workbench.panels.layers.parts.part import Arrays, Axis, Part, Seen, Subject
 from workbench.panels.layers.parts.pooled import Pooled, targets_of
 from workbench.panels.layers.parts.segmentation import PatchClasses
 from workbench.panels.layers.seeing import see
@@ -163,7 +163,8 @@ class _Passes:
         wanted = dict.fromkeys(part for name in self.config.measures for part in PARTS[name])
         known = [part for part in wanted if self.data.classes or part not in NEEDS_MASKS]
         labels = [part for part in known if self.data.targets or part is not Pooled]
-        self.parts = [part(self.config, self.data, axis) for part in labels]
+        subject = Subject(self.config, self.data, axis, self.model.card.device)
+        self.parts = [part(subject) for part in labels]
 
     def _put_down(self, split: int, place: int) -> None:
         if self.axis is None:

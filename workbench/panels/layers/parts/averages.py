@@ -11,9 +11,8 @@ from probes.bootstrap import Score, mean_score
 from probes.covariance import Covariance
 from probes.geometry import anisotropy, outliers, participation_ratio, token_norm
 from probes.patches import STRUCTURE, Structure, structure, summarise, surroundings
-from workbench.datasets.collection import Collection, Split
-from workbench.panels.layers.config import LayersConfig
-from workbench.panels.layers.parts.part import Arrays, Axis, Grown, Part, Say, Seen
+from workbench.datasets.collection import Split
+from workbench.panels.layers.parts.part import Arrays, Grown, Part, Say, Seen, Subject
 from workbench.panels.layers.table import REFERENCE, UNKNOWN, Chance, Row, curve
 
 CLOUD = ("effective dimension, all tokens", "components for 90 %", "feature correlation")
@@ -26,8 +25,8 @@ class Averages(Part):
     names: tuple[str, ...] = ()
     """The measures, in the order of the table."""
 
-    def __init__(self, config: LayersConfig, collection: Collection, axis: Axis) -> None:
-        super().__init__(config, collection, axis)
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject)
         self.grown = Grown()
 
     def take(self, split: Split, seen: Seen) -> None:
@@ -139,9 +138,9 @@ class TokenGeometry(Averages):
 class Cloud(Part):
     """The shape of the cloud of all tokens of all test images together, from their covariance."""
 
-    def __init__(self, config: LayersConfig, collection: Collection, axis: Axis) -> None:
-        super().__init__(config, collection, axis)
-        self.sums = [Covariance(width) for width in axis.widths]
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject)
+        self.sums = [Covariance(width) for width in self.axis.widths]
         self.images = 0
 
     def take(self, split: Split, seen: Seen) -> None:

@@ -11,9 +11,8 @@ from probes.boxes import box_means
 from probes.content import picture, r_squared, reading, residuals
 from probes.ridge import Moments, RidgePath
 from workbench.datasets.batches import Batch
-from workbench.datasets.collection import Collection, Split
-from workbench.panels.layers.config import LayersConfig
-from workbench.panels.layers.parts.part import Arrays, Axis, Grown, Part, Say, Seen, rows
+from workbench.datasets.collection import Split
+from workbench.panels.layers.parts.part import Arrays, Grown, Part, Say, Seen, Subject, rows
 from workbench.panels.layers.parts.sums import held_sums, restored_sums
 from workbench.panels.layers.table import UNKNOWN, Chance, Row, curve
 
@@ -27,8 +26,8 @@ PICTURES = 4
 class PatchContent(Part):
     """Ridge to the colours of 4 × 4 cells of the undamaged picture, and to its depth where that is known."""
 
-    def __init__(self, config: LayersConfig, collection: Collection, axis: Axis) -> None:
-        super().__init__(config, collection, axis)
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject)
         self.sums: dict[int, Moments] = {}
         self.paths: dict[int, RidgePath] = {}
         self.grown = Grown()

@@ -9,10 +9,9 @@ import numpy as np
 from probes.alignment import LinearCKA
 from probes.bootstrap import Score
 from workbench.capture.hidden import Captured
-from workbench.datasets.collection import Collection, Split
+from workbench.datasets.collection import Split
 from workbench.models.grids import onto_cells
-from workbench.panels.layers.config import LayersConfig
-from workbench.panels.layers.parts.part import Arrays, Axis, Part, Say, Seen
+from workbench.panels.layers.parts.part import Arrays, Part, Say, Seen, Subject
 from workbench.panels.layers.table import REFERENCE, UNKNOWN, Row, curve
 
 LEAST = 4
@@ -24,8 +23,8 @@ MOST_TOKENS = 1024
 class Likeness(Part):
     """CKA between stages; patches of finer towers are averaged into the cells of the language model's."""
 
-    def __init__(self, config: LayersConfig, collection: Collection, axis: Axis) -> None:
-        super().__init__(config, collection, axis)
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject)
         self.cka: LinearCKA | None = None
         self.stages: list[int] = []
         self.images = 0

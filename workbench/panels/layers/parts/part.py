@@ -77,11 +77,22 @@ class Seen:
         return labelled(self.captured, lambda boxes: self.batch.patch_regions(boxes, self.purity))
 
 
+@dataclass(frozen=True)
+class Subject:
+    """What a part measures: the settings, the collection, the stages, and the device that may fit readers."""
+
+    config: LayersConfig
+    collection: Collection
+    axis: Axis
+    device: str
+
+
 class Part:
     """One kind of measure. What it holds can be put down between batches and taken up again."""
 
-    def __init__(self, config: LayersConfig, collection: Collection, axis: Axis) -> None:
-        self.config, self.collection, self.axis = config, collection, axis
+    def __init__(self, subject: Subject) -> None:
+        self.config, self.collection, self.axis = subject.config, subject.collection, subject.axis
+        self.device = subject.device
 
     def take(self, split: Split, seen: Seen) -> None:
         """Gather a batch of a split; the splits come in order."""

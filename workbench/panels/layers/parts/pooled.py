@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -10,17 +10,19 @@ from probes.bootstrap import Score
 from probes.neighbours import nearest
 from workbench.datasets.collection import SPLITS, Collection, Split
 from workbench.errors import Cancelled, Refusal
-from workbench.panels.layers.config import LayersConfig
 from workbench.panels.layers.measures import accuracy_of, neighbours_of
-from workbench.panels.layers.parts.part import Arrays, Axis, Grown, Part, Say, Seen
+from workbench.panels.layers.parts.part import Arrays, Grown, Part, Say, Seen, Subject
 from workbench.panels.layers.table import UNKNOWN, Chance, Row, curve
+
+Three = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Of the training, validation and test split."""
 
 
 class Pooled(Part):
     """Mean-pooled states of every image at every stage, and the labels that are asked for."""
 
-    def __init__(self, config: LayersConfig, collection: Collection, axis: Axis) -> None:
-        super().__init__(config, collection, axis)
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject)
         self.targets = targets_of(self.config.targets, self.collection)
         self.grown = Grown()
 
@@ -41,75 +43,79 @@ class Pooled(Part):
 
     def curves(self, say: Say, stop: Callable[[], bool]) -> list[Row]:
         """Accuracy by stage and target, of the readers that are asked for."""
+        labels = {target: self._labels(target) for target in self.targets}
+        stages = [self._features(i) for i in range(len(self.axis))]
         table: list[Row] = []
-        for target in self.targets:
-            known = {split: self._known(split, target) for split in SPLITS}
-            if "linear reader" in self.config.measures:
-                table += self._linear(target, known, say, stop)
-            if "neighbours" in self.config.measures:
-                table += self._neighbours(target, known, say)
+        if "linear reader" in self.config.measures:
+            table += self._linear(stages, labels, say, stop)
+        if "neighbours" in self.config.measures:
+            for target, of in labels.items():
+                table += self._neighbours(stages, target, of, say)
         return table
 
     def _linear(
-        self, target: str, known: Mapping[Split, np.ndarray], say: Say, stop: Callable[[], bool]
+        self,
+        stages: Sequence[Three],
+        labels: Mapping[str, Three],
+        say: Say,
+        stop: Callable[[], bool],
     ) -> list[Row]:
         from probes.linear import logistic_stages
         from probes.workers import Stopped
 
-        done_before = self.targets.index(target)
-
-        def told(done: int, of: int) -> None:
-            share = (done_before + done / of) / len(self.targets)
-            say(share, f"fitting linear readers of {target}, {done} of {of} stages")
-
         try:
-            read = logistic_stages(
-                [self._features(i, known) for i in range(len(self.axis))],
-                {target: self._labels(target, known)},
+            found = logistic_stages(
+                stages,
+                labels,
                 resamples=self.config.resamples,
                 seed=self.config.seed,
-                progress=told,
+                device=self.device,
+                progress=lambda done, of: say(done / of, f"fitting linear readers, {done} of {of}"),
                 stop=stop,
-            )[target]
+            )
         except Stopped:
             raise Cancelled("Stopped.") from None
-        chance = [(p.control.value, p.control.low, p.control.high) for p in read]
-        scores: list[Score | None] = [p.accuracy for p in read]
-        return curve(accuracy_of(target), self.axis.stages, scores, "images", chance, read[0].majority)
+        table: list[Row] = []
+        for target, read in found.items():
+            chance = [(p.control.value, p.control.low, p.control.high) for p in read]
+            scores: list[Score | None] = [p.accuracy for p in read]
+            table += curve(accuracy_of(target), self.axis.stages, scores, "images", chance, read[0].majority)
+        return table
 
-    def _neighbours(self, target: str, known: Mapping[Split, np.ndarray], say: Say) -> list[Row]:
-        labels, scores = self._labels(target, known), []
-        for i, stage in enumerate(self.axis.stages):
-            say((self.targets.index(target) + 1) / len(self.targets), f"nearest neighbours, {stage.name}")
-            train, validation, test = zip(self._features(i, known), labels, strict=True)
-            how = nearest(train, validation, test, resamples=self.config.resamples, seed=self.config.seed)
-            scores.append(how.accuracy)
-        guess = float((labels[2] == np.bincount(labels[0]).argmax()).mean())
+    def _neighbours(self, stages: Sequence[Three], target: str, labels: Three, say: Say) -> list[Row]:
+        scores: list[Score | None] = []
+        known = [of >= 0 for of in labels]
+        train, validation, test = (of[where] for of, where in zip(labels, known, strict=True))
+        for stage, features in zip(self.axis.stages, stages, strict=True):
+            say(1.0, f"nearest neighbours of {target}, {stage.name}")
+            x, xv, xt = (of[where] for of, where in zip(features, known, strict=True))
+            found = nearest(
+                (x, train),
+                (xv, validation),
+                (xt, test),
+                resamples=self.config.resamples,
+                seed=self.config.seed,
+            )
+            scores.append(found.accuracy)
+        guess = float((test == np.bincount(train).argmax()).mean())
         unknown: list[Chance] = [UNKNOWN] * len(scores)
         return curve(neighbours_of(target), self.axis.stages, scores, "images", unknown, guess)
 
-    def _known(self, split: Split, target: str) -> np.ndarray:
-        """Which images of a split have a label. Raises Refusal where they are too few."""
-        labels = self.grown.whole(f"{split} {target}")
-        known = labels >= 0
-        if len(np.unique(labels[known])) < (2 if split == "train" else 1):
-            raise Refusal(
-                f"The {int(known.sum()):,} images of the {split} split that could be read show "
-                f"{'no' if not known.any() else 'one'} value of “{target}” only: a reader needs two or more. "
-                "Ask for more images, or for another target."
-            )
-        return known
-
-    def _features(
-        self, stage: int, known: Mapping[Split, np.ndarray]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        train, validation, test = (self.grown.whole(f"{s} {stage}")[known[s]] for s in SPLITS)
+    def _features(self, stage: int) -> Three:
+        train, validation, test = (self.grown.whole(f"{split} {stage}") for split in SPLITS)
         return train, validation, test
 
-    def _labels(
-        self, target: str, known: Mapping[Split, np.ndarray]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        train, validation, test = (self.grown.whole(f"{s} {target}")[known[s]] for s in SPLITS)
+    def _labels(self, target: str) -> Three:
+        """Labels of the three splits, -1 for none. Raises Refusal where too few images have one."""
+        train, validation, test = (self.grown.whole(f"{split} {target}") for split in SPLITS)
+        for split, labels, least in zip(SPLITS, (train, validation, test), (2, 1, 1), strict=True):
+            known = labels[labels >= 0]
+            if len(np.unique(known)) < least:
+                raise Refusal(
+                    f"The {len(known):,} images of the {split} split that could be read show "
+                    f"{'one' if len(known) else 'no'} value of “{target}” only: a reader needs two or more. "
+                    "Ask for more images, or for another target."
+                )
         return train, validation, test
 
 

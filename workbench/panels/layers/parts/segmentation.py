@@ -9,9 +9,8 @@ import numpy as np
 from probes.bootstrap import Score
 from probes.ridge import RIDGE_PENALTIES, LabelMoments, RidgePath
 from probes.segmentation import Segmentation, intersection_over_union, mean_iou, segmentation, tallies
-from workbench.datasets.collection import Collection, Split
-from workbench.panels.layers.config import LayersConfig
-from workbench.panels.layers.parts.part import Arrays, Axis, Grown, Part, Say, Seen, rows
+from workbench.datasets.collection import Split
+from workbench.panels.layers.parts.part import Arrays, Grown, Part, Say, Seen, Subject, rows
 from workbench.panels.layers.parts.sums import held_sums, restored_sums
 from workbench.panels.layers.table import UNKNOWN, Chance, Row, curve
 
@@ -19,8 +18,8 @@ from workbench.panels.layers.table import UNKNOWN, Chance, Row, curve
 class PatchClasses(Part):
     """Ridge to class indicators at every stage; a stage that stands on no known grid has none."""
 
-    def __init__(self, config: LayersConfig, collection: Collection, axis: Axis) -> None:
-        super().__init__(config, collection, axis)
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject)
         self.count = len(self.collection.classes)
         self.sums: dict[int, LabelMoments] = {}
         self.paths: dict[int, RidgePath] = {}
