@@ -28,10 +28,14 @@ def open_collection(spec: str) -> Collection:
     of the hub. Raises Refusal where there is no such collection, saying what would be one.
     """
     words = spec.strip() or SCENES
-    kind, colon, place = words.partition(":")
-    if not colon or kind not in KINDS:
-        kind, place = _kind_of(words), words
-    return _openers()[kind](place)
+    kind = kind_of(words)
+    return _openers()[kind](words.removeprefix(f"{kind}:"))
+
+
+def kind_of(spec: str) -> str:
+    """Which of KINDS a collection is. Raises Refusal where it is none."""
+    kind, colon, _ = spec.partition(":")
+    return kind if colon and kind in KINDS else _kind_of(spec)
 
 
 def _kind_of(place: str) -> str:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
 
+from workbench.datasets import SCENES, kind_of, open_collection
 from workbench.datasets.scenes import TARGETS
+from workbench.errors import Refusal
 from workbench.page import markup
 from workbench.page.bench import Bench, OnBench
 from workbench.page.panel import Named, Pace, Panel, Progress, Updates, condition
 from workbench.page.session import Session
 from workbench.page.wiring import QUIET
 from workbench.panels.capture.study import STUDY as CAPTURE
-from workbench.panels.layers.config import LayersConfig
+from workbench.panels.layers.beneath import beneath
+from workbench.panels.layers.config import MEASURES, LayersConfig
 from workbench.panels.layers.measures import GROUPS
 from workbench.panels.layers.saved import measure_saved
 from workbench.panels.layers.study import NEEDS, STUDY, run
@@ -36,8 +40,11 @@ For **the image on the bench** the curves tell how the patches relate to one ano
 interval. Where a picture's objects are known (drawn scenes), cohesion and coupling compare within and
 across them. The panel *Patches* shows one patch's similarity to all others.
 
-For **the probe set** a linear reader is fitted at every stage to scenes in the bench's condition and scored
-on scenes it has not seen: what it cannot read is not there linearly.
+For **the bundled scenes**, or **your own data**, readers are fitted at every stage to images in the bench's
+condition and scored on images they have not seen: what a linear reader cannot read is not there linearly.
+Folders name classes (FOLDER/CLASS/IMAGE); masks stand beside images in COCO-Stuff's or ADE20K's layout. An
+image that cannot be read is skipped, counted and named. Work that was ended, even by a kill, goes on where it
+was when the same look is asked for again.
 
 What goes in is the image **without a question**. Of the embedded model and other BAGEL folders the vision
 tokens stand alone: no system prompt and no latent of the image before them, as both do when the model draws.
@@ -52,8 +59,8 @@ object, and from masked pixels; no map (class of a patch, instance, depth) was e
 colour words stand in captions, so the curves over the whole image show how well words known to the tower
 survive; the patch curves show what it was never told.
 """
-IMAGE, PROBES = "image", "probes"
-SUBJECTS = [("the image on the bench", IMAGE), ("the bundled probe set, about a minute on a CPU", PROBES)]
+IMAGE, PROBES, DATA = "image", "probes", "data"
+SUBJECTS = [("the image on the bench", IMAGE), ("the bundled scenes", PROBES), ("your own data", DATA)]
 
 
 class LayersView(Panel):
@@ -71,32 +78,49 @@ class LayersView(Panel):
     def __init__(self, bench: Bench) -> None:
         super().__init__(bench)
         self.subject = gr.Radio(SUBJECTS, value=IMAGE, label="Measure", elem_id="layers-subject")
+        self.data = gr.Textbox(
+            "",
+            label="Data",
+            info="a folder of images, with classes or masks or without; a .parquet; a VLMEvalKit .tsv; the "
+            "id of a data set of the Hugging Face hub",
+            placeholder="/data/pets, OWNER/NAME …",
+            visible=False,
+            elem_id="layers-data",
+        )
         self.group = gr.Radio([], value=None, label="Show", visible=False, elem_id="layers-group")
         self.plot = gr.Plot(show_label=False, visible=False, elem_id="layers-plot")
         self.note = gr.HTML(_empty(), elem_id="layers-note")
-        self.settings = {"measure": self.subject, **_settings()}
+        self.beneath = gr.HTML("", elem_id="layers-beneath")
+        self.settings = {"measure": self.subject, "data": self.data, **_settings()}
         self.foot(READING)
-        self.outputs = [self.group, self.plot, self.note]
+        self.outputs = [self.group, self.plot, self.note, self.beneath]
         self.drawn_with = [self.group, bench.dark]
         self.printed_with = [self.group]
         self.wire()
+        self.subject.change(
+            lambda subject: gr.Textbox(visible=subject == DATA), [self.subject], [self.data], **QUIET
+        )
         # Only what a person does is a choice; a value that a result brought with it is none.
         self.group.input(self._with_session(self.choose), [self.group], None, **QUIET)
 
     def config(self, on: OnBench, settings: Mapping[str, Any]) -> LayersConfig:
         """The config of a look at the bench, or at the probe set in the bench's condition."""
         given = dict(settings)
-        image = on.specimen.source if given.pop("measure") == IMAGE else ""
-        for whole in ("permutations", "n_train", "n_validation", "n_test", "resamples"):
+        subject = given.pop("measure")
+        image = on.specimen.source if subject == IMAGE else ""
+        given["data"] = _own(given["data"]) if subject == DATA else SCENES
+        for whole in ("square", "permutations", "n_train", "n_validation", "n_test", "resamples"):
             given[whole] = int(given[whole] or 0)
         return LayersConfig(
             image=image, corruption=on.corruption, intensity=on.intensity, seed=on.seed, **given
         )
 
     def images(self, on: OnBench, config: LayersConfig) -> Mapping[str, str]:
-        """The picture that goes in, and whether its objects are known; none for the probe set."""
+        """The picture that goes in, and whether its objects are known; of a collection, its list."""
         if not config.image:
-            return {}
+            # The hub's copy is asked for only where progress can be told.
+            local = config.data != SCENES and kind_of(config.data) != "hub"
+            return {"data": open_collection(config.data).fingerprint} if local else {}
         scene = {"scene": on.specimen.source} if on.specimen.is_scene else {}
         return {"picture": on.specimen.picture.sha256, **scene}
 
@@ -131,6 +155,7 @@ class LayersView(Panel):
                 self.group: gr.Radio(visible=False),
                 self.plot: gr.Plot(visible=False),
                 self.note: _empty(),
+                self.beneath: "",
             }
         groups = groups_in([("", result)])
         return {
@@ -175,10 +200,14 @@ class LayersView(Panel):
 
         many = [pair for pair in (*named, *pinned) if group in groups_in([pair])]
         if not many:
-            return {self.plot: gr.Plot(visible=False)}
+            return {self.plot: gr.Plot(visible=False), self.beneath: ""}
         theme: Literal["light", "dark"] = "dark" if dark else "light"
         plot = figure.screen(many if len(many) > 1 else many[0][1], group, theme=theme)
-        return {self.plot: gr.Plot(value=plot, visible=True), self.note: markup.remark(GROUPS[group].note)}
+        return {
+            self.plot: gr.Plot(value=plot, visible=True),
+            self.note: markup.remark(GROUPS[group].note),
+            self.beneath: beneath(named[0][1], group) if named else "",
+        }
 
     def paper(self, named: Sequence[Named], *printed_with: Any) -> Figure:
         """The chosen group's curves; for one picture more groups after it."""
@@ -202,8 +231,26 @@ class LayersView(Panel):
 
     def name(self, result: Result) -> str:
         """The condition, what was measured, and the model."""
-        subject = "" if result.config["image"] else ", probe set"
+        data = result.config.get("data", SCENES)
+        of = (
+            result.tables["data"].set_index("what")["value"]["collection"]
+            if "data" in result.tables
+            else data
+        )
+        subject = "" if result.config["image"] else f", {of}"
         return f"{condition(result)}{subject}, {result.manifest['model']['id']}"
+
+
+def _own(data: str) -> str:
+    """The collection that a visitor names. Raises Refusal where none is named, or it may not be opened."""
+    named = data.strip()
+    if not named:
+        raise Refusal(
+            "Name your data: a folder, a .parquet, a VLMEvalKit .tsv, or a data set's id of the hub."
+        )
+    if "SPACE_ID" in os.environ and named != SCENES and kind_of(named) != "hub":
+        raise Refusal("On this Space only data sets of the hub are opened: give an id, OWNER/NAME.")
+    return named
 
 
 def _settings() -> dict[str, Any]:
@@ -229,13 +276,35 @@ def _settings() -> dict[str, Any]:
             )
             permutations = _number(defaults.permutations, "Permutations", "behind the grey band")
         with gr.Row():
-            targets = gr.CheckboxGroup(
-                list(TARGETS),
-                value=["shape", "colour"],
-                label="Read from the whole image",
+            measures = gr.CheckboxGroup(
+                list(MEASURES), value=list(MEASURES), label="Over a collection, measure"
             )
         with gr.Row():
-            train = _number(defaults.n_train, "Probe set: scenes to fit on")
+            targets = gr.Dropdown(
+                list(TARGETS),
+                value=[],
+                multiselect=True,
+                allow_custom_value=True,
+                label="Read from the whole image",
+                info="labels of the collection; its own choice if none is named",
+                min_width=200,
+            )
+            square = gr.Number(
+                0,
+                label="Cut to squares",
+                info="of so many pixels; 0: images as they are",
+                precision=0,
+                minimum=0,
+                min_width=150,
+            )
+            restored = gr.Checkbox(
+                False,
+                label="Restored",
+                info="show the model its own drawing of the image, where it restores images",
+                min_width=200,
+            )
+        with gr.Row():
+            train = _number(defaults.n_train, "Collection: images to fit on")
             validation = _number(defaults.n_validation, "to choose the penalty")
             test = _number(defaults.n_test, "to score on")
             resamples = _number(defaults.resamples, "Resamples", "behind an interval")
@@ -243,7 +312,10 @@ def _settings() -> dict[str, Any]:
         "centre": centre,
         "purity": purity,
         "permutations": permutations,
+        "measures": measures,
         "targets": targets,
+        "square": square,
+        "restored": restored,
         "n_train": train,
         "n_validation": validation,
         "n_test": test,
