@@ -468,3 +468,16 @@ def test_collections_that_cannot_answer_are_refused(
     with pytest.raises(Refusal, match=said):
         run(SMALL.model_copy(update=change), model)
     assert model.passes == before
+
+
+def test_the_lens_over_a_collection_is_the_models_own_head(model: FakeModel) -> None:
+    result = run(SMALL.model_copy(update={"measures": ("lens",)}), model)
+    entropy = rows(result, "lens entropy")
+    assert list(entropy.index) == [stage.name for stage in model.stages() if stage.band == "llm"]
+    states = capture(model, model.prepare(list(drawn("test", 60).images))).states[-1]
+    logits = model.readout(torch.from_numpy(states)).double()
+    logprobs = logits.log_softmax(-1)
+    expected = -(logprobs.exp() * logprobs).sum(-1).mean()
+    assert entropy.loc["llm 4", "value"] == pytest.approx(float(expected), rel=1e-4)
+    words = rows(result, "tokens that read as words")["value"]
+    assert ((words >= 0) & (words <= 1)).all()

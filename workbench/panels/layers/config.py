@@ -12,10 +12,12 @@ from workbench.images.corruptions import CORRUPTIONS
 from workbench.panels.specimen import CLEAN
 
 Measure = Literal[
-    "linear reader", "neighbours", "segmentation", "content", "structure", "geometry", "likeness"
+    "linear reader", "neighbours", "segmentation", "content", "structure", "geometry", "likeness", "lens"
 ]
 """Kinds of measures over a collection; PARTS in `probe_set.py` says which file takes each."""
 MEASURES: tuple[Measure, ...] = get_args(Measure)
+QUICK: tuple[Measure, ...] = MEASURES[:-1]
+"""All but the lens, which multiplies every token with the whole vocabulary."""
 Progress = Callable[[float, str], None]
 
 
@@ -46,7 +48,7 @@ class LayersConfig(BaseModel):
         description="collection: cut each image to its middle square, of so many pixels; 0: as they are",
     )
     measures: tuple[Measure, ...] = Field(
-        default=MEASURES, min_length=1, description="collection: what is measured"
+        default=QUICK, min_length=1, description="collection: what is measured"
     )
     question: str = Field(default="", description="text that follows the image in the model's input")
     corruption: str = Field(default=CLEAN, description="none, or one of " + ", ".join(CORRUPTIONS))

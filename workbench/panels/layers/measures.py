@@ -41,6 +41,8 @@ SHORT = {
     "CKA with llm 0": "CKA",
     "feature correlation": "correlation",
     "outlier tokens": "outliers",
+    "tokens that read as words": "words",
+    "lens entropy": "entropy",
 }
 
 
@@ -191,6 +193,15 @@ GROUPS: dict[str, Group] = {
             ("cosine to llm 0", "CKA with llm 0"),
             "Cosine of each token to itself at llm 0, where the width is the same; linear CKA (unbiased) of "
             "the tokens with those of llm 0, which does not mind a rotation.",
+        ),
+        Group(
+            "lens",
+            "share of tokens, entropy in nats",
+            "",
+            ("tokens that read as words", "lens entropy"),
+            "Visual tokens through the model's own final norm and head: share whose likeliest token is "
+            "letters alone, and mean entropy. The head was trained for the last layer and for text: at "
+            "earlier layers, and at visual tokens at all, the lens may mislead.",
         ),
         Group(
             "anisotropy",

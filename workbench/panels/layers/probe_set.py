@@ -23,6 +23,7 @@ from workbench.panels.layers.parts.likeness import Likeness
 from workbench.panels.layers.parts.part import Arrays, Axis, Part, Seen, Subject
 from workbench.panels.layers.parts.pooled import Pooled, targets_of
 from workbench.panels.layers.parts.segmentation import PatchClasses
+from workbench.panels.layers.parts.words import LensWords
 from workbench.panels.layers.seeing import see
 from workbench.panels.layers.table import Measured, Row, go_on
 from workbench.panels.restoring import restored
@@ -41,6 +42,7 @@ PARTS: dict[str, tuple[type[Part], ...]] = {
     "structure": (PatchStructure, PatchSurroundings),
     "geometry": (TokenGeometry, Cloud),
     "likeness": (Kept, Likeness),
+    "lens": (LensWords,),
 }
 """What takes each kind of measure."""
 NEEDS_MASKS = (PatchClasses, PatchStructure)
@@ -163,7 +165,7 @@ class _Passes:
         wanted = dict.fromkeys(part for name in self.config.measures for part in PARTS[name])
         known = [part for part in wanted if self.data.classes or part not in NEEDS_MASKS]
         labels = [part for part in known if self.data.targets or part is not Pooled]
-        subject = Subject(self.config, self.data, axis, self.model.card.device)
+        subject = Subject(self.config, self.data, axis, self.model)
         self.parts = [part(subject) for part in labels]
 
     def _put_down(self, split: int, place: int) -> None:

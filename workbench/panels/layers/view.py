@@ -18,7 +18,7 @@ from workbench.page.session import Session
 from workbench.page.wiring import QUIET
 from workbench.panels.capture.study import STUDY as CAPTURE
 from workbench.panels.layers.beneath import beneath
-from workbench.panels.layers.config import MEASURES, LayersConfig
+from workbench.panels.layers.config import MEASURES, QUICK, LayersConfig
 from workbench.panels.layers.measures import GROUPS
 from workbench.panels.layers.saved import measure_saved
 from workbench.panels.layers.study import NEEDS, STUDY, run
@@ -276,9 +276,7 @@ def _settings() -> dict[str, Any]:
             )
             permutations = _number(defaults.permutations, "Permutations", "behind the grey band")
         with gr.Row():
-            measures = gr.CheckboxGroup(
-                list(MEASURES), value=list(MEASURES), label="Over a collection, measure"
-            )
+            measures = gr.CheckboxGroup(list(MEASURES), value=list(QUICK), label="Over a collection, measure")
         with gr.Row():
             targets = gr.Dropdown(
                 list(TARGETS),

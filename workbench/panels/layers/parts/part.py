@@ -12,7 +12,7 @@ import numpy as np
 from workbench.capture.hidden import Captured
 from workbench.datasets.batches import Batch
 from workbench.datasets.collection import Split
-from workbench.models.protocol import Stage
+from workbench.models.protocol import Model, Stage
 from workbench.panels.layers.table import Row, labelled
 
 if TYPE_CHECKING:
@@ -79,12 +79,12 @@ class Seen:
 
 @dataclass(frozen=True)
 class Subject:
-    """What a part measures: the settings, the collection, the stages, and the device that may fit readers."""
+    """What a part measures: the settings, the collection, the stages, and the model that showed them."""
 
     config: LayersConfig
     collection: Collection
     axis: Axis
-    device: str
+    model: Model
 
 
 class Part:
@@ -92,7 +92,7 @@ class Part:
 
     def __init__(self, subject: Subject) -> None:
         self.config, self.collection, self.axis = subject.config, subject.collection, subject.axis
-        self.device = subject.device
+        self.model = subject.model
 
     def take(self, split: Split, seen: Seen) -> None:
         """Gather a batch of a split; the splits come in order."""

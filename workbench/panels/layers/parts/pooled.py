@@ -69,7 +69,7 @@ class Pooled(Part):
                 labels,
                 resamples=self.config.resamples,
                 seed=self.config.seed,
-                device=self.device,
+                device=self.model.card.device,
                 progress=lambda done, of: say(done / of, f"fitting linear readers, {done} of {of}"),
                 stop=stop,
             )
