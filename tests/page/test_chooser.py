@@ -246,12 +246,25 @@ def test_what_works_here_is_offered_and_the_rest_explained(
     assert offered[chooser.limits] == ""
 
 
+def estimated(chooser: Chooser, *fields: str) -> str:
+    """What stands below the name in the end."""
+    *_, last = chooser.show_estimate(*fields, *HOW[len(fields) - 1 :])
+    return str(last[chooser.estimate])
+
+
 def test_the_estimate_stands_below_the_name(chooser: Chooser) -> None:
-    assert "MiB in float32" in chooser.show_estimate("pocket-bagel", *HOW)[chooser.estimate]
-    assert chooser.show_estimate("", *HOW)[chooser.estimate] == ""
-    assert "/no/such" in chooser.show_estimate("/no/such", *HOW)[chooser.estimate]
+    assert "MiB in float32" in estimated(chooser, "pocket-bagel")
+    assert estimated(chooser, "") == ""
+    assert "/no/such" in estimated(chooser, "/no/such")
     opened(chooser, "other")
-    assert "open already" in chooser.show_estimate("other", *HOW)[chooser.estimate]
+    assert "open already" in estimated(chooser, "other")
+
+
+def test_why_it_will_not_be_opened_stands_beside_the_estimate(chooser: Chooser) -> None:
+    said = estimated(chooser, "pocket-bagel", "cpu", "auto", "", "sdpa", "4bit")
+    assert "MiB in 4bit" in said and "4bit needs a CUDA device" in said
+    assert "run under sdpa" in estimated(chooser, "pocket-bagel", "cpu", "auto", "", "eager")
+    assert "run under" not in estimated(chooser, "pocket-bagel", "cpu", "auto", "", "sdpa")
 
 
 def test_a_model_that_cannot_be_opened_at_all_is_said_on_its_card(chooser: Chooser) -> None:

@@ -178,20 +178,27 @@ class Chooser:
             return
         yield {**self._described(chosen), self.close: gr.Button(visible=True)}
 
-    def show_estimate(self, *fields: Any) -> Updates:
-        """What opening this would take, in a line; where it cannot be opened, why. As `_chosen` takes it."""
-        from workbench.models.estimate import estimate
+    def show_estimate(self, *fields: Any) -> Iterator[Updates]:
+        """What opening this would take; then why it cannot be opened, if so. As `_chosen` takes it."""
+        from workbench.models.estimate import estimate, foreseen
 
         try:
             chosen = self._asked(*fields)
             if not chosen.name:
-                return {self.estimate: ""}
+                yield {self.estimate: ""}
+                return
             if self.host.opened(chosen) is not None:
-                return {self.estimate: remark("It is open already.")}
+                yield {self.estimate: remark("It is open already.")}
+                return
             found = estimate(chosen.name, chosen.opening)
         except Refusal as refusal:
-            return {self.estimate: notice(str(refusal), plain=True)}
-        return {self.estimate: remark(found.words) if found.fits else notice(found.words)}
+            yield {self.estimate: notice(str(refusal), plain=True)}
+            return
+        words = remark(found.words) if found.fits else notice(found.words)
+        yield {self.estimate: words}
+        # transformers, which this may ask, takes seconds to be imported.
+        if why := foreseen(chosen.name, chosen.opening):
+            yield {self.estimate: words + notice(why, plain=True)}
 
     def offer(self, recent: Any) -> Updates:
         """What can be chosen on this machine, and the models that this browser opened last."""
