@@ -89,6 +89,7 @@ def test_of_a_base_its_autoencoder_alone(hub: Hub, whole_folder: Path) -> None:
     (alone / "consolidated.safetensors").touch()
     own = {"vit_resize": {"longest": 40, "shortest": 16, "stride": 8}, "usable_vocabulary": 330}
     (alone / "bagel_config.json").write_text(json.dumps(own))
+    assert "give BAGEL as the base" in refused()
     assert models.open(NAME, base="owner/base", device="cpu").card.choices["base"] == "owner/base"
     assert weights(hub) == ["model.safetensors", "ae.safetensors"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -157,7 +157,9 @@ class _Source:
         if (here := self._here()) is not None:
             return here
         folder = fetch(self.given, self.revision, (*DESCRIBING, *code))
-        refuse_unconfigured(self.given, folder, self.alone)
+        if not self.alone:
+            about = remote(self.given, self.revision) if not configured(folder) else None
+            refuse_unconfigured(self.given, folder, about.files if about else ())
         return folder
 
     def whole(
@@ -287,18 +289,24 @@ def _folder(given: str, alone: bool) -> Path | None:
             f"{given} is a file; a checkpoint is a folder with its configuration, weights and tokenizer. "
             "Give the folder."
         )
-    refuse_unconfigured(given, folder, alone)
+    if not alone:
+        refuse_unconfigured(given, folder, [path.name for path in folder.glob("*.safetensors")])
     return folder
 
 
-def refuse_unconfigured(given: str, folder: Path, alone: bool) -> None:
-    """Raise Refusal where a folder has no configuration and is not to be weights alone."""
-    if alone or any((folder / name).is_file() for name in CONFIGURATIONS):
+def configured(folder: Path) -> bool:
+    """Whether a folder says how its checkpoint is built; otherwise it can be weights alone."""
+    return any((folder / name).is_file() for name in CONFIGURATIONS)
+
+
+def refuse_unconfigured(given: str, folder: Path, files: Collection[str]) -> None:
+    """Raise Refusal where a folder has no configuration; `files`: the names of all that is to be had."""
+    if configured(folder):
         return
     instead = "Give a folder that has one of them."
     if adapter := adapter_in(folder):
         instead = merge(adapter)
-    elif any(folder.glob("*.safetensors")):
+    elif any(name.endswith(".safetensors") for name in files):
         instead = "If its weights are CLEAR's, or others trained from BAGEL's, give BAGEL as the base."
     raise Refusal(
         f"{given} has neither config.json (transformers' layout) nor llm_config.json (BAGEL's), so it is "

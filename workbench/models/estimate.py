@@ -19,7 +19,7 @@ from workbench.models import (
     usable,
 )
 from workbench.models.bits import FLASH, in_bagel, in_transformers
-from workbench.models.hub import CONFIGURING, DESCRIBING, cached, fetch, remote
+from workbench.models.hub import CONFIGURING, DESCRIBING, Remote, cached, fetch, remote
 from workbench.models.memory import bytes_per_number, free_for, in_words, size_of
 from workbench.models.weights import complete, find_weights, groups, wanted
 
@@ -78,7 +78,7 @@ def estimate(name: str, opening: Opening) -> Estimate:
     elif (about := remote(name, opening.revision)) is None:
         download = 0
     else:
-        folder = _configured(name, opening)
+        folder = _configured(name, opening, about)
         asked = groups(opening, bagel=bool(opening.base) or is_bagel(folder))
         download = about.bytes((*DESCRIBING, *wanted(folder, asked, about.files, name)))
         needed = int(about.floats * bytes_per_number(kind, opening.quantised)) if about.floats else None
@@ -99,8 +99,8 @@ def foreseen(name: str, opening: Opening) -> str:
     name = plain(name)
     try:
         folder = _here(name, opening)
-        if folder is None and remote(name, opening.revision) is not None:
-            folder = _configured(name, opening)
+        if folder is None and (about := remote(name, opening.revision)) is not None:
+            folder = _configured(name, opening, about)
         below = plain(opening.base)
         base = (on_this_machine(below) or cached(below)) if below else None
         if folder is None or (below and base is None) or opening.trust_remote_code:
@@ -124,10 +124,11 @@ def _here(name: str, opening: Opening) -> Path | None:
     return folder if whole else None
 
 
-def _configured(name: str, opening: Opening) -> Path:
+def _configured(name: str, opening: Opening, about: Remote) -> Path:
     """The folder of a hub repository's configuration. Raises Refusal where it is none that can be opened."""
     folder = fetch(name, opening.revision, CONFIGURING)
-    refuse_unconfigured(name, folder, alone=bool(opening.base))
+    if not opening.base:
+        refuse_unconfigured(name, folder, about.files)
     return folder
 
 
