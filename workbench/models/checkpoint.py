@@ -19,7 +19,7 @@ Put = Callable[[str, torch.Tensor], torch.Tensor]
 """Puts the tensor of a name into its place and returns its numbers as they are used."""
 READABLE = ("F64", "F32", "F16", "BF16")
 """Number types, by their safetensors names, that a weight may be stored in."""
-SUMMED = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+ORDINARY = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 """Number types that can be told to be finite; the rest are whole numbers, or 8 bits with scales beside."""
 
 
@@ -105,10 +105,10 @@ def fill(files: Sequence[Path], put: Put, total: int, *, say: Say = silent) -> N
 
 def finite(numbers: torch.Tensor) -> bool:
     """Whether every number of a tensor is."""
-    if numbers.dtype not in SUMMED:
+    if numbers.dtype not in ORDINARY or not numbers.numel():
         return True
-    # One sum tells, and costs less than looking at each; only where the sum itself overflows that is done.
-    return bool(numbers.sum(dtype=torch.float32).isfinite()) or bool(numbers.isfinite().all())
+    # What is not a number comes through both; `isfinite` of each number takes forty times as long.
+    return bool(torch.stack(numbers.aminmax()).isfinite().all())
 
 
 def check_finite(files: Sequence[Path]) -> None:
