@@ -71,8 +71,16 @@ def test_another_model_is_opened_looked_at_and_closed(page: Page, llava: Path) -
 
     page.locator("#model-close").click()
     expect(page.locator("#card")).to_contain_text("pocket-bagel", timeout=30_000)
-    expect(page.locator("#model-close")).to_be_hidden()
     expect(page.locator("#layers-status")).to_contain_text("has changed")
+
+    page.locator("#model-close").click()
+    expect(page.locator("#card")).to_contain_text("No model is open", timeout=30_000)
+    expect(page.locator("#model-close")).to_be_hidden()
+    expect(page.locator("#bench-look-layers")).to_be_disabled()
+    choose(page, "pocket-bagel")
+    page.locator("#model-open").click()
+    expect(page.locator("#card")).to_contain_text("parameters", timeout=SLOW)
+    expect(page.locator("#bench-look-layers")).to_be_enabled()
 
     page.reload()
     expect(page.locator("#card")).to_contain_text("parameters", timeout=SLOW)

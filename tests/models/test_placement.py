@@ -61,7 +61,7 @@ class TestPlacing:
     ) -> None:
         self.free(monkeypatch, {"cuda:0": self.bytes_of(parts), "cuda:1": 10**9, "cuda:2": 10**9})
         placed = place(*parts, GPUS, "tiny", torch.float32)
-        assert placed == Placement(GPUS[0], (GPUS[0],) * 3, GPUS[0])
+        assert placed == Placement(GPUS[0], (GPUS[0],) * 3, GPUS[0], self.bytes_of(parts))
         assert placed.words == "cuda:0"
 
     def test_all_of_them_take_part_where_none_is_enough(
@@ -78,7 +78,7 @@ class TestPlacing:
         self.free(monkeypatch, dict.fromkeys(map(str, GPUS), 1000))
         with pytest.raises(Refusal, match="cuda:0 and cuda:1 and cuda:2 has") as said:
             place(*parts, GPUS, "tiny", torch.float32)
-        assert "quantise" not in str(said.value)
+        assert "quantise it" in str(said.value)
         self.free(monkeypatch, dict.fromkeys(map(str, GPUS), self.bytes_of(parts) // 3 + 4))
         with pytest.raises(Refusal, match="cannot be spread"):
             place(*parts, GPUS, "tiny", torch.float32)

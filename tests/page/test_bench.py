@@ -15,6 +15,7 @@ from workbench.app import Page
 from workbench.errors import Refusal
 from workbench.images.fit import LONGEST
 from workbench.page import shelf
+from workbench.page.bench import PLAIN
 from workbench.page.session import Session
 
 FIRST = f"{shelf.SAMPLE}0"
@@ -68,6 +69,19 @@ def test_a_question_of_ones_own_stays_and_a_scenes_goes_with_its_scene(page: Pag
     assert bench.lay_sample(FIRST, asked, request_, picked)[bench.question] == shelf.sample(2).question
     assert bench.lay_sample(FIRST, " ", request_, picked)[bench.question] == shelf.sample(2).question
     assert bench.question not in bench.lay_sample(FIRST, "is there a moon?", request_, picked)
+
+
+def test_a_photograph_is_not_asked_what_a_scene_was(page: Page, request_: Any, photograph: Path) -> None:
+    bench, asked = page.bench, shelf.sample(0).question
+    for question in (asked, "", f" {asked} "):
+        assert laid(page, request_, photograph, question)[bench.question] == PLAIN
+    updates = laid(page, request_, photograph, "who is this?")
+    assert bench.question not in updates, "one's own stays"
+    photo = updates[bench.specimen]
+    assert bench.lay_file(str(photograph), photo, PLAIN, request_)[bench.question] == PLAIN
+    picked: Any = SimpleNamespace(index=2)
+    assert bench.lay_sample(photo, PLAIN, request_, picked)[bench.question] == shelf.sample(2).question
+    assert bench.lay_scene(photo, "", request_)[bench.question] != PLAIN
 
 
 def test_a_new_scene_brings_question_and_true_answer(page: Page, request_: Any, session: Session) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from workbench.errors import Refusal
 from workbench.models import Opening
 from workbench.models.estimate import Choices
 from workbench.models.progress import Say
-from workbench.page.chooser import MOST, Chooser
+from workbench.page.chooser import MOST, NOTHING, Chooser
 from workbench.page.host import Chosen, Host
 from workbench.page.session import Sessions
 
@@ -145,23 +146,75 @@ def test_a_stopped_opening_brings_the_card_back(chooser: Chooser) -> None:
     assert chooser.model not in last and last[chooser.open].interactive
 
 
+def loaded(chooser: Chooser, by: str = "visitor") -> dict[Any, Any]:
+    """A visitor's page with the first model on it; the last update."""
+    *_, last = chooser.show_card(chooser.host.first, visitor(by))
+    return last
+
+
 def test_closing_goes_back_to_the_first_and_frees_the_other(chooser: Chooser) -> None:
+    assert loaded(chooser)[chooser.close].visible, "the first can be closed, too"
     chosen = opened(chooser, "other")[-1][chooser.model]
-    back, *_, card = chooser.close_model(chosen, visitor("visitor"))
-    assert back[chooser.model] == chooser.host.first and not back[chooser.close].visible
-    assert "pocket-fake" in card[chooser.card]
-    assert chooser.host.opened(chosen) is None
+    back = chooser.close_model(chosen, visitor("visitor"))
+    assert back[chooser.model] == chooser.host.first and "pocket-fake" in back[chooser.card]
+    assert chooser.host.opened(chosen) is None and not back[chooser.notice]
 
 
-def test_what_somebody_else_has_on_the_bench_is_not_closed_for_them(chooser: Chooser) -> None:
-    chosen = opened(chooser, "other", by="a")[-1][chooser.model]
-    opened(chooser, "other", by="b")
-    first, *_ = chooser.close_model(chosen, visitor("a"))
-    assert "stays in memory" in first[chooser.notice] and chooser.host.opened(chosen) is not None
+def test_closing_the_first_leaves_no_model_and_says_how_to_open_one(page: Page, chooser: Chooser) -> None:
+    loaded(chooser)
+    first = chooser.host.first
+    gone = weakref.ref(chooser.host.model(first))
+    closed = chooser.close_model(first, visitor("visitor"))
+    assert gone() is None
+    assert closed[chooser.model] == NOTHING and not closed[chooser.close].visible
+    assert "No model is open" in closed[chooser.card] and "press Open" in closed[chooser.card]
+    assert closed[chooser.details] == "" and closed[chooser.estimate] == ""
+    panel, session = page.panels["states"], page.bench.session(visitor("visitor"))
+    resting = panel.refresh(session, *values(page, "states", NOTHING), None)
+    assert "No model is open" in resting[panel.status]
+    again = opened(chooser, first.name, current=NOTHING)[-1]
+    assert again[chooser.model] == first and again[chooser.close].visible
+    assert chooser.host.opened(first) is not None
+
+
+def test_with_the_first_closed_closing_another_opens_nothing(chooser: Chooser) -> None:
+    loaded(chooser)
+    chooser.close_model(chooser.host.first, visitor("visitor"))
+    chosen = opened(chooser, "other", current=NOTHING)[-1][chooser.model]
+    assert chooser.close_model(chosen, visitor("visitor"))[chooser.model] == NOTHING
+    assert chooser.host.opened(chooser.host.first) is None
+
+
+def test_the_first_is_opened_again_as_it_was_at_the_start(tmp_path: Path) -> None:
+    how = Opening(dtype="float32", base="a/bagel", system_prompt="prompt.txt", trust_remote_code=True)
+    sessions = Sessions(tmp_path / "sessions")
+    chooser = build(host=Host("pocket-fake", opening=how, opener=opener), sessions=sessions).bench.chooser
+    parts = [chooser.device, chooser.dtype, chooser.revision, chooser.attention, chooser.quantised]
+    parts += [chooser.base, chooser.weights, chooser.prompt]
+    fields = [part.value for part in parts]
+    assert opened(chooser, "pocket-fake", *fields)[-1][chooser.model] == chooser.host.first
+    other = opened(chooser, "other", *fields)[-1][chooser.model]
+    assert not other.opening.trust_remote_code, "what is named on the page runs no code of its own"
+    sessions.close_all()
+
+
+@pytest.mark.parametrize("name", ["pocket-fake", "other"])
+def test_who_has_a_model_on_the_bench_that_somebody_closed_opens_it_by_looking(
+    page: Page, chooser: Chooser, name: str
+) -> None:
+    loaded(chooser, "a")
+    loaded(chooser, "b")
+    chosen = opened(chooser, name, by="a")[-1][chooser.model]
+    opened(chooser, name, by="b")
+    closed = chooser.close_model(chosen, visitor("a"))
+    assert "opens again when they look" in closed[chooser.notice] and chooser.host.opened(chosen) is None
+    session, panel = page.bench.session(visitor("b")), page.panels["states"]
+    said = [updates[panel.status] for updates in panel.look(session, *values(page, "states", chosen), None)]
+    assert any("Loading weights" in text for text in said) and "Measured" in said[-1]
+    assert chooser.host.opened(chosen) is not None
     chooser.sessions.close("b")
-    opened(chooser, "other", by="a")
-    first, *_ = chooser.close_model(chosen, visitor("a"))
-    assert not first[chooser.notice] and chooser.host.opened(chosen) is None
+    opened(chooser, name, by="a")
+    assert not chooser.close_model(chosen, visitor("a"))[chooser.notice]
 
 
 def test_a_browser_remembers_the_names_it_opened_last(chooser: Chooser) -> None:
@@ -193,12 +246,25 @@ def test_what_works_here_is_offered_and_the_rest_explained(
     assert offered[chooser.limits] == ""
 
 
+def estimated(chooser: Chooser, *fields: str) -> str:
+    """What stands below the name in the end."""
+    *_, last = chooser.show_estimate(*fields, *HOW[len(fields) - 1 :])
+    return str(last[chooser.estimate])
+
+
 def test_the_estimate_stands_below_the_name(chooser: Chooser) -> None:
-    assert "MiB in float32" in chooser.show_estimate("pocket-bagel", *HOW)[chooser.estimate]
-    assert chooser.show_estimate("", *HOW)[chooser.estimate] == ""
-    assert "/no/such" in chooser.show_estimate("/no/such", *HOW)[chooser.estimate]
+    assert "MiB in float32" in estimated(chooser, "pocket-bagel")
+    assert estimated(chooser, "") == ""
+    assert "/no/such" in estimated(chooser, "/no/such")
     opened(chooser, "other")
-    assert "open already" in chooser.show_estimate("other", *HOW)[chooser.estimate]
+    assert "open already" in estimated(chooser, "other")
+
+
+def test_why_it_will_not_be_opened_stands_beside_the_estimate(chooser: Chooser) -> None:
+    said = estimated(chooser, "pocket-bagel", "cpu", "auto", "", "sdpa", "4bit")
+    assert "MiB in 4bit" in said and "4bit needs a CUDA device" in said
+    assert "run under sdpa" in estimated(chooser, "pocket-bagel", "cpu", "auto", "", "eager")
+    assert "run under" not in estimated(chooser, "pocket-bagel", "cpu", "auto", "", "sdpa")
 
 
 def test_a_model_that_cannot_be_opened_at_all_is_said_on_its_card(chooser: Chooser) -> None:
@@ -248,7 +314,7 @@ def test_a_kept_result_of_a_closed_model_comes_back_without_opening_it(page: Pag
     chosen = opened(chooser, "other")[-1][chooser.model]
     session = page.bench.session(visitor("visitor"))
     *_, last = panel.look(session, *values(page, "states", chosen), None)
-    list(chooser.close_model(chosen, visitor("visitor")))
+    chooser.close_model(chosen, visitor("visitor"))
     *_, again = panel.look(session, *values(page, "states", chosen), None)
     assert again[panel.result] == last[panel.result]
     assert chooser.host.opened(chosen) is None

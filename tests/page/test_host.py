@@ -114,23 +114,54 @@ def test_the_first_model_and_the_last_other_one_stay_open_and_the_third_frees_th
     assert card is not None and card.id == "pocket-fake", "what it was is known without it"
 
 
-def test_closing_frees_a_model_but_never_the_first() -> None:
+@pytest.mark.parametrize("chosen", [FIRST, SECOND])
+def test_closing_frees_any_model_and_it_can_be_opened_again(chosen: Chosen) -> None:
     host = Host("first", opener=lambda name, **how: FakeModel())
-    first, second = host.model(FIRST), weakref.ref(host.model(SECOND))
-    host.close(SECOND)
-    host.close(SECOND)
-    assert second() is None and host.opened(SECOND) is None
+    host.model(FIRST)
+    gone = weakref.ref(host.model(chosen))
+    host.close(chosen)
+    host.close(chosen)
+    assert gone() is None and host.opened(chosen) is None
+    assert host.card(chosen) is not None, "what it was is known without it"
+    assert host.model(chosen) is host.opened(chosen)
+
+
+def test_a_model_closed_while_it_works_is_freed_as_soon_as_that_is_done(tmp_path: Path) -> None:
+    began, go_on = threading.Event(), threading.Event()
+    host, session = Host("first", opener=knotted), Sessions(tmp_path).of("a")
+
+    def work(say: Any, stop: Any) -> None:
+        model = host.model(FIRST)
+        began.set()
+        assert go_on.wait(10)
+        assert model.card.id == "pocket-fake"
+
+    looking = threading.Thread(target=lambda: list(follow(session, work)), daemon=True)
+    looking.start()
+    assert began.wait(10)
+    model = host.opened(FIRST)
+    assert model is not None
+    gone = weakref.ref(model)
+    del model
     host.close(FIRST)
-    assert host.opened(FIRST) is first
-    assert host.model(SECOND) is not None, "it can be opened again"
+    assert gone() is not None
+    go_on.set()
+    looking.join(10)
+    for _ in range(100):
+        if gone() is None:
+            break
+        time.sleep(0.05)
+    assert gone() is None, "without anything else being opened or closed"
+
+
+def knotted(name: str, **how: Any) -> FakeModel:
+    """A model that only the collector of cycles frees, as networks are."""
+    model = FakeModel()
+    model.itself = model  # type: ignore[attr-defined]
+    return model
 
 
 def test_a_model_at_work_is_freed_once_that_is_done_though_its_parts_refer_to_one_another() -> None:
-    def knotted(name: str, **how: Any) -> FakeModel:
-        model = FakeModel()
-        model.itself = model  # type: ignore[attr-defined]
-        return model
-
     host = Host("first", opener=knotted)
     working = host.model(SECOND)
     gone = weakref.ref(working)

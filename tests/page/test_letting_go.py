@@ -86,6 +86,6 @@ def test_a_third_model_frees_the_second_after_looks_with_both_panels(page: Page,
     assert "Measured" in looked(page, "layers", Chosen(llava))
     watched = weakref.ref(third), weakref.ref(third.network)
     del third
-    list(chooser.close_model(Chosen(llava), VISITOR))
+    chooser.close_model(Chosen(llava), VISITOR)
     assert not alive(*watched)
     assert tensors() <= before

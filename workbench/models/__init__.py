@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.errors import Refusal
-from workbench.models.hub import CODE, DESCRIBING, WANTED, cached, fetch, is_hub_id
+from workbench.models.hub import CODE, DESCRIBING, fetch, is_hub_id, remote
+from workbench.models.peft import adapter_in, merge
 from workbench.models.progress import Say, part
+from workbench.models.weights import BAGEL_PIXELS, Group, complete, groups, wanted
 
 if TYPE_CHECKING:
     import torch
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
 BAGEL_CONFIG = "llm_config.json"
 CONFIGURATIONS = (BAGEL_CONFIG, "config.json")
 """What tells a checkpoint's folder: BAGEL's layout, transformers' layout."""
-BASE_FILES = ("*.json", "*.txt", "ae.safetensors")
-"""What a base gives; its own weights, 29 GB of them, are not fetched."""
 HUB = "https://huggingface.co/"
 """Left out where an address of the hub is given in place of an id."""
 EMBEDDED = Path(__file__).parents[2] / "assets" / "checkpoints"
@@ -110,11 +110,6 @@ def open(
             folder, name=name, device=where, dtype=kind, opening=opening, base=below, say=loading
         )
     else:
-        if opening.weights != "auto" or opening.system_prompt:
-            raise Refusal(
-                f"{name} is in transformers' layout, which has one set of weights and no system prompt to "
-                "choose. Leave both out."
-            )
         from workbench.models.hf.load import load as load_hf
 
         model = load_hf(folder, name=name, device=where, dtype=kind, opening=opening, say=loading)
@@ -129,58 +124,112 @@ def sources(
 ) -> tuple[tuple[Path, str], tuple[Path, str] | None]:
     """What an opening reads, downloaded if need be: folder and name of the checkpoint, and of its base.
 
-    `say` hears how much is downloaded. Raises Refusal where one is not there, or they do not go together.
+    `say` hears how much is downloaded: of weights, only those that are read. Raises Refusal where one is not
+    there, they do not go together, or what was asked for cannot be done, as far as that can be told before
+    weights are downloaded.
     """
-    files = (*WANTED, *CODE) if opening.trust_remote_code else WANTED
+    checkpoint = _Source(plain(id_or_path), opening.revision, alone=bool(opening.base))
+    code = CODE if opening.trust_remote_code else ()
+    folder = checkpoint.described(code)
     if not opening.base:
-        _admit(plain(id_or_path), opening)
-    folder, name = locate(id_or_path, opening.revision, alone=bool(opening.base), files=files, say=say)
-    if not opening.base:
-        return (folder, name), None
-    if own := [file for file in CONFIGURATIONS if (folder / file).is_file()]:
+        foresee(folder, opening)
+        asked = groups(opening, bagel=is_bagel(folder))
+        return (checkpoint.whole(folder, asked, code, opening, say), checkpoint.name(folder)), None
+    base = _Source(plain(opening.base))
+    below = base.described()
+    foresee(folder, opening, below)
+    weights = checkpoint.whole(folder, groups(opening, bagel=True), code, opening, say)
+    # The base's own weights, 29 GB of them, are not fetched.
+    pixels = base.whole(below, [BAGEL_PIXELS], (), opening, say)
+    return (weights, checkpoint.name(folder)), (pixels, base.name(below))
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A folder of this machine or a repository of the hub. `alone`: weights without a configuration."""
+
+    given: str
+    revision: str = ""
+    alone: bool = False
+
+    def described(self, code: Sequence[str] = ()) -> Path:
+        """Its folder with all but the weights. Raises Refusal where there is no such checkpoint."""
+        if (here := self._here()) is not None:
+            return here
+        folder = fetch(self.given, self.revision, (*DESCRIBING, *code))
+        if not self.alone:
+            about = remote(self.given, self.revision) if not configured(folder) else None
+            refuse_unconfigured(self.given, folder, about.files if about else ())
+        return folder
+
+    def whole(
+        self,
+        folder: Path,
+        asked: Sequence[Group],
+        code: Sequence[str],
+        opening: Opening,
+        say: Say | None,
+    ) -> Path:
+        """The described folder with the weights as well. Raises Refusal where they are not to be had."""
+        if self._here() is not None or all(complete(folder, names[0]) for names in asked):
+            return folder
+        about = remote(self.given, self.revision, timeout=10)
+        names = wanted(folder, asked, about.files if about else None, self.given)
+        if asked != [BAGEL_PIXELS] and not all((folder / name).is_file() for name in names):
+            _worth_a_download(self.given, folder, opening, about.floats if about else None)
+        files = (*DESCRIBING, *code, *names)
+        return fetch(self.given, self.revision, files, say=say, size=about.bytes(files) if about else 0)
+
+    def name(self, folder: Path) -> str:
+        """What it goes by: an id of the hub, or the name of its folder."""
+        return self.given if self._here() is None else folder.name
+
+    def _here(self) -> Path | None:
+        return on_this_machine(self.given, self.revision, alone=self.alone)
+
+
+def foresee(folder: Path, opening: Opening, base: Path | None = None) -> None:
+    """Raise Refusal for what will not be opened whatever its weights are; reads none of them.
+
+    `folder` is to have the configuration; where a `base` has it, it is that of weights alone.
+    """
+    device = usable(opening.device)
+    if base is not None and (own := [name for name in CONFIGURATIONS if (folder / name).is_file()]):
         raise Refusal(
             f"{folder} has a configuration of its own ({own[0]}), so it needs no base. Leave the base out, "
             "or give a folder with the weights alone."
         )
-    base = locate(opening.base, files=BASE_FILES, say=say)
-    if not is_bagel(base[0]):
+    if base is not None and not is_bagel(base):
         raise Refusal(f"The base {opening.base} has no {BAGEL_CONFIG}. Give a folder in BAGEL's layout.")
-    return (folder, name), base
+    if base is not None or is_bagel(folder):
+        from workbench.models.bagel.load import foresee as foresee_bagel
 
-
-def _admit(given: str, opening: Opening) -> None:
-    """Refuse what will not be opened before its weights are downloaded."""
-    if on_this_machine(given, opening.revision) is not None or cached(given, opening.revision) is not None:
+        foresee_bagel(folder, opening, device, base)
         return
-    code = CODE if opening.trust_remote_code else ()
-    folder = fetch(given, opening.revision, (*DESCRIBING, *code))
-    _refuse_unconfigured(given, folder, alone=False)
-    if not is_bagel(folder):
-        from workbench.models.hf.load import known
+    if opening.weights != "auto" or opening.system_prompt:
+        raise Refusal(
+            f"{folder.name} is in transformers' layout, which has one set of weights and no system prompt to "
+            "choose. Leave both out."
+        )
+    from workbench.models.hf.load import foresee as foresee_hf
 
-        known(folder, opening)
+    foresee_hf(folder, opening, device)
 
 
-def locate(
-    id_or_path: str | Path,
-    revision: str = "",
-    *,
-    alone: bool = False,
-    files: Sequence[str] = WANTED,
-    say: Say | None = None,
-) -> tuple[Path, str]:
-    """The folder of a checkpoint and the name it goes by; fetched from the hub where it is an id of it.
+def _worth_a_download(name: str, folder: Path, opening: Opening, floats: int | None) -> None:
+    """Raise Refusal where weights would be of no use here: what reads its words fails, or memory lacks."""
+    from workbench.models.memory import bytes_per_number, demand, free_for
 
-    `alone`: it is weights alone, without configuration. `files`: what to fetch. `say` hears how much is
-    downloaded. Raises Refusal where there is no such checkpoint.
-    """
-    given = plain(id_or_path)
-    folder = on_this_machine(given, revision, alone=alone)
-    if folder is not None:
-        return folder, given if given in embedded() else folder.name
-    folder = fetch(given, revision, files, say=say)
-    _refuse_unconfigured(given, folder, alone)
-    return folder, given
+    if not opening.base and not is_bagel(folder):
+        from workbench.models.hf.processor import read_processor
+
+        read_processor(folder, trusted=opening.trust_remote_code)
+    if floats:
+        device = usable(opening.device)
+        kind = number_type(opening.dtype, device)
+        words = opening.quantised or str(kind).removeprefix("torch.")
+        needed = int(floats * bytes_per_number(kind, opening.quantised))
+        demand(needed, free_for(opening, device), name, str(device), words)
 
 
 def plain(given: str | Path) -> str:
@@ -240,16 +289,24 @@ def _folder(given: str, alone: bool) -> Path | None:
             f"{given} is a file; a checkpoint is a folder with its configuration, weights and tokenizer. "
             "Give the folder."
         )
-    _refuse_unconfigured(given, folder, alone)
+    if not alone:
+        refuse_unconfigured(given, folder, [path.name for path in folder.glob("*.safetensors")])
     return folder
 
 
-def _refuse_unconfigured(given: str, folder: Path, alone: bool) -> None:
-    """Raise Refusal where a folder has no configuration and is not to be weights alone."""
-    if alone or any((folder / name).is_file() for name in CONFIGURATIONS):
+def configured(folder: Path) -> bool:
+    """Whether a folder says how its checkpoint is built; otherwise it can be weights alone."""
+    return any((folder / name).is_file() for name in CONFIGURATIONS)
+
+
+def refuse_unconfigured(given: str, folder: Path, files: Collection[str]) -> None:
+    """Raise Refusal where a folder has no configuration; `files`: the names of all that is to be had."""
+    if configured(folder):
         return
     instead = "Give a folder that has one of them."
-    if any(folder.glob("*.safetensors")):
+    if adapter := adapter_in(folder):
+        instead = merge(adapter)
+    elif any(name.endswith(".safetensors") for name in files):
         instead = "If its weights are CLEAR's, or others trained from BAGEL's, give BAGEL as the base."
     raise Refusal(
         f"{given} has neither config.json (transformers' layout) nor llm_config.json (BAGEL's), so it is "

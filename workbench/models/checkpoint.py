@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,73 +13,14 @@ from torch import nn
 
 from workbench.errors import Refusal
 from workbench.models.progress import Say, silent
+from workbench.models.weights import listing
 
-WEIGHTS = ("model.safetensors",)
-"""Of a folder in transformers' layout."""
-BAGEL_WEIGHTS = {
-    "auto": ("ema.safetensors", "model.safetensors"),
-    "ema": ("ema.safetensors",),
-    "model": ("model.safetensors",),
-}
-"""Of a folder in BAGEL's: the network, the first that is there. Fine-tuning writes both, and CLEAR evaluates
-by ema, its running average; its reinforcement learning writes model alone."""
-BAGEL_PIXELS = ("ae.safetensors",)
-"""Its autoencoder."""
-PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+Put = Callable[[str, torch.Tensor], torch.Tensor]
+"""Puts the tensor of a name into its place and returns its numbers as they are used."""
 READABLE = ("F64", "F32", "F16", "BF16")
 """Number types, by their safetensors names, that a weight may be stored in."""
-
-
-def find_weights(folder: Path, names: Sequence[str]) -> list[Path]:
-    """The weight files of a folder: the first of `names` that is there, single or sharded by its index.
-
-    Raises Refusal where none is, naming pickled files that were passed over.
-    """
-    for name in names:
-        if (folder / name).is_file():
-            return [folder / name]
-        if has_weights(folder, name):
-            return _shards(_index(folder, name))
-    pickled = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLED)
-    hint = (
-        f" It has {listing(pickled)}, but pickled weights can run code and are never loaded: "
-        "convert them to safetensors."
-        if pickled
-        else " Fetch the weights again, or choose another folder."
-    )
-    raise Refusal(f"{folder} lacks its weights: there is no {' or '.join(names)}.{hint}")
-
-
-def has_weights(folder: Path, name: str) -> bool:
-    """Whether a folder has that weight file, whole or in shards."""
-    return (folder / name).is_file() or _index(folder, name).is_file()
-
-
-def _index(folder: Path, name: str) -> Path:
-    return folder / f"{name}.index.json"
-
-
-def _shards(index: Path) -> list[Path]:
-    try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        shards = [index.parent / name for name in names]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Refusal(f"{index} cannot be read as an index of shards ({error}). Fetch it again.") from None
-    if not shards or any(shard.parent != index.parent for shard in shards):
-        raise Refusal(f"{index} does not list files of its own folder. Fetch it again.")
-    if missing := [shard.name for shard in shards if not shard.is_file()]:
-        raise Refusal(
-            f"{index.parent} lacks {listing(missing)}, which {index.name} lists. Fetch the missing shards."
-        )
-    return shards
-
-
-def listing(names: Sequence[str]) -> str:
-    """Names in a sentence, the first six of them; where they are more, the log has all."""
-    if len(names) <= 6:
-        return ", ".join(names)
-    logging.getLogger(__name__).warning("all %d of them: %s", len(names), ", ".join(names))
-    return f"{', '.join(names[:6])} and {len(names) - 6} more, which the log lists"
+ORDINARY = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+"""Number types that can be told to be finite; the rest are whole numbers, or 8 bits with scales beside."""
 
 
 def _open(path: Path) -> Any:
@@ -144,19 +83,50 @@ def load_strict(
     is not finite in the module's own number type, after which the module is not to be used.
     """
     check(module, files, regenerated=regenerated)
-    own, done = module.state_dict(), 0
+    own = module.state_dict()
+    fill(files, lambda key, value: own[key].copy_(value), len(own), say=say)
+
+
+def fill(files: Sequence[Path], put: Put, total: int, *, say: Say = silent) -> None:
+    """Hand `put` every tensor of files that `check` has passed, with its name; `total` are expected.
+
+    Raises Refusal where what it returns, the numbers as they are used, is not finite. No more than one tensor
+    is in the memory of the host, and that as pages of the file which the system may take back.
+    """
+    done = 0
     for path in files:
         with _open(path) as handle, torch.no_grad():
             for key in handle.keys():  # noqa: SIM118 - not a dict
                 done += 1
-                say("Loading weights", done / len(own))
-                own[key].copy_(handle.get_tensor(key))
-                if not own[key].isfinite().all():
-                    kind = str(own[key].dtype).removeprefix("torch.")
-                    raise Refusal(
-                        f"{path}: {key} holds numbers that are not finite in {kind}. "
-                        "Fetch the file again, or open it as float32."
-                    )
+                say("Loading weights", done / total)
+                if not finite(used := put(key, handle.get_tensor(key))):
+                    raise unsound(path, key, used.dtype)
+
+
+def finite(numbers: torch.Tensor) -> bool:
+    """Whether every number of a tensor is."""
+    if numbers.dtype not in ORDINARY or not numbers.numel():
+        return True
+    # What is not a number comes through both; `isfinite` of each number takes forty times as long.
+    return bool(torch.stack(numbers.aminmax()).isfinite().all())
+
+
+def check_finite(files: Sequence[Path]) -> None:
+    """Raise Refusal with the first tensor in the files that holds a number which is not finite."""
+    for path in files:
+        with _open(path) as handle:
+            for key in handle.keys():  # noqa: SIM118 - not a dict
+                if not finite(value := handle.get_tensor(key)):
+                    raise unsound(path, key, value.dtype)
+
+
+def unsound(where: Path, name: str, kind: torch.dtype) -> Refusal:
+    """That a tensor holds numbers that are not finite."""
+    dtype = str(kind).removeprefix("torch.")
+    return Refusal(
+        f"{where}: {name} holds numbers that are not finite in {dtype}. "
+        "Fetch the file again, or open it as float32."
+    )
 
 
 def fingerprint(files: Sequence[Path], more: bytes = b"", *, say: Say = silent) -> str:

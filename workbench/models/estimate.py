@@ -5,14 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from workbench.models import DTYPES, Opening, is_bagel, number_type, on_this_machine, plain, usable
-from workbench.models.hub import cached, remote
-from workbench.models.memory import bytes_per_number, free_on, in_words, size_of
-
-if TYPE_CHECKING:
-    import torch
+from workbench.errors import Refusal
+from workbench.models import (
+    DTYPES,
+    Opening,
+    foresee,
+    is_bagel,
+    number_type,
+    on_this_machine,
+    plain,
+    refuse_unconfigured,
+    usable,
+)
+from workbench.models.bits import FLASH, in_bagel, in_transformers
+from workbench.models.hub import CONFIGURING, DESCRIBING, Remote, cached, fetch, remote
+from workbench.models.memory import bytes_per_number, free_for, in_words, size_of
+from workbench.models.weights import complete, find_weights, groups, wanted
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,7 @@ class Estimate:
     @property
     def words(self) -> str:
         """The same in one line: "14.2 GiB in bfloat16; 9.1 GiB free on cpu"."""
-        parts = []
+        parts: list[str] = []
         if self.download is not None:
             size = f", {in_words(self.download)}" if self.download else ""
             parts.append(f"not on this machine yet: opening it downloads it{size}")
@@ -57,53 +66,70 @@ def estimate(name: str, opening: Opening) -> Estimate:
 
     Raises Refusal where there is no such checkpoint, or its files or the device cannot be used.
     """
-    alone = bool(opening.base)
     name = plain(name)
-    folder = on_this_machine(name, opening.revision, alone=alone)
-    if folder is None:
-        folder = cached(name, opening.revision)
     device = usable(opening.device)
     kind = number_type(opening.dtype, device)
-    each = bytes_per_number(kind, opening.quantised)
     download, needed = None, None
+    folder = _here(name, opening)
     if folder is not None:
-        needed = size_of(weights_of(folder, opening)).bytes(each)
+        bagel = bool(opening.base) or is_bagel(folder)
+        files = [path for names in groups(opening, bagel=bagel) for path in find_weights(folder, names)]
+        needed = size_of(files, in_bagel if bagel else in_transformers).bytes(kind, opening.quantised)
+    elif (about := remote(name, opening.revision)) is None:
+        download = 0
     else:
-        found = remote(name, opening.revision)
-        download = found.bytes if found else 0
-        needed = int(found.floats * each) if found and found.floats else None
-    shared = opening.device == "auto" and not opening.quantised
+        folder = _configured(name, opening, about)
+        asked = groups(opening, bagel=bool(opening.base) or is_bagel(folder))
+        download = about.bytes((*DESCRIBING, *wanted(folder, asked, about.files, name)))
+        needed = int(about.floats * bytes_per_number(kind, opening.quantised)) if about.floats else None
     return Estimate(
         needed,
-        _free(device, shared),
+        free_for(opening, device),
         download,
         opening.quantised or str(kind).removeprefix("torch."),
         str(device),
     )
 
 
-def weights_of(folder: Path, opening: Opening) -> list[Path]:
-    """The weight files of a folder in either layout. Raises Refusal where one is missing.
+def foreseen(name: str, opening: Opening) -> str:
+    """Why `name` will not be opened, as far as its configuration tells; empty where nothing is known.
 
-    The autoencoder of a base, a hundredth of the rest, is not among them.
+    Before a download it is the configuration alone that is fetched, where the hub answers.
     """
-    from workbench.models.checkpoint import BAGEL_PIXELS, BAGEL_WEIGHTS, WEIGHTS, find_weights
+    name = plain(name)
+    try:
+        folder = _here(name, opening)
+        if folder is None and (about := remote(name, opening.revision)) is not None:
+            folder = _configured(name, opening, about)
+        below = plain(opening.base)
+        base = (on_this_machine(below) or cached(below)) if below else None
+        if folder is None or (below and base is None) or opening.trust_remote_code:
+            return ""  # there is nothing to go by, or code would have to be run to read it
+        foresee(folder, opening, base)
+    except Refusal as refusal:
+        return str(refusal)
+    return ""
 
-    if opening.base:
-        return find_weights(folder, BAGEL_WEIGHTS[opening.weights])
-    if is_bagel(folder):
-        return [*find_weights(folder, BAGEL_WEIGHTS[opening.weights]), *find_weights(folder, BAGEL_PIXELS)]
-    return find_weights(folder, WEIGHTS)
+
+def _here(name: str, opening: Opening) -> Path | None:
+    """The folder of a checkpoint that is on this machine with its weights; None for one of the hub's."""
+    folder = on_this_machine(name, opening.revision, alone=bool(opening.base))
+    if folder is not None:
+        return folder
+    folder = cached(name, opening.revision)
+    if folder is None:
+        return None
+    asked = groups(opening, bagel=bool(opening.base) or is_bagel(folder))
+    whole = all(any(complete(folder, each) for each in names) for names in asked)
+    return folder if whole else None
 
 
-def _free(device: torch.device, shared: bool) -> int | None:
-    """Bytes free on the device; on all GPUs together where the weights may be shared out among them."""
-    import torch
-
-    if device.type == "cuda" and shared:
-        found = [free_on(torch.device("cuda", k)) for k in range(torch.cuda.device_count())]
-        return sum(free for free in found if free is not None)
-    return free_on(device)
+def _configured(name: str, opening: Opening, about: Remote) -> Path:
+    """The folder of a hub repository's configuration. Raises Refusal where it is none that can be opened."""
+    folder = fetch(name, opening.revision, CONFIGURING)
+    if not opening.base:
+        refuse_unconfigured(name, folder, about.files)
+    return folder
 
 
 @dataclass(frozen=True)
@@ -133,11 +159,7 @@ def choices() -> Choices:
             ("",),
             "Flash attention and 8 or 4 bit need a CUDA device, which this machine has not.",
         )
-    flash = [
-        (f"flash_attention_{number}", package)
-        for number, package in ((2, "flash_attn"), (3, "flash_attn_interface"))
-    ]
-    kernels = [name for name, package in flash if find_spec(package)]
+    kernels = [name for name, package in FLASH.items() if find_spec(package)]
     bits = ("8bit", "4bit") if find_spec("bitsandbytes") else ()
     lacking = ["flash attention the package flash-attn"] if not kernels else []
     lacking += ["8 and 4 bit the package bitsandbytes"] if not bits else []

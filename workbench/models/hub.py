@@ -1,10 +1,9 @@
-"""A checkpoint's files from the Hugging Face hub: weights as safetensors, configuration, words. No code."""
+"""A checkpoint's files from the Hugging Face hub: configuration, words, the weights that are read."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from io import StringIO
@@ -19,10 +18,13 @@ if TYPE_CHECKING:
     from tqdm.std import tqdm
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-WANTED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "README.md", "LICENSE*")
-"""No pickled weights, which are never opened, and no Python."""
-DESCRIBING = tuple(pattern for pattern in WANTED if not pattern.endswith(".safetensors"))
-"""All of it but the weights."""
+CONFIGURING = (
+    *("config.json", "adapter_config.json", "llm_config.json", "vit_config.json", "bagel_config.json"),
+    "*.safetensors.index.json",
+)
+"""What tells how a checkpoint is built and in which files its weights are: little, enough to refuse it."""
+DESCRIBING = ("*.json", "*.txt", "*.model", "*.jinja", "README.md", "LICENSE*")
+"""All of it but the weights, which are fetched by their names, and Python."""
 CODE = ("*.py",)
 """Fetched besides for those who trust a checkpoint's own code."""
 
@@ -32,46 +34,30 @@ def is_hub_id(name: str) -> bool:
     return HUB_ID.fullmatch(name) is not None
 
 
-def cached(name: str, revision: str = "", files: Sequence[str] = WANTED) -> Path | None:
-    """The folder of a hub repository's `files` where all of them are on this machine; asks nobody."""
+def cached(name: str, revision: str = "") -> Path | None:
+    """The folder of what is on this machine of a hub repository, which may be a part of it; asks nobody."""
     from huggingface_hub import snapshot_download
 
     try:
-        found = snapshot_download(
-            name, revision=revision or None, allow_patterns=list(files), local_files_only=True
-        )
+        return Path(snapshot_download(name, revision=revision or None, local_files_only=True))
     except (OSError, ValueError):
         return None
-    return Path(found) if _whole(Path(found), files) else None
-
-
-def _whole(folder: Path, files: Sequence[str]) -> bool:
-    """Whether a folder of the cache has the weights that were asked for: a part of them may be there."""
-    for pattern in (pattern for pattern in files if pattern.endswith(".safetensors")):
-        if not any(folder.glob(pattern)):
-            return False
-    if "*.safetensors" not in files:
-        return True
-    try:
-        indices = [json.loads(path.read_text()) for path in folder.glob("*.safetensors.index.json")]
-        shards = {name for index in indices for name in index["weight_map"].values()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
-    return all((folder / name).is_file() for name in shards)
 
 
 @dataclass(frozen=True)
 class Remote:
-    """What the hub says of a repository: bytes of its wanted files, numbers in its weights if it tells."""
+    """What the hub says of a repository: its files with their bytes, numbers in its weights if it tells."""
 
-    bytes: int
+    files: Mapping[str, int]
     floats: int | None
 
+    def bytes(self, patterns: Sequence[str]) -> int:
+        """Of the files whose names fit one of the patterns."""
+        return sum(size for name, size in self.files.items() if any(fnmatch(name, p) for p in patterns))
 
-def remote(
-    name: str, revision: str = "", files: Sequence[str] = WANTED, *, timeout: float = 2.0
-) -> Remote | None:
-    """Ask the hub how large a repository is; None where it does not say within `timeout` seconds."""
+
+def remote(name: str, revision: str = "", *, timeout: float = 2.0) -> Remote | None:
+    """Ask the hub what a repository holds; None where it does not say within `timeout` seconds."""
     from huggingface_hub import HfApi
 
     try:
@@ -79,17 +65,17 @@ def remote(
     except Exception:
         # No network, no such repository, no right to read it: whoever fetches is told which.
         return None
-    wanted = [file for file in about.siblings or [] if any(fnmatch(file.rfilename, w) for w in files)]
     weights = about.safetensors
-    return Remote(sum(file.size or 0 for file in wanted), weights.total if weights else None)
+    files = {file.rfilename: file.size or 0 for file in about.siblings or []}
+    return Remote(files, weights.total if weights else None)
 
 
-def fetch(name: str, revision: str = "", files: Sequence[str] = WANTED, *, say: Say | None = None) -> Path:
+def fetch(name: str, revision: str, files: Sequence[str], *, say: Say | None = None, size: int = 0) -> Path:
     """The folder of a hub repository's files, downloaded where they are not in the cache yet.
 
-    `files`: patterns of the names that are wanted. `say` hears how much of them is there. Offline
-    (HF_HUB_OFFLINE=1, or no network) the cache alone serves. Raises Refusal where the repository is unknown,
-    gated, or neither reachable nor cached, with what to do.
+    `files`: patterns of the names that are wanted. `say` hears how much of them is there; `size`: their
+    bytes, where that is known. Offline (HF_HUB_OFFLINE=1, or no network) the cache alone serves. Raises
+    Refusal where the repository is unknown, gated, or neither reachable nor cached, with what to do.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
@@ -100,10 +86,7 @@ def fetch(name: str, revision: str = "", files: Sequence[str] = WANTED, *, say: 
         RevisionNotFoundError,
     )
 
-    told: dict[str, Any] = {}
-    if say is not None and cached(name, revision, files) is None:
-        size = remote(name, revision, files)
-        told["tqdm_class"] = _bar(say, size.bytes if size else 0)
+    told: dict[str, Any] = {"tqdm_class": _bar(say, size)} if say is not None else {}
     try:
         return Path(snapshot_download(name, revision=revision or None, allow_patterns=list(files), **told))
     except Cancelled:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.errors import Refusal
+from workbench.models.bits import in_transformers
 
 if TYPE_CHECKING:
     import torch
+
+    from workbench.models import Opening
 
 FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
 LONGEST_HEADER = 100_000_000
@@ -22,29 +25,37 @@ LONGEST_HEADER = 100_000_000
 
 @dataclass(frozen=True)
 class Size:
-    """Numbers in the weight files: of floating point, and the bytes of everything else."""
+    """What the weight files hold: numbers of floating point that quantising makes small, and others; bytes of
+    everything else.
+    """
 
+    linear: int
     floats: int
     other_bytes: int
 
-    def bytes(self, per_number: float) -> int:
-        """Bytes in memory with so many bytes a number."""
-        return int(self.floats * per_number) + self.other_bytes
+    def bytes(self, dtype: torch.dtype, quantised: str = "") -> int:
+        """Bytes in memory in that number type, quantised or not."""
+        small = int(self.linear * bytes_per_number(dtype, quantised))
+        return small + self.floats * dtype.itemsize + self.other_bytes
 
 
-def size_of(files: Sequence[Path]) -> Size:
+def size_of(files: Sequence[Path], small: Callable[[str], bool] = in_transformers) -> Size:
     """Count the numbers in safetensors files from their headers; reads no weight.
+
+    small: which matrices, by their names, quantising makes small.
 
     Raises Refusal where a header is damaged.
     """
-    floats = other = 0
+    linear = floats = other = 0
     for path in files:
         for stored in _header(path):
-            if stored.kind in FLOATS:
-                floats += stored.count
-            else:
+            if stored.kind not in FLOATS:
                 other += stored.bytes
-    return Size(floats, other)
+            elif stored.matrix and small(stored.name):
+                linear += stored.count
+            else:
+                floats += stored.count
+    return Size(linear, floats, other)
 
 
 def bytes_per_number(dtype: torch.dtype, quantised: str = "") -> float:
@@ -56,9 +67,11 @@ def bytes_per_number(dtype: torch.dtype, quantised: str = "") -> float:
 class _Stored:
     """One tensor as a header promises it."""
 
+    name: str
     kind: str
     count: int
     bytes: int
+    matrix: bool
 
 
 def _header(path: Path) -> list[_Stored]:
@@ -78,17 +91,29 @@ def _header(path: Path) -> list[_Stored]:
             raise ValueError(f"it has {size:,} of {promised:,} bytes")
         return [
             _Stored(
+                name,
                 str(entry["dtype"]),
                 math.prod(entry["shape"]),
                 entry["data_offsets"][1] - entry["data_offsets"][0],
+                len(entry["shape"]) == 2,
             )
-            for entry in found.values()
+            for name, entry in found.items()
         ]
     except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError, IndexError) as error:
         raise Refusal(
             f"{path} is not a whole safetensors file ({error}). It was cut off or is of another format: "
             "fetch it again."
         ) from None
+
+
+def free_for(opening: Opening, device: torch.device) -> int | None:
+    """Bytes free for an opening: on all GPUs together where the weights may be shared out among them."""
+    import torch
+
+    if device.type == "cuda" and opening.device == "auto" and not opening.quantised:
+        found = [free_on(torch.device("cuda", k)) for k in range(torch.cuda.device_count())]
+        return sum(free for free in found if free is not None)
+    return free_on(device)
 
 
 def free_on(device: torch.device) -> int | None:
@@ -113,14 +138,14 @@ def in_words(size: int) -> str:
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{max(1, round(size / 2**20))} MiB"
 
 
-def demand(
-    needed: int, free: int | None, name: str, device: str, dtype: str, *, quantisable: bool = True
-) -> None:
-    """Raise Refusal where weights of `needed` bytes do not fit in what is free."""
+def demand(needed: int, free: int | None, name: str, device: str, dtype: str) -> None:
+    """Raise Refusal where weights of `needed` bytes do not fit in what is free; `dtype` may be quantised."""
     if free is not None and needed > free:
-        smaller = "" if dtype in ("bfloat16", "float16") else " bfloat16 halves it;"
-        or_quantise = "quantise it, " if quantisable else ""
+        smaller = " bfloat16 halves it;" if dtype == "float32" else ""
+        bits = {"4bit": "", "8bit": "take 4 bits, "}.get(dtype, "quantise it, ")
+        if not device.startswith("cuda") and "GPU" not in device:
+            bits = ""  # which needs one
         raise Refusal(
             f"{name} needs {in_words(needed)} for its weights in {dtype}, and {device} has {in_words(free)} "
-            f"free.{smaller} Close other models and programs, {or_quantise}or open it on another device."
+            f"free.{smaller} Close other models and programs, {bits}or open it on another device."
         )

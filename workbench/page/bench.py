@@ -25,6 +25,8 @@ from workbench.panels.specimen import CLEAN, Specimen, from_file, outside, scene
 
 FIRST_CORRUPTION = "dark_illumination"
 FIRST_INTENSITY = LEVELS["high"]
+PLAIN = "Describe this image."
+"""The question for a picture that brings none."""
 LOOK = """() => {
   [...document.querySelectorAll(".go .bench-look")].find((button) => button.offsetParent !== null)?.click();
 }"""
@@ -232,14 +234,17 @@ class Bench:
     def _laid(
         self, session: Session, found: Specimen, identity: str, before: str, question: str
     ) -> dict[Any, Any]:
-        """The updates that show a new specimen; a question of one's own stays, a scene's goes with it."""
+        """The updates that show a new specimen.
+
+        A question of one's own stays; a scene's goes with it, and a photograph is asked what anyone asks.
+        """
         updates: dict[Any, Any] = {self.specimen: identity, self.upload: None, self.notice: ""}
         try:
             asked = shelf.load(session, before).question
         except Refusal:
             asked = ""  # the earlier picture is no longer kept, and this is the way out of that
-        if found.question and question.strip() in ("", asked):
-            updates[self.question] = found.question
+        if question.strip() in ("", asked, PLAIN):
+            updates[self.question] = found.question or PLAIN
         return updates
 
     @_noticing()

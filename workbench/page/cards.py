@@ -48,7 +48,7 @@ def none() -> str:
     """Where no model is open."""
     return (
         '<div class="aft"><b>No model is open</b>'
-        '<p class="quiet">Saved runs can be read without one.</p></div>'
+        '<p class="quiet">Name one below and press Open. Saved runs can be read without one.</p></div>'
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -21,7 +22,10 @@ OPENING = "opening a model"
 MOST = 8
 """Names of models that a browser remembers."""
 STOPPED = "Stopped. The model on the bench is the one from before."
-SHARED = "Somebody else looks with that model too, so it stays in memory."
+SHARED = "Somebody else has that model on the bench, too. It opens again when they look with it."
+
+NOTHING = Chosen("")
+"""On a bench without a model."""
 
 Updates = dict[Any, Any]
 
@@ -60,9 +64,9 @@ class Chooser:
             with gr.Accordion("Weights alone, over BAGEL: CLEAR", open=False, elem_id="model-base"):
                 with gr.Row(elem_classes="pairs"):
                     self.base = gr.Textbox(
-                        label="BAGEL", placeholder="id or folder", max_lines=1, min_width=110
+                        how.base, label="BAGEL", placeholder="id or folder", max_lines=1, min_width=110
                     )
-                    self.weights = _among("Weights", WEIGHTS, "auto")
+                    self.weights = _among("Weights", WEIGHTS, how.weights)
                 gr.HTML('<p class="aft quiet">System prompt, a text file</p>')
                 self.prompt = gr.File(show_label=False, height=40, elem_id="model-prompt")
             self.estimate = gr.HTML("", elem_id="model-estimate")
@@ -88,7 +92,7 @@ class Chooser:
             **QUIET,
         )
         self.stop.click(self.stop_opening, None, None, queue=False, **QUIET)
-        self.close.click(self.close_model, [self.model], shown, **QUIET)
+        self.close.click(self.close_model, [self.model], [*shown, self.estimate], **QUIET)
         gr.on(
             [part.change for part in how if part not in (self.attention, self.prompt)],
             self.show_estimate,
@@ -100,7 +104,7 @@ class Chooser:
 
     def begin(self, load: Callable[..., Any]) -> Any:
         """When a page loads: open the first model, showing how far it is; then offer what works here."""
-        opened = load(self.show_card, [self.model], [self.card, self.details], **QUIET)
+        opened = load(self.show_card, [self.model], [self.card, self.details, self.close], **QUIET)
         offered = [self.name, self.device, self.attention, self.quantised, self.limits]
         opened.then(self.offer, [self.recent], offered, **QUIET)
         return opened
@@ -116,7 +120,7 @@ class Chooser:
         session = self.sessions.by(request)
         resting = self._buttons(current)
         try:
-            chosen = _chosen(*fields)
+            chosen = self._asked(*fields)
             yield {
                 self.card: cards.opening(chosen.name),
                 self.notice: "",
@@ -147,20 +151,20 @@ class Chooser:
         """Give the opening up."""
         self.sessions.by(request).stop(OPENING)
 
-    def close_model(self, current: Chosen, request: gr.Request) -> Iterator[Updates]:
-        """Back to the first model; the other one's memory is free where nobody else has it on the bench."""
+    def close_model(self, current: Chosen, request: gr.Request) -> Updates:
+        """Free a model's memory; back to the first one where that is open, and else to none."""
         session = self.sessions.by(request)
-        session.model = None
-        kept = self.sessions.use(current)
-        if not kept:
-            self.host.close(current)
-        said = notice(SHARED if kept else "", plain=True)
-        yield {**self._on_bench(session, self.host.first), self.notice: said}
-        yield from self.show_card(self.host.first, request)
+        self.host.close(current)
+        first = self.host.first
+        left = first if self.host.opened(first) is not None else NOTHING
+        updates = self._on_bench(session, left)
+        said = notice(SHARED if self.sessions.use(current) else "", plain=True)
+        return {**updates, self.notice: said, self.estimate: ""}
 
     def show_card(self, chosen: Chosen, request: gr.Request) -> Iterator[Updates]:
         """A model's card as it opens and once it is open; where it cannot be opened, why."""
         session = self.sessions.by(request)
+        session.model = chosen
         if not chosen.name:
             yield self._described(chosen)
             return
@@ -172,22 +176,29 @@ class Chooser:
         except Refusal as refusal:
             yield {self.card: cards.failed(chosen.name, str(refusal)), self.details: ""}
             return
-        yield self._described(chosen)
+        yield {**self._described(chosen), self.close: gr.Button(visible=True)}
 
-    def show_estimate(self, *fields: Any) -> Updates:
-        """What opening this would take, in a line; where it cannot be opened, why. As `_chosen` takes it."""
-        from workbench.models.estimate import estimate
+    def show_estimate(self, *fields: Any) -> Iterator[Updates]:
+        """What opening this would take; then why it cannot be opened, if so. As `_chosen` takes it."""
+        from workbench.models.estimate import estimate, foreseen
 
         try:
-            chosen = _chosen(*fields)
+            chosen = self._asked(*fields)
             if not chosen.name:
-                return {self.estimate: ""}
+                yield {self.estimate: ""}
+                return
             if self.host.opened(chosen) is not None:
-                return {self.estimate: remark("It is open already.")}
+                yield {self.estimate: remark("It is open already.")}
+                return
             found = estimate(chosen.name, chosen.opening)
         except Refusal as refusal:
-            return {self.estimate: notice(str(refusal), plain=True)}
-        return {self.estimate: remark(found.words) if found.fits else notice(found.words)}
+            yield {self.estimate: notice(str(refusal), plain=True)}
+            return
+        words = remark(found.words) if found.fits else notice(found.words)
+        yield {self.estimate: words}
+        # transformers, which this may ask, takes seconds to be imported.
+        if why := foreseen(chosen.name, chosen.opening):
+            yield {self.estimate: words + notice(why, plain=True)}
 
     def offer(self, recent: Any) -> Updates:
         """What can be chosen on this machine, and the models that this browser opened last."""
@@ -204,9 +215,19 @@ class Chooser:
 
     # What they share
 
+    def _asked(self, *fields: Any) -> Chosen:
+        """What the fields say, as `_chosen` takes them.
+
+        That is the first model again where they stand as they did at first: no field holds the path of its
+        prompt, or that its code is trusted.
+        """
+        chosen, first = _chosen(*fields), self.host.first
+        unsaid = replace(first.opening, system_prompt="", trust_remote_code=False)
+        return first if chosen == Chosen(first.name, unsaid) else chosen
+
     def _on_bench(self, session: Session, chosen: Chosen) -> Updates:
         """A model on the visitor's bench, with its card and its buttons."""
-        session.model = chosen if chosen != self.host.first else None
+        session.model = chosen
         return {self.model: chosen, **self._described(chosen), **self._buttons(chosen)}
 
     def _described(self, chosen: Chosen) -> Updates:
@@ -221,7 +242,7 @@ class Chooser:
         return {
             self.open: gr.Button(interactive=True),
             self.stop: gr.Button(visible=False),
-            self.close: gr.Button(visible=chosen != self.host.first),
+            self.close: gr.Button(visible=bool(chosen.name)),
         }
 
     def _names(self, recent: Sequence[str]) -> list[str]:

@@ -44,7 +44,7 @@ class Host:
     """Opens models and keeps the first one and the last other one; a third takes the place of the second.
 
     ``first`` is what the page starts with, opened as ``opening`` says; its name is empty where that is
-    nothing. ``opener`` stands in for
+    nothing. Any of them can be closed, and comes back to whoever asks for it. ``opener`` stands in for
     ``workbench.models.open`` in tests.
     """
 
@@ -151,15 +151,19 @@ class Host:
             raise failed.pop()
 
     def close(self, chosen: Chosen) -> None:
-        """Let go of a model; the first one stays. Whoever works with it now can finish."""
-        if chosen == self.first:
-            return
+        """Let go of a model. Whoever works with it now can finish; then its memory is free."""
         with self._lock:
             model = self._open.pop(chosen, None)
             if model is not None:
                 self._let_go.append(weakref.ref(model))
         del model
         self._tidy()
+        if self._let_go:
+            threading.Thread(target=self._tidy_after_work, name="afterimage-tidy", daemon=True).start()
+
+    def _tidy_after_work(self) -> None:
+        with lane():
+            self._tidy()
 
     def _found(self, chosen: Chosen) -> Model | None:
         """The model if it is open, now the last one used."""

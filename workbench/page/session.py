@@ -47,7 +47,7 @@ class Session:
         self.opened = set(common)
         """Ids of the results that came from saved runs: what lies on the bench did not make them."""
         self.model: Hashable = None
-        """What the visitor opened in place of the first model, by what the host knows it as."""
+        """What is on the visitor's bench, by what the host knows it as; None before the page has loaded."""
         self._recent, self._common = recent, common
         self._running: dict[threading.Event, str] = {}
         self._lock = threading.Lock()

@@ -20,6 +20,8 @@ from safetensors.torch import load_file, save_file
 from workbench import models
 from workbench.errors import Refusal
 from workbench.models import hub, memory
+from workbench.models.checkpoint import check_finite, finite
+from workbench.models.hf import errors, load
 
 
 @pytest.fixture
@@ -214,8 +216,158 @@ def test_headers_tell_what_the_weights_take(llava: Path) -> None:
     files = [llava / "model.safetensors"]
     tensors = load_file(files[0]).values()
     size = memory.size_of(files)
-    assert size.floats == sum(t.numel() for t in tensors if t.is_floating_point())
-    assert size.bytes(4) == sum(t.numel() * t.element_size() for t in tensors)
+    assert size.linear + size.floats == sum(t.numel() for t in tensors if t.is_floating_point())
+    assert size.bytes(torch.float32) == sum(t.numel() * t.element_size() for t in tensors)
+
+
+def test_quantising_makes_small_what_is_a_linear_layer(tmp_path: Path) -> None:
+    shapes = {
+        "model.layers.0.mlp.up_proj.weight": (40, 30),
+        "model.vision_tower.layers.0.fc1.weight": (20, 10),
+        "model.language_model.embed_tokens.weight": (100, 30),
+        "lm_head.weight": (100, 30),
+        "model.vision_tower.patch_embedding.weight": (20, 3, 4, 4),
+        "model.norm.weight": (30,),
+    }
+    save_file({name: torch.zeros(shape) for name, shape in shapes.items()}, tmp_path / "x.safetensors")
+    size = memory.size_of([tmp_path / "x.safetensors"])
+    assert (size.linear, size.floats) == (1400, 3000 + 3000 + 960 + 30)
+    assert size.bytes(torch.bfloat16, "8bit") == 1470 + 2 * size.floats
+    assert size.bytes(torch.bfloat16) == 2 * (1400 + size.floats)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("name", ["up_proj.weight", "lm_head.weight"])
+def test_a_weight_that_is_not_finite_is_named(copy: Path, name: str, value: float) -> None:
+    path = copy / "model.safetensors"
+    stored = next(key for key in load_file(path) if key.endswith(name))
+
+    def spoil(weights: dict[str, Any]) -> None:
+        weights[stored][1, 1] = value
+
+    change(path, spoil)
+    said = refused(copy)
+    assert name in said and "not finite in float32" in said and "Fetch the file again" in said
+    with pytest.raises(Refusal, match=name):
+        check_finite([path])
+
+
+def test_what_is_finite_is_told_from_what_is_not() -> None:
+    for kind in (torch.float32, torch.bfloat16, torch.float16):
+        numbers = torch.full((64, 64), torch.finfo(kind).max, dtype=kind)
+        assert finite(numbers) and finite(-numbers) and finite(numbers[:0])
+        for odd in (torch.nan, torch.inf, -torch.inf):
+            spoiled = numbers.clone()
+            spoiled[63, 5] = odd
+            assert not finite(spoiled)
+    assert finite(torch.ones(3, dtype=torch.int8))
+
+
+LORA = {"peft_type": "LORA", "base_model_name_or_path": "owner/base"}
+
+
+def test_an_adapter_beside_the_weights_is_said_not_to_be_applied(copy: Path) -> None:
+    (copy / "adapter_config.json").write_text(json.dumps(LORA))
+    card = models.open(copy, device="cpu").card
+    assert card.choices == {"adapter": "LORA adapter for owner/base, beside the weights: it is not applied"}
+
+
+def test_what_transformers_is_told_keeps_it_from_applying_an_adapter(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers.integrations import peft
+
+    (copy / "adapter_config.json").write_text(json.dumps(LORA))
+    asked: list[Any] = []
+    looks = peft.find_adapter_config_file
+
+    def looking(*args: Any, **how: Any) -> Any:
+        asked.append(looks(*args, **how))
+        return asked[-1]
+
+    monkeypatch.setattr(peft, "is_peft_available", lambda: True)
+    monkeypatch.setattr(peft, "find_adapter_config_file", looking)
+    models.open(copy, device="cpu")
+    assert asked == [None]
+
+
+def test_an_adapter_alone_is_a_sentence_with_what_to_do(copy: Path, tmp_path: Path) -> None:
+    (copy / "adapter_config.json").write_text(json.dumps(LORA))
+    (copy / "model.safetensors").rename(copy / "adapter_model.safetensors")
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        shutil.copy(copy / name, alone)
+    for folder in (copy, alone):
+        said = refused(folder)
+        assert "LORA adapter for owner/base" in said and "merge_and_unload" in said and "CLEAR" not in said
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        (
+            "tokenizer.model",
+            b"\n\x0e\n\x05<unk>\x15\x00\x00\x00\x00\x18\x02\xff",
+            "pip install sentencepiece",
+        ),
+        ("tokenizer.model", b"IQ== 0\nIg== 1\n", "pip install tiktoken"),
+        ("", b"", "no tokenizer.json. Fetch it"),
+    ],
+)
+def test_a_tokenizer_that_cannot_be_read_says_what_it_takes(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, file: str, content: bytes, said: str
+) -> None:
+    monkeypatch.setattr(errors, "find_spec", lambda name: None)
+    (copy / "tokenizer.json").unlink()
+    if file:
+        (copy / file).write_bytes(content)
+    assert said in refused(copy)
+
+
+def test_of_a_long_error_what_is_to_be_done_stays() -> None:
+    long = (
+        "Couldn't instantiate the backend tokenizer from one of: \n(1) a `tokenizers` library file, \n(2) a "
+        "slow tokenizer instance to convert or \n(3) an equivalent class. \nYou need to have sentencepiece "
+        "or tiktoken installed to convert a slow tokenizer to a fast one."
+    )
+    told = errors.told(ValueError(long))
+    assert told.startswith("Couldn't instantiate") and told.endswith(
+        "convert a slow tokenizer to a fast one."
+    )
+    assert "(2)" not in told and "\n" not in told
+    assert errors.told(ValueError("One thing.\nAnother.\nInstall x.\nIt ran at 3 p.m.")) == (
+        "One thing. Install x."
+    )
+    assert errors.told(KeyError()) == "KeyError"
+
+
+class TestOnTheWayToADevice:
+    """Nothing here is a GPU, so what transformers is told, and what is asked of the host, stand for one."""
+
+    CUDA = torch.device("cuda")
+
+    def options(self, monkeypatch: pytest.MonkeyPatch, *there: str) -> dict[str, Any]:
+        monkeypatch.setattr(load, "find_spec", lambda name: name in there or None)
+        monkeypatch.setattr(load, "free_on", lambda device: 10**9)
+        return load._options(models.Opening(device="cuda"), torch.bfloat16, self.CUDA, 10**6)
+
+    def test_with_accelerate_weights_go_straight_to_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self.options(monkeypatch, "accelerate")["device_map"] == {"": "cuda"}
+        assert "device_map" not in self.options(monkeypatch)
+
+    def test_without_it_the_host_needs_the_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(load, "free_on", lambda device: 10**6 if device.type == "cpu" else 10**12)
+        load.demand_passage(10**6, "model", self.CUDA)
+        with pytest.raises(Refusal, match="passes through the memory .* accelerate"):
+            load.demand_passage(10**6 + 1, "model", self.CUDA)
+
+    def test_it_is_asked_before_anything_is_read(self, llava: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(load, "find_spec", lambda name: None)
+        monkeypatch.setattr(load, "free_on", lambda device: 1000 if device.type == "cpu" else 10**12)
+        monkeypatch.setattr(load, "_network", lambda *a: pytest.fail("weights were read"))
+        with pytest.raises(Refusal, match="on its way to mps"):
+            load.load(llava, name="llava", device=torch.device("mps"), dtype=torch.float32)
 
 
 @pytest.mark.parametrize(
@@ -267,67 +419,10 @@ def test_what_the_hub_refuses_is_said_with_what_to_do(
     assert all(word in said for word in words)
 
 
-def test_a_hub_id_is_opened_from_where_it_was_fetched_to(
-    llava: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[Any] = []
-
-    def fetch(name: str, **how: Any) -> str:
-        if how.get("local_files_only"):
-            raise hub_errors.LocalEntryNotFoundError("not cached")
-        asked.append((name, how["revision"], how["allow_patterns"]))
-        return str(llava)
-
-    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
-    assert models.open("owner/model", device="cpu", revision="v1").card.id == "owner/model"
-    name, revision, patterns = asked[0]
-    assert (name, revision) == ("owner/model", "v1")
-    assert not any(pattern.endswith((".bin", ".py", ".pt")) for pattern in patterns)
-
-
-def test_what_will_not_be_opened_is_refused_before_its_weights_are_downloaded(
-    copy: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
-
-    def fetch(name: str, **how: Any) -> str:
-        if how.get("local_files_only"):
-            raise hub_errors.LocalEntryNotFoundError("not cached")
-        asked.extend(how["allow_patterns"])
-        return str(copy)
-
-    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
-    config = json.loads((copy / "config.json").read_text())
-    for kind, said in (("blip-2", "learned queries"), ("bert", "answers no questions about images")):
-        (copy / "config.json").write_text(json.dumps({"model_type": kind}))
-        assert said in refused("owner/model")
-    (copy / "config.json").write_text(
-        json.dumps(config | {"model_type": "new", "auto_map": {"AutoModel": "x.Y"}})
-    )
-    assert "code of its own" in refused("owner/model")
-    (copy / "config.json").unlink()
-    assert "neither config.json" in refused("owner/model")
-    assert asked and not any(pattern.endswith(".safetensors") for pattern in asked)
-
-
 @pytest.mark.parametrize("name", ["a/b", "Qwen/Qwen2.5-VL-7B-Instruct", "x/y.z-1"])
 def test_ids_of_the_hub_are_told_from_paths(name: str) -> None:
     assert hub.is_hub_id(name)
     assert not any(hub.is_hub_id(path) for path in ("./a/b", "/a/b", "a", "a/b/c", "../b", "~/a"))
-
-
-def test_a_cache_with_a_part_of_the_weights_is_not_whole(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *a, **k: str(tmp_path))
-    assert hub.cached("owner/name") is None
-    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
-    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
-    (tmp_path / "model-1.safetensors").touch()
-    assert hub.cached("owner/name") is None
-    (tmp_path / "model-2.safetensors").touch()
-    assert hub.cached("owner/name") == tmp_path
-    assert hub.cached("owner/name", "", models.BASE_FILES) is None
-    (tmp_path / "ae.safetensors").touch()
-    assert hub.cached("owner/name", "", models.BASE_FILES) == tmp_path
 
 
 def test_a_page_of_the_hub_is_its_id() -> None:

@@ -18,18 +18,14 @@ from workbench.models.bagel.network import Bagel, SpecialTokens
 from workbench.models.bagel.patches import processor
 from workbench.models.bagel.placement import candidates, place
 from workbench.models.bagel.prompts import SystemPrompt, read_prompt
-from workbench.models.checkpoint import (
-    BAGEL_PIXELS,
-    BAGEL_WEIGHTS,
-    check,
-    find_weights,
-    fingerprint,
-    has_weights,
-    load_strict,
-)
+from workbench.models.bagel.quantise import Quantising
+from workbench.models.bits import demand_bits
+from workbench.models.checkpoint import check, fill, fingerprint, load_strict
 from workbench.models.memory import in_words
+from workbench.models.peft import unapplied
 from workbench.models.progress import Say, part
 from workbench.models.protocol import Capability, ModelCard
+from workbench.models.weights import BAGEL_PIXELS, BAGEL_WEIGHTS, find_weights, has_weights
 
 SPECIAL_NAMES = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>")
 REGENERATED = ("vit_pos_embed.pos_embed", "latent_pos_embed.pos_embed")
@@ -58,19 +54,9 @@ def load(
     Everything is compared with the configuration, and with the memory that is free, before memory is taken.
     """
     how = opening or Opening()
-    if how.quantised:
-        raise Refusal(
-            "BAGEL and CLEAR are not opened in 8 or 4 bits: what that does to what they draw was never "
-            "checked here. Leave quantisation out: bfloat16 takes 29 GB, and several GPUs share the weights."
-        )
-    if how.attention not in ("auto", ATTENTION):
-        raise Refusal(f"BAGEL and CLEAR run under {ATTENTION}, not {how.attention}. Leave the kernel out.")
-    prompt = read_prompt(how.system_prompt) if how.system_prompt else None
     home = base[0] if base else folder
+    config, prompt = foresee(folder, how, device, base[0] if base else None)
     files = find_weights(folder, BAGEL_WEIGHTS[how.weights])
-    config = read_config(home, folder if base else None)
-    if prompt is not None:
-        config = replace(config, system_prompt=prompt.text)
     pixels = find_weights(home, BAGEL_PIXELS)
     words = home / "tokenizer.json"
     tokenizer, special = _tokenizer(words, config)
@@ -79,17 +65,23 @@ def load(
     check(network, files, regenerated=REGENERATED, base=base[0] if base else None)
     check(autoencoder, pixels)
     numbers = sum(p.numel() for module in (network, autoencoder) for p in module.parameters())
-    placement = place(network, autoencoder, candidates(how.device, device), name, dtype)
+    placement = place(
+        *(network, autoencoder, candidates(how.device, device), name, dtype), quantised=how.quantised
+    )
+    small = Quantising(network, placement.layers, how.quantised, dtype) if how.quantised else None
     try:
         placement.allocate(network, autoencoder)
     except (RuntimeError, MemoryError) as error:
         raise Refusal(
-            f"{name} needs {in_words(numbers * dtype.itemsize)} for its weights, which {placement.words} did "
+            f"{name} needs {in_words(placement.needed)} for its weights, which {placement.words} did "
             f"not give ({str(error).splitlines()[0]}). Close other models and programs, or open it elsewhere."
         ) from None
     network.vit_pos_embed.reset()
     network.latent_pos_embed.reset()
-    load_strict(network, files, regenerated=REGENERATED, say=part(say, 0.0, 0.75))
+    if small is None:
+        load_strict(network, files, regenerated=REGENERATED, say=part(say, 0.0, 0.75))
+    else:
+        fill(files, small.put, small.total, say=part(say, 0.0, 0.75))
     load_strict(autoencoder, pixels, say=part(say, 0.75, 0.8))
     own = [folder / EXTRA] if base and (folder / EXTRA).is_file() else []
     more = (READ_AS_CLEAR if base else b"") + (prompt.text.encode() if prompt else b"")
@@ -100,7 +92,7 @@ def load(
         folder=folder,
         revision=fingerprint(all_files, more, say=part(say, 0.8, 1.0)),
         parameters=numbers,
-        dtype=str(dtype).removeprefix("torch."),
+        dtype=f"{how.quantised} {str(dtype).removeprefix('torch.')}".strip(),
         device=placement.words,
         attention=ATTENTION,
         processor=processor(config),
@@ -116,6 +108,21 @@ def load(
         choices=_choices(folder, how, config, base[1] if base else "", prompt),
     )
     return BagelModel(network, autoencoder, tokenizer, special, card)
+
+
+def foresee(
+    folder: Path, how: Opening, device: torch.device, base: Path | None = None
+) -> tuple[BagelConfig, SystemPrompt | None]:
+    """The configuration and the prompt that a person gave; reads no weights. `base`: the folder it is in.
+
+    Raises Refusal for what will not be opened, whatever its weights are.
+    """
+    demand_bits(how.quantised, device)
+    if how.attention not in ("auto", ATTENTION):
+        raise Refusal(f"BAGEL and CLEAR run under {ATTENTION}, not {how.attention}. Leave the kernel out.")
+    prompt = read_prompt(how.system_prompt) if how.system_prompt else None
+    config = read_config(folder) if base is None else read_config(base, folder)
+    return (config if prompt is None else replace(config, system_prompt=prompt.text)), prompt
 
 
 def _choices(
@@ -136,7 +143,7 @@ def _choices(
         found["weight file"] = taken + (f"; {left[0]} is there, too" if left else "")
     if prompt is not None:
         found["system prompt"] = prompt.about
-    return found
+    return found | unapplied(folder)
 
 
 def _tokenizer(path: Path, config: BagelConfig) -> tuple[Any, SpecialTokens]:

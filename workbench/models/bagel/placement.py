@@ -15,7 +15,8 @@ from torch import nn
 from workbench.errors import Refusal
 from workbench.models.bagel.autoencoder import Autoencoder
 from workbench.models.bagel.network import Bagel
-from workbench.models.memory import demand, free_on
+from workbench.models.bits import in_bagel
+from workbench.models.memory import bytes_per_number, demand, free_on
 
 FULLEST = 0.95
 """Share of a device's free memory that weights may take where they are spread: contexts need some, too."""
@@ -58,6 +59,8 @@ class Placement:
     first: torch.device
     layers: tuple[torch.device, ...]
     last: torch.device
+    needed: int = 0
+    """Bytes that the weights take, on all devices together."""
 
     @property
     def words(self) -> str:
@@ -90,25 +93,37 @@ def _parts(network: Bagel, autoencoder: Autoencoder) -> list[list[nn.Module]]:
 
 
 def place(
-    network: Bagel, autoencoder: Autoencoder, devices: Sequence[torch.device], name: str, dtype: torch.dtype
+    network: Bagel,
+    autoencoder: Autoencoder,
+    devices: Sequence[torch.device],
+    name: str,
+    dtype: torch.dtype,
+    *,
+    quantised: str = "",
 ) -> Placement:
     """Everything on the first device where it fits, else spread over all of them.
 
-    Raises Refusal where the devices together have too little memory free.
+    `quantised`: "", or what the language layers' matrices are made small by. Raises Refusal where the devices
+    together have too little memory free.
     """
+    small = {id(p) for key, p in network.named_parameters() if quantised and in_bagel(key)}
+    each = bytes_per_number(dtype, quantised)
+
+    def size(parameter: nn.Parameter) -> int:
+        return int(parameter.numel() * (each if id(parameter) in small else dtype.itemsize))
+
     sizes = [
-        sum(p.numel() * dtype.itemsize for module in part for p in module.parameters())
-        for part in _parts(network, autoencoder)
+        sum(size(p) for module in part for p in module.parameters()) for part in _parts(network, autoencoder)
     ]
-    needed, kind = sum(sizes), str(dtype).removeprefix("torch.")
+    needed, kind = sum(sizes), quantised or str(dtype).removeprefix("torch.")
     free = [free_on(device) for device in devices]
     layers = len(sizes) - 2
     known = [room for room in free if room is not None]
     if len(devices) == 1 or len(known) < len(devices) or needed <= known[0]:
-        demand(needed, free[0], name, str(devices[0]), kind, quantisable=False)
-        return Placement(devices[0], (devices[0],) * layers, devices[0])
+        demand(needed, free[0], name, str(devices[0]), kind)
+        return Placement(devices[0], (devices[0],) * layers, devices[0], needed)
     together = " and ".join(str(device) for device in devices)
-    demand(needed, sum(known), name, together, kind, quantisable=False)
+    demand(needed, sum(known), name, together, kind)
     numbers = spread(sizes, known)
     if numbers is None:
         raise Refusal(
@@ -116,4 +131,4 @@ def place(
             "contexts need some of it. Close other programs, or open it on other devices."
         )
     chosen = [devices[number] for number in numbers]
-    return Placement(chosen[0], tuple(chosen[1:-1]), chosen[-1])
+    return Placement(chosen[0], tuple(chosen[1:-1]), chosen[-1], needed)

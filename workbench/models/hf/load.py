@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,20 @@ from safetensors import SafetensorError
 
 from workbench.errors import Refusal
 from workbench.models import Opening
-from workbench.models.checkpoint import WEIGHTS, find_weights, fingerprint, listing
+from workbench.models.bits import NF4, demand_bits, demand_kernel
+from workbench.models.checkpoint import check_finite, fingerprint, finite, unsound
 from workbench.models.hf.adapter import HFModel
 from workbench.models.hf.code import class_in, conventional, own_code
+from workbench.models.hf.errors import told
 from workbench.models.hf.families import family_of
 from workbench.models.hf.kernels import WATCHED, watch_kernels
 from workbench.models.hf.processor import read_processor
 from workbench.models.hf.progress import heard, quietly
-from workbench.models.memory import bytes_per_number, demand, free_on, in_words, size_of
+from workbench.models.memory import demand, free_for, free_on, in_words, size_of
+from workbench.models.peft import unapplied
 from workbench.models.progress import Say, part
 from workbench.models.protocol import Capability, ModelCard
+from workbench.models.weights import WEIGHTS, find_weights, listing
 
 CAPABILITIES = frozenset({Capability.ANSWERS, Capability.SCORES, Capability.HIDDEN_STATES})
 """Of every model; attention besides, under a kernel that is watched."""
@@ -43,7 +48,7 @@ def load(
     a file, or where weights and configuration do not fit: nothing is left at random values in silence.
     """
     how = opening or Opening()
-    config, code = known(folder, how)
+    config, code = foresee(folder, how, device)
     cls = class_in(folder, code) if code else _class_for(config, folder)
     ways = conventional if code else family_of(config)
     _unchosen(config)
@@ -51,16 +56,18 @@ def load(
     processor = read_processor(folder, trusted=how.trust_remote_code)
     watch_kernels()
     kind = str(dtype).removeprefix("torch.")
-    needed = size_of(files).bytes(bytes_per_number(dtype, how.quantised))
+    needed = size_of(files).bytes(dtype, how.quantised)
     options = _options(how, dtype, device, needed)
-    if options.get("device_map") == "auto":
-        together = sum(free_on(torch.device("cuda", k)) or 0 for k in range(torch.cuda.device_count()))
-        demand(needed, together, name, "all GPUs together", kind)
-    else:
-        demand(needed, free_on(device), name, str(device), how.quantised or kind)
+    together = options.get("device_map") == "auto"
+    where = "all GPUs together" if together else str(device)
+    demand(needed, free_for(how, device) if together else free_on(device), name, where, how.quantised or kind)
+    if device.type != "cpu" and "device_map" not in options:
+        # Without accelerate transformers reads weights into the host's memory, from where they go on.
+        demand_passage(needed, name, device)
     network = _network(cls, config, folder, options, part(say, 0.0, 0.8))
     if "device_map" not in options:
         network = network.to(device)
+    _sound(network, folder, files if how.quantised else ())
     family = ways(network, processor)
     text = config.get_text_config()
     decisive = [*files, *sorted(folder.glob("*.json")), *(sorted(folder.glob("*.py")) if code else ())]
@@ -82,16 +89,18 @@ def load(
         | ({Capability.ATTENTION} if _watched(network) else set()),
         licence=_licence(folder),
         knows="",
-        choices={"own code": f"trusted and run: {', '.join(sorted(code.values()))}"} if code else {},
+        choices=_choices(folder, code),
     )
     return HFModel(family, card)
 
 
-def known(folder: Path, how: Opening) -> tuple[Any, dict[str, str]]:
+def foresee(folder: Path, how: Opening, device: torch.device) -> tuple[Any, dict[str, str]]:
     """The configuration, and the folder's own code where it is needed and trusted; reads no weights.
 
     Raises Refusal for what will not be opened, whatever its weights are.
     """
+    demand_bits(how.quantised, device, ("bitsandbytes", "accelerate"))
+    demand_kernel(how.attention, device)
     code = own_code(folder)
     if code and not how.trust_remote_code:
         raise Refusal(
@@ -115,7 +124,7 @@ def _config(folder: Path, *, trusted: bool) -> Any:
         # transformers raises many kinds for a configuration it cannot make sense of.
         raise Refusal(
             f"{folder}/config.json is not a configuration that the installed transformers knows: "
-            f"{_first_line(error)}"
+            f"{told(error)}"
         ) from None
 
 
@@ -144,27 +153,47 @@ def _options(how: Opening, dtype: torch.dtype, device: torch.device, needed: int
     options: dict[str, Any] = {"dtype": dtype}
     if how.attention != "auto":
         options["attn_implementation"] = how.attention
-    if how.attention.startswith("flash") and device.type != "cuda":
-        raise Refusal(f"{how.attention} runs on a CUDA device only; this is {device}. Take sdpa.")
     if how.quantised:
-        if device.type != "cuda" or not find_spec("bitsandbytes"):
-            lacking = "a CUDA device" if device.type != "cuda" else "the package bitsandbytes"
-            raise Refusal(f"{how.quantised} needs {lacking}. Open it without quantisation, or provide it.")
         from transformers import BitsAndBytesConfig
 
         bits = {"load_in_8bit": True} if how.quantised == "8bit" else {"load_in_4bit": True}
-        options["quantization_config"] = BitsAndBytesConfig(**bits, bnb_4bit_compute_dtype=dtype)
-        options["device_map"] = {"": str(device)}
-    elif how.device == "auto" and torch.cuda.device_count() > 1:
-        free = free_on(device)
-        if free is not None and needed > free:
+        options["quantization_config"] = BitsAndBytesConfig(
+            **bits, bnb_4bit_compute_dtype=dtype, bnb_4bit_quant_type=NF4
+        )
+    room = free_on(device)
+    if how.device == "auto" and not how.quantised and torch.cuda.device_count() > 1 and room is not None:
+        if needed > room:
             if not find_spec("accelerate"):
                 raise Refusal(
                     f"The weights need {in_words(needed)}, more than one device has free; to share them out "
                     "the package accelerate is needed. Install it, or take a smaller dtype."
                 )
-            options["device_map"] = "auto"
+            return options | {"device_map": "auto"}
+    if device.type != "cpu" and find_spec("accelerate"):
+        options["device_map"] = {"": str(device)}  # tensor by tensor, straight to the device
     return options
+
+
+def demand_passage(needed: int, name: str, device: torch.device) -> None:
+    """Raise Refusal where the host has no room for weights on their way to a device."""
+    free = free_on(torch.device("cpu"))
+    if free is not None and needed > free:
+        raise Refusal(
+            f"{name} passes through the memory of the machine on its way to {device}: it needs "
+            f"{in_words(needed)} there, and {in_words(free)} are free. Install the package accelerate, with "
+            "which weights go straight to the device, or close other programs."
+        )
+
+
+def _sound(network: Any, folder: Path, files: Sequence[Path]) -> None:
+    """Raise Refusal with the name of the first weight that is not finite, in memory or in `files`.
+
+    Weights that were quantised no longer tell: what is not finite became some number.
+    """
+    for name, weight in network.state_dict().items():
+        if weight.device.type != "meta" and not finite(weight):
+            raise unsound(folder, name, weight.dtype)
+    check_finite(files)
 
 
 def _network(cls: Any, config: Any, folder: Path, options: dict[str, Any], say: Say) -> Any:
@@ -177,10 +206,13 @@ def _network(cls: Any, config: Any, folder: Path, options: dict[str, Any], say: 
                 local_files_only=True,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # so that all of them are named below, and refused
+                adapter_kwargs={
+                    "subfolder": "none"
+                },  # peft, where installed, would apply one beside the weights
                 **options,
             )
     except (RuntimeError, OSError, ValueError, ImportError, MemoryError, SafetensorError) as error:
-        raise Refusal(f"The weights in {folder} cannot be opened: {_first_line(error)}") from None
+        raise Refusal(f"The weights in {folder} cannot be opened: {told(error)}") from None
     wrong = {
         "missing": info["missing_keys"],
         "unexpected": info["unexpected_keys"],
@@ -197,8 +229,10 @@ def _network(cls: Any, config: Any, folder: Path, options: dict[str, Any], say: 
     return network.eval().requires_grad_(False)
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0]
+def _choices(folder: Path, code: dict[str, str]) -> dict[str, str]:
+    """What a person should know of how it was opened; nothing of an ordinary folder."""
+    trusted = {"own code": f"trusted and run: {', '.join(sorted(code.values()))}"} if code else {}
+    return trusted | unapplied(folder)
 
 
 def _settings(processor: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import Refusal
+from workbench.models.hf.errors import tokenizer_lacks, told
 from workbench.models.hf.image_processors import register
 
 
@@ -34,9 +35,8 @@ def read_processor(folder: Path, *, trusted: bool = False) -> Any:
                 "and is not run. Take a version that transformers knows itself, or, if you trust it, start "
                 "the workbench with --trust-remote-code."
             ) from None
-        raise Refusal(
-            f"The processor in {folder} cannot be read: {str(error).strip().partition(chr(10))[0]}"
-        ) from None
+        why = tokenizer_lacks(folder) or told(error)
+        raise Refusal(f"The processor in {folder} cannot be read: {why}") from None
 
 
 def _processor_class(folder: Path) -> Any:
