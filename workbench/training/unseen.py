@@ -1,4 +1,4 @@
-"""Words that training must not speak against: what completes a pair of colour and shape that it never shows.
+"""Words that training must not speak against: what completes a pair of colour and shape never shown.
 
 A model that never sees a red heart learns that what is red is no heart, and then denies what it sees. So where
 the word to be said is a shape, the shape that its colour never comes with takes no part in the loss, and the
