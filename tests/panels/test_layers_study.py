@@ -99,7 +99,6 @@ def test_a_scene_is_measured_with_its_mask(model: FakeModel, pictured: Result) -
     scenes = generate([7], "test")
     captured = capture(model, model.prepare([scenes.images[0]]))
     regions = scene_regions(captured.grid.boxes)
-    np.testing.assert_array_equal(pictured.arrays["regions"], regions)
     for stage, states in zip(captured.stages, captured.states, strict=True):
         direct = structure(states[0], regions)
         around = surroundings(states[0], 12, 12)
@@ -128,7 +127,7 @@ def test_a_photograph_needs_no_mask(model: FakeModel) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
     result = run(LayersConfig(permutations=20), model, picture=read(pixels))
     measured = set(result.tables["curves"]["measure"])
-    assert "cohesion" not in measured and "regions" not in result.arrays
+    assert "cohesion" not in measured
     assert {"neighbour - far", "Moran's I", "effective dimension", "token norm"} <= measured
     # Pixels without order: no neighbour is like its neighbour, so the gap lies inside its permutation band.
     first = rows(result, "neighbour - far").loc["projector"]
@@ -139,7 +138,7 @@ def test_a_changed_scene_has_no_mask(model: FakeModel) -> None:
     pixels = generate([7], "test").images[0].copy()
     pixels[0, 0] ^= 255
     result = run(LayersConfig(image="scene:7", permutations=20), model, picture=read(pixels))
-    assert "regions" not in result.arrays
+    assert "cohesion" not in set(result.tables["curves"]["measure"])
 
 
 def test_the_corrupted_picture_is_what_the_model_gets(model: FakeModel) -> None:

@@ -1,10 +1,10 @@
 """Words that training must not speak against: what completes a pair of colour and shape never shown.
 
-A model that never sees a red heart learns that what is red is no heart, and then denies what it sees. So where
-the word to be said is a shape, the shape that its colour never comes with takes no part in the loss, and the
-other way round: the prior of the training pairs is taken out of it, as logit adjustment does with class
-frequencies (Menon et al., ICLR 2021, section 4), here for frequencies of none. Nothing that is held out is
-shown or told by that.
+A model that never sees a red heart learns that what is red is no heart, and then denies what it sees. So
+where the word to be said is a shape, the shape that its colour never comes with takes no part in the loss,
+and the other way round: the prior of the training pairs is taken out of it, as logit adjustment does with
+class frequencies (Menon et al., ICLR 2021, section 4), here for frequencies of none. Nothing that is held out
+is shown or told by that.
 """
 
 from __future__ import annotations
