@@ -149,7 +149,10 @@ def test_a_click_on_a_patch_moves_map_and_words_and_the_slider_scrubs(page: Page
 def test_clean_stands_beside_corrupted_at_the_same_patch_and_stage(page: Page) -> None:
     page.get_by_role("tab", name="Patches").click()
     look(page, "patches")
-    page.locator("#patches-show").get_by_label("probability of a word").check()
+    caption = page.locator("#patches-caption")
+    expect(caption).to_contain_text("at llm 4", timeout=SLOW)
+    page.locator("#patches-show").get_by_label("probability of a word").check(timeout=SLOW)
+    expect(caption).to_contain_text("as the lens reads", timeout=SLOW)
     page.locator("#patches-pin").click()
     expect(page.locator("#pins")).to_contain_text("darkness")
     page.get_by_label("Corruption").click()
@@ -157,7 +160,7 @@ def test_clean_stands_beside_corrupted_at_the_same_patch_and_stage(page: Page) -
     expect(page.locator("#patches-status")).to_contain_text("has changed", timeout=30_000)
     look(page, "patches")
     beside = page.locator("#patches-beside")
-    expect(beside).to_contain_text("darkness", timeout=30_000)
+    expect(beside).to_contain_text("darkness", timeout=SLOW)
     mine, its = page.locator("#patches-map img").bounding_box(), beside.locator("img").bounding_box()
     assert mine is not None and its is not None
     assert abs(mine["y"] - its["y"]) <= 4 and its["x"] >= mine["x"] + mine["width"]

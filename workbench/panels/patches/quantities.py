@@ -255,7 +255,7 @@ def told(show: str, value: float) -> str:
 def chance(value: float) -> str:
     """A probability in two digits; what is nearly nothing as a bound."""
     if value < 0.001:
-        return "< 0.001"
+        return "< 0.001" if value > 0 else "0"
     return f"{value:.3f}" if value < 0.01 else f"{value:.2f}"
 
 

@@ -143,8 +143,8 @@ class PatchesView(Panel):
             "column": self.col,
         }
         self.outputs = [
-            *(self.empty, self.parts, self.asked, *self.chosen_by.values()),
             *(self.map, self.caption, self.beside, self.rungs, self.remark),
+            *(self.stage, self.row, self.col, self.word, self.query, self.head),
         ]
         self.drawn_with = self.printed_with = [self.asked]
         self.wire()
@@ -158,6 +158,11 @@ class PatchesView(Panel):
                 trigger_mode="always_last",
                 **QUIET,
             )
+
+    @property
+    def every(self) -> list[Any]:
+        """Also what a result brings with it and no drawing of it changes."""
+        return [*super().every, self.empty, self.parts, self.asked, self.show]
 
     def config(self, on: OnBench, settings: Mapping[str, Any]) -> PatchesConfig:
         """The config of a look at the bench."""
