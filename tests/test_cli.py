@@ -350,7 +350,7 @@ def test_a_capture_is_told_its_size_written_and_opens_without_a_model(
     opening = shlex.split(told[2].partition("workbench ")[2])
     assert opening[:2] == ["run", "--no-model"] and cli.main(opening) == 0
     (page,) = pages
-    assert [one.study for one in page.saved.common] == ["layers", "layers"]
+    assert [one.study for one in page.saved.common] == ["layers", "patches"] * 2
     assert page.models.first.name == ""
     pages.clear()
     assert cli.main(["run", "--open", str(tmp_path)]) == 2 and not pages

@@ -243,7 +243,7 @@ class PatchesView(Panel):
         super().prove(result)
         for show in held(result):
             for stage in stages_of(result):
-                said(result, stage, Asked(0, show))
+                values(result, stage, Asked(0, show)), said(result, stage, Asked(0, show))
             self.overlaid([("", result)], [], _first(result) | {"show": show})
 
     def choose(self, name: str, session: Session, key: str | None, asked: Choices | None, value: Any) -> Any:
