@@ -1,4 +1,4 @@
-"""Principal components of many wide states, quickly: the first picture of a projection should not be waited for.
+"""Principal components of many wide states, quickly: nobody should wait for a first picture.
 
 numpy alone: importing scikit-learn takes longer than what is computed here.
 """
@@ -39,7 +39,7 @@ def principal(states: ArrayLike, most: int = 2, *, seed: int = 0) -> Principal:
     Small sets are solved whole. Larger ones by block Krylov iteration with Rayleigh-Ritz (Musco & Musco,
     NeurIPS 2015), in float32, until the first two components are exact to ``TOLERANCE``; the further ones,
     which other methods start from, are as good as they are by then. Where the spectrum is too flat to get
-    there, the whole decomposition is made. A component's sign is such that its largest coordinate is positive.
+    there, the whole decomposition is made. A component's sign makes its largest coordinate positive.
 
     Raises:
         ValueError: for states that are not finite, or of another shape.

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from workbench.models.protocol import Model
     from workbench.runs.result import Result
 
-COMMANDS = ("run", "states", "layers", "draw", "tokens", "capture", "train")
+COMMANDS = ("run", "states", "layers", "atlas", "draw", "tokens", "capture", "train")
 CONFIGS = {
     "states": ("states.study", "StatesConfig"),
     "layers": ("layers.config", "LayersConfig"),
+    "atlas": ("atlas.config", "AtlasConfig"),
     "draw": ("drawing.config", "DrawConfig"),
     "tokens": ("tokens.config", "TokensConfig"),
     "capture": ("capture.config", "CaptureConfig"),
@@ -41,6 +42,7 @@ Afterimage shows what happens to an image inside a multimodal model.
   python -m workbench states --image F --question "what colour is the star?" --out DIR
   python -m workbench layers --image F --out DIR
   python -m workbench layers --out DIR       the bundled probe set in place of one image
+  python -m workbench atlas --out DIR        tokens on a plane; --image F for one picture's
   python -m workbench draw --prompt "a red star" --out DIR
   python -m workbench tokens --image F --model ID --out DIR
   python -m workbench capture MODEL F -o DIR keep what one pass shows, for any panel to open later
@@ -137,6 +139,23 @@ def _parser(asked: str) -> argparse.ArgumentParser:
     )
     layers.set_defaults(command=_layers)
 
+    atlas, atlas_settings = _add_study(
+        commands,
+        "atlas",
+        help="visual tokens on a plane",
+        needs="[--image FILE]",
+        description="Lay a sample of visual tokens out on a plane, for each stage or for several together: of "
+        "one image (--image) or of scenes of the bundled probe set (without --image): figures as PNG, SVG and "
+        "PDF, the numbers as CSV, everything else beside them.",
+    )
+    atlas.add_argument_group("figure").add_argument(
+        "--colour",
+        default="",
+        choices=("class", "stage", "condition", "image", "object", "row", "col"),
+        help="what points are coloured by [class where it is known]",
+    )
+    atlas.set_defaults(command=_atlas)
+
     draw, draw_settings = _add_study(
         commands,
         "draw",
@@ -182,6 +201,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
     settings = {
         "states": states_settings,
         "layers": layers_settings,
+        "atlas": atlas_settings,
         "draw": draw_settings,
         "tokens": tokens_settings,
         "capture": capture_settings,
@@ -349,6 +369,16 @@ def _layers(options: argparse.Namespace) -> None:
         return study.run(config, model, **others)
 
     _study(options, LayersConfig, study.prepared, run, partial(figure.paper, stage=stage or None))
+
+
+def _atlas(options: argparse.Namespace) -> None:
+    from workbench.panels.atlas import figure, study
+
+    def paper(result: Result) -> Figure:
+        print(figure.caveat(result), file=sys.stderr)
+        return figure.paper(result, options.colour)
+
+    _study(options, study.AtlasConfig, study.prepared, study.run, paper)
 
 
 def _draw(options: argparse.Namespace) -> None:

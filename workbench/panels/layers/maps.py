@@ -41,7 +41,7 @@ def finer_patches(result: Result, stage: str) -> int:
     return max(1, round(tokens / (rows * cols)))
 
 
-def known_stage(stage: str, stages: Sequence[str]) -> str:
+def known_stage(stage: str, stages: Sequence[str], what: str = "map of") -> str:
     """The stage as given. Raises Refusal where it is none of `stages`, naming the ends of each band."""
     if stage in stages:
         return stage
@@ -49,7 +49,7 @@ def known_stage(stage: str, stages: Sequence[str]) -> str:
     for name in stages:
         bands.setdefault(name.rpartition(" ")[0] or name, []).append(name)
     ends = [names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}" for names in bands.values()]
-    raise Refusal(f"There is no map of {stage!r}. Choose a stage out of {', '.join(ends) or 'none'}.")
+    raise Refusal(f"There is no {what} {stage!r}. Choose a stage out of {', '.join(ends) or 'none'}.")
 
 
 def shown_stages(stages: Sequence[str], chosen: str | None = None, count: int = 5) -> list[str]:

@@ -64,7 +64,7 @@ def measure_captured(
 ) -> Measured:
     """Every measure at every stage of a pass that was made before; `shown` is what the model got."""
     grid = captured.grid
-    truth = _truth(config.image, picture.pixels)
+    truth = truth_of(config.image, picture.pixels)
     arrays = {"grid": np.array([grid.rows, grid.cols]), "boxes": np.asarray(grid.boxes, dtype=np.float32)}
     regions: list[np.ndarray | None] = [None] * len(captured.stages)
     if truth is not None:
@@ -78,7 +78,7 @@ def measure_captured(
     )
 
 
-def _truth(source: str, pixels: np.ndarray) -> Batch | None:
+def truth_of(source: str, pixels: np.ndarray) -> Batch | None:
     """A bundled scene's labels, if that is what the pixels are: only then is the mask known."""
     if not source.startswith(SCENE):
         return None
