@@ -20,6 +20,7 @@ from workbench.page.panel import Panel  # noqa: E402
 from workbench.page.saved import SavedRuns  # noqa: E402
 from workbench.page.session import MAX_AGE, Sessions  # noqa: E402
 from workbench.page.wiring import QUIET  # noqa: E402
+from workbench.panels.atlas.view import AtlasView  # noqa: E402
 from workbench.panels.drawing.view import DrawingView  # noqa: E402
 from workbench.panels.layers.view import LayersView  # noqa: E402
 from workbench.panels.states.view import StatesView  # noqa: E402
@@ -27,7 +28,8 @@ from workbench.panels.tokens.view import TokensView  # noqa: E402
 
 MAX_UPLOAD = "1100mb"
 """Above what images.read and runs.archive take, so that their sentences are the ones that are read."""
-IS_DARK = "() => document.body.classList.contains('dark')"
+GROUND = "() => [document.body.classList.contains('dark'), window.innerWidth <= 600]"
+"""Whether the page is dark, and narrow."""
 
 
 class Page(gr.Blocks):
@@ -61,11 +63,13 @@ def build(
                 states = StatesView(bench)
             with gr.Tab("Layers", id="layers") as tabs["layers"]:
                 layers = LayersView(bench)
+            with gr.Tab("Atlas", id="atlas") as tabs["atlas"]:
+                atlas = AtlasView(bench)
             with gr.Tab("Drawing", id="draw") as tabs["draw"]:
                 drawing = DrawingView(bench)
             with gr.Tab("Tokens", id="tokens") as tabs["tokens"]:
                 tokens = TokensView(bench)
-        panels: dict[str, Panel] = {panel.study: panel for panel in (states, layers, drawing, tokens)}
+        panels: dict[str, Panel] = {panel.study: panel for panel in (states, layers, atlas, drawing, tokens)}
         for name, tab in tabs.items():
             tab.select(
                 partial(bench.facing, name),
@@ -74,7 +78,7 @@ def build(
                 queue=False,
                 **QUIET,
             )
-        page.load(None, None, [bench.dark], js=IS_DARK, api_visibility="private")
+        page.load(None, None, [bench.dark, bench.narrow], js=GROUND, api_visibility="private")
         saved = SavedRuns(bench, panels, row)
         opened = bench.chooser.begin(saved.wire(page.load).then)
         for panel in panels.values():

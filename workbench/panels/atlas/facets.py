@@ -86,8 +86,8 @@ def caveat(result: Result) -> str:
         }[way.method]
         words = (
             f"{NAMES[way.method]} ({about}, seed {config['seed']}, from principal components that hold "
-            f"{share} of the variance) keeps who is next to whom. Distances between clusters, their sizes and their "
-            "density mean little, the axes nothing; another seed gives another picture."
+            f"{share} of the variance) keeps who is next to whom. Distances between clusters, their sizes "
+            "and their density mean little, the axes nothing; another seed gives another picture."
         )
     apart = (
         " Each plane was laid out by itself: places do not compare between planes." if len(drawn) > 1 else ""
@@ -99,7 +99,8 @@ def words(row: Any) -> str:
     """What a point is, in one line."""
     known = f", {row['class']}" if isinstance(row["class"], str) else ""
     number = f", object {row['object']}" if row["object"] > 0 else ""
-    return f"{row['stage']}: row {row['row']}, column {row['col']}{known}{number}; {row['image']}, {row['condition']}"
+    place = f"row {row['row']}, column {row['col']}{known}{number}"
+    return f"{row['stage']}: {place}; {row['image']}, {row['condition']}"
 
 
 def limits(facet: Facet) -> tuple[tuple[float, float], tuple[float, float]]:
