@@ -373,12 +373,13 @@ def _layers(options: argparse.Namespace) -> None:
 
 def _atlas(options: argparse.Namespace) -> None:
     from workbench.panels.atlas import figure, study
+    from workbench.panels.atlas.config import AtlasConfig
 
     def paper(result: Result) -> Figure:
         print(figure.caveat(result), file=sys.stderr)
         return figure.paper(result, options.colour)
 
-    _study(options, study.AtlasConfig, study.prepared, study.run, paper)
+    _study(options, AtlasConfig, study.prepared, study.run, paper)
 
 
 def _draw(options: argparse.Namespace) -> None:

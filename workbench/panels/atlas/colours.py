@@ -69,11 +69,11 @@ def choices(results: Sequence[Result]) -> list[str]:
         "condition" * (len(values("condition")) > 1),
         "image" * (len(values("image")) > 1),
         "object" * (len(values("image")) == 1 and len(values("object") - {-1}) > 1),
+        "stage" * (len(values("stage")) > 1),
         "row",
         "col",
     ]
-    stages = any(len(table["stage"].unique()) > len(table["plane"].unique()) for table in tables)
-    return [name for name in ("stage" * stages, *found) if name]
+    return [name for name in found if name]
 
 
 def names(points: DataFrame, column: str) -> list[str]:

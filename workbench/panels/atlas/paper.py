@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.panels.atlas.colours import GRADUAL, MARKERS, WORDS, choices, groups, members, span
 from workbench.panels.atlas.facets import Facet, Named, facets, limits
@@ -65,9 +65,9 @@ def paper(results: Result | Sequence[Named], column: str = "") -> Figure:
     return figure
 
 
-def _draw(axes: Axes, facet: Facet, column: str, bare: Sequence[Result], every: Sequence[Group]) -> object:
+def _draw(axes: Axes, facet: Facet, column: str, bare: Sequence[Result], every: Sequence[Group]) -> Any:
     points, shade = facet.points, None
-    look = {"s": SIZE, "linewidths": 0, "alpha": 0.85, "rasterized": len(points) > MANY}
+    look: dict[str, Any] = {"s": SIZE, "linewidths": 0, "alpha": 0.85, "rasterized": len(points) > MANY}
     if column in GRADUAL:
         low, high = span(bare, column)
         shade = axes.scatter(

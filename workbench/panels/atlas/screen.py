@@ -19,6 +19,9 @@ FACET, TITLE, GAP, LEGEND = 268, 24, 24, 26
 """Pixels: a facet's height, its title, what lies between two, a line of the legend."""
 PER_LINE = 7
 """Names of groups on a line of the legend, about."""
+NOT_NEEDED = ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]
+"""Buttons that Plotly would show."""
+GROUND = {"light": "#ffffff", "dark": "#1b1b1e"}
 FRAME = {"light": "#d9d9de", "dark": "#3c3c43"}
 
 
@@ -42,7 +45,8 @@ def screen(
     lines = 1 + (len(groups_here) - 1) // (2 if narrow else PER_LINE)
     top = 8 + LEGEND * lines
     height = top + down * (FACET + TITLE + GAP) + (0 if column not in GRADUAL else 30)
-    figure, layout = go.Figure(), {}
+    figure = go.Figure()
+    layout: dict[str, Any] = {}
     named: set[str] = set()
     for r, row in enumerate(rows):
         for c, facet in enumerate(row):
@@ -64,7 +68,8 @@ def screen(
                     marker = {"color": group.colour(theme), "symbol": group.shape}
                     fresh = group.name not in named
                     named.add(group.name)
-                    _points(figure, facet, facet.points[inside], marker, axes, group.name, fresh)
+                    rank = len(groups_here) if group.rank is None else group.rank
+                    _points(figure, facet, facet.points[inside], marker, axes, group.name, fresh, rank)
             room = height - top
             y1 = 1 - (r * (FACET + TITLE + GAP) + TITLE) / room
             x0 = c / across
@@ -82,9 +87,15 @@ def screen(
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": FONT, "size": 13, "color": INK[theme]},
-        hoverlabel={"align": "left", "font": {"family": FONT, "size": 12}},
+        hoverlabel={
+            "align": "left",
+            "bgcolor": GROUND[theme],
+            "bordercolor": FRAME[theme],
+            "font": {"family": FONT, "size": 12, "color": INK[theme]},
+        },
         hovermode="closest",
         dragmode="pan",
+        modebar={"remove": NOT_NEEDED, "bgcolor": "rgba(0,0,0,0)", "orientation": "v"},
         legend={
             "orientation": "h",
             "x": 0,
@@ -108,6 +119,7 @@ def _points(
     axes: dict[str, str],
     name: str,
     fresh: bool,
+    rank: int = 0,
 ) -> None:
     import plotly.graph_objects as go
 
@@ -125,6 +137,7 @@ def _points(
             hovertemplate="%{customdata[6]}<extra></extra>",
             name=name,
             legendgroup=name,
+            legendrank=1000 + rank,
             showlegend=fresh,
             **axes,
         )

@@ -98,7 +98,7 @@ class AtlasView(Panel):
         self.settings = {"subject": self.subject, "conditions": self.conditions, **settings}
         self.foot(READING)
         self.outputs = [self.plot, self.card, self.note, self.colour, self.stages, self.method, self.planes]
-        way = [self.method, self.planes, self.neighbours, self.min_dist]
+        way: list[Any] = [self.method, self.planes, self.neighbours, self.min_dist]
         self.drawn_with = [*way, self.colour, bench.dark, bench.narrow, self.ready]
         self.printed_with = [*way, self.colour]
         self.wire()
@@ -229,7 +229,7 @@ class AtlasView(Panel):
         way = self._way(*way_values)
         present = self.kept(session, key)
         pinned = self._pinned(session, key, all_pins, shown)
-        named = [("", present)] * (present is not None) + pinned
+        named = pinned if present is None else [("", present), *pinned]
         todo = [
             (name, result)
             for name, result in named
@@ -289,20 +289,16 @@ class AtlasView(Panel):
     def overlaid(self, named: Sequence[Named], pinned: Sequence[Named], *drawn_with: Any) -> Updates:
         """The planes of the present result and, under them, of pinned ones: each laid out by itself."""
         from workbench.panels.atlas import figure
-        from workbench.panels.atlas.colours import choices
 
         column, dark, narrow = drawn_with[4:7]
         many = [*named, *pinned]
         if not many:
             return {self.plot: gr.Plot(visible=False), self.card: gr.HTML(visible=False)}
-        able = choices([result for _, result in many])
-        chosen = column if column in able else able[0]
-        plot = figure.screen(many, chosen, theme="dark" if dark else "light", narrow=bool(narrow))
+        plot = figure.screen(many, column or "", theme="dark" if dark else "light", narrow=bool(narrow))
         return {
             self.plot: gr.Plot(value=plot, visible=True),
             self.card: gr.HTML(_card([result for _, result in many]), visible=True),
             self.note: markup.remark(figure.caveat(many[0][1])),
-            self.colour: _colours(able, chosen),
         }
 
     def paper(self, named: Sequence[Named], *printed_with: Any) -> Figure:
@@ -324,14 +320,14 @@ class AtlasView(Panel):
 
 def _subject() -> gr.Radio:
     """Whose tokens."""
-    choices = [("the image on the bench", IMAGE), ("scenes of the bundled probe set", PROBES)]
-    return gr.Radio(choices, value=IMAGE, label="Tokens of", elem_id="atlas-subject", min_width=260)
+    choices = [("the image on the bench", IMAGE), ("scenes of the probe set", PROBES)]
+    return gr.Radio(choices, value=IMAGE, label="Tokens of", elem_id="atlas-subject", min_width=400)
 
 
 def _conditions() -> gr.Radio:
     """In which condition."""
     choices = [("as on the bench", BENCH), ("clean", CLEAN_ONLY), ("both", BOTH)]
-    return gr.Radio(choices, value=BENCH, label="Condition", elem_id="atlas-conditions", min_width=240)
+    return gr.Radio(choices, value=BENCH, label="Condition", elem_id="atlas-conditions", min_width=300)
 
 
 def _layout(methods: Sequence[str]) -> tuple[gr.Radio, gr.Radio]:
@@ -345,11 +341,11 @@ def _layout(methods: Sequence[str]) -> tuple[gr.Radio, gr.Radio]:
         min_width=220,
     )
     planes = gr.Radio(
-        [("a plane for each stage", "each"), ("one for all", "joint")],
+        [("one for each", "each"), ("one for all", "joint")],
         value=defaults.planes,
-        label="Planes",
+        label="Planes of stages",
         elem_id="atlas-planes",
-        min_width=240,
+        min_width=210,
     )
     return method, planes
 
