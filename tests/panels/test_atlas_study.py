@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.decomposition import PCA
 
 from tests.capture.fake import FakeModel
 from workbench.capture.hidden import capture
-from workbench.datasets.scenes import stream
+from workbench.datasets import open_collection
+from workbench.datasets.batches import Batch
+from workbench.datasets.scenes import DrawnScenes
 from workbench.errors import Cancelled, Refusal
 from workbench.images.read import read
 from workbench.images.scenes import CLASSES
@@ -45,16 +48,18 @@ def probed(model: FakeModel) -> Result:
 def test_points_are_the_tokens_that_a_plain_pass_shows(model: FakeModel, probed: Result) -> None:
     points = probed.tables["points"]
     assert len(points) == 360 and list(points["stage"].unique()) == ["llm 0", "llm 2", "llm 4"]
-    scenes = next(stream("test", 3, batch=3))
+    samples = tuple(DrawnScenes().read("test", 0, 3))
+    scenes = Batch(samples, len(CLASSES))  # type: ignore[arg-type]
     for condition in ("clean", "darkness 0.90"):
         shown = [
-            image if condition == "clean" else degrade(image, "dark_illumination", 0.9, int(seed))
-            for image, seed in zip(scenes.images, scenes.seeds, strict=True)
+            each.pixels if condition == "clean" else degrade(each.pixels, "dark_illumination", 0.9, each.seed)
+            for each in scenes.samples
         ]
         captured = capture(model, model.prepare(shown))
         classes = scenes.patch_classes(captured.grid.boxes, 0.6)
+        assert classes is not None
         mine = points[(points["stage"] == "llm 4") & (points["condition"] == condition)]
-        image = [list(scenes.seeds).index(int(name.removeprefix("scene:"))) for name in mine["image"]]
+        image = [[each.name for each in scenes.samples].index(name) for name in mine["image"]]
         token = ((mine["row"] - 1) * 12 + mine["col"] - 1).to_numpy()
         assert [CLASSES.index(name) if isinstance(name, str) else -1 for name in mine["class"]] == classes[
             image, token
@@ -214,6 +219,26 @@ def test_fewer_tokens_than_dimensions_are_laid_out() -> None:
     result = run(AtlasConfig(image="scene:10", method="umap", neighbours=5), FakeModel(side=4, width=64))
     assert np.isfinite(result.tables["points"][["umap_x", "umap_y"]].to_numpy()).all()
     assert result.arrays["features_004"].shape[1] <= 16
+
+
+def test_a_folder_of_images_of_any_size_is_a_subject_and_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        place = tmp_path / "data" / ("cat", "dog")[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 256, (24 + 12 * (number % 3 == 0), 36, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(place / f"{number}.png")
+    (tmp_path / "data" / "cat" / "broken.png").write_bytes(b"nothing of the kind")
+    given = {"data": str(tmp_path / "data"), "method": "pca", "images": 20, "stages": ("llm 0",)}
+    model = FakeModel(side=12)
+    result = run(AtlasConfig(**given), model)
+    points = result.tables["points"]
+    count = open_collection(given["data"]).count("test")
+    skipped = result.manifest["skipped"]
+    assert points["image"].nunique() + len(skipped) == count and points["class"].isna().all()
+    assert all("broken.png" in each["name"] and each["reason"] for each in skipped)
+    square = run(AtlasConfig(**given, square=24), model).tables["pictures"]
+    assert set(square["image_width"]) == set(square["image_height"]) == {24}
 
 
 def test_stopping_between_passes(model: FakeModel) -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from workbench.datasets import SCENES
 from workbench.images.corruptions import CORRUPTIONS
 from workbench.panels.specimen import CLEAN
 
@@ -31,11 +32,23 @@ class Way(BaseModel):
 class AtlasConfig(Way):
     """Everything that decides the result, but for the model and the pixels.
 
-    With an `image` the tokens are those of that one picture; without, of scenes of the bundled probe set.
+    With an `image` the tokens are those of that one picture; without, of the first images of a collection's
+    test split.
     """
 
-    image: str = Field(default="", description='a file, or "scene:SEED"; without it, the bundled probe set')
-    images: int = Field(default=16, ge=1, le=512, description="probe set: images whose tokens are taken")
+    image: str = Field(default="", description='a file, or "scene:SEED"; without it, a collection')
+    data: str = Field(
+        default=SCENES,
+        description="collection: scenes (bundled), a folder of images with or without masks, a .parquet, a "
+        "VLMEvalKit .tsv, or a data set's hub id",
+    )
+    square: int = Field(
+        default=0,
+        ge=0,
+        le=2048,
+        description="collection: cut each image to its middle square, of so many pixels; 0: as they are",
+    )
+    images: int = Field(default=16, ge=1, le=512, description="collection: images whose tokens are taken")
     question: str = Field(default="", description="text that follows the image in the model's input")
     corruption: str = Field(default=CLEAN, description="none, or one of " + ", ".join(CORRUPTIONS))
     intensity: float = Field(default=0.45, ge=0.0, le=1.0, description="how strong the corruption is, 0 to 1")

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.datasets.collection import UNKNOWN
 from workbench.errors import Refusal, go_on
 from workbench.models.protocol import Grid, Model, Stage
 from workbench.panels.atlas.config import AtlasConfig
 from workbench.panels.atlas.sample import Sample
 from workbench.panels.atlas.sheet import Sheet
-from workbench.panels.atlas.subject import UNKNOWN, Some, class_names, how_many, pictures
+from workbench.panels.atlas.subject import Some, Subject
 from workbench.panels.layers.maps import known_stage
 from workbench.panels.specimen import CLEAN, degrade
 
@@ -60,7 +61,8 @@ class Reading:
             for stage in self.stages
             for condition in self.conditions
         }
-        self.total = how_many(config) * len(self.conditions)
+        self.subject = Subject(config, picture)
+        self.total = self.subject.count * len(self.conditions)
         self.sheet = Sheet(self.total)
         self.shown: list[dict[str, Any]] = []
         self.seen = 0
@@ -69,7 +71,7 @@ class Reading:
     def read(self) -> None:
         """One pass for each batch and condition."""
         first = 0
-        for some in pictures(self.config, self.picture):
+        for some in self.subject.pictures():
             for image in some.pixels:
                 self._hash.update(image.tobytes())
             for condition in self.conditions:
@@ -80,6 +82,9 @@ class Reading:
                 self._pass(some, condition, first)
                 self.seen += len(some.pixels)
             first += len(some.pixels)
+        if not first:
+            reason = self.subject.skipped[0].reason
+            raise Refusal(f"None of the {self.subject.count:,} images can be read; the first: {reason}")
 
     def _pass(self, some: Some, condition: str, first: int) -> None:
         from workbench.capture.hidden import capture, finite
@@ -105,7 +110,7 @@ class Reading:
                     f"It is not known where the tokens of {stage.name} stand on the image: "
                     "leave that stage out."
                 )
-            labels = None if some.label is None else some.label(grid.boxes)
+            labels = some.labels(grid.boxes, config.purity)
             for k in range(len(given)):
                 known = None if labels is None else (labels[0][k], labels[1][k])
                 self.samples[stage.name, condition].add(
@@ -144,7 +149,7 @@ class Reading:
         kept = [self.samples[stage.name, condition].columns["about"] for condition in self.conditions]
         about = np.concatenate(kept)
         number = about[:, 0].astype(np.int64)
-        names, classes = class_names(), about[:, 3].astype(np.int64)
+        names, classes = self.subject.classes, about[:, 3].astype(np.int64)
         return pd.DataFrame(
             {
                 "stage": stage.name,
@@ -163,7 +168,7 @@ class Reading:
         """sha256 of what went in."""
         if self.picture is not None:
             return {"picture": self.picture.sha256}
-        return {"probe set": self._hash.hexdigest()}
+        return {"collection": self._hash.hexdigest()}
 
 
 def in_words(condition: str, intensity: float) -> str:

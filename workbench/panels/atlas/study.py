@@ -27,7 +27,7 @@ NEEDS = frozenset({Capability.HIDDEN_STATES})
 
 
 def prepared(config: AtlasConfig, picture: Picture | None = None) -> Picture | None:
-    """The picture of a study, None for the probe set; what needs no model is refused here. Raises Refusal."""
+    """The picture of a study, None for a collection; what needs no model is refused here. Raises Refusal."""
     short_enough(config.question)
     known(config.corruption)
     if config.with_clean and config.corruption == CLEAN:
@@ -102,6 +102,7 @@ def run(
         arrays=arrays,
         images={"sheet": sheet},
     )
+    result.manifest["skipped"] = [vars(each) for each in reading.subject.skipped]
     laid_out = laid(result, config, projected(result, config))
     laid_out.manifest["seconds"] = round(time.time() - started, 3)
     progress(1.0, "done")
