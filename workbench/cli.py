@@ -145,8 +145,8 @@ def _parser(asked: str) -> argparse.ArgumentParser:
         help="visual tokens on a plane",
         needs="[--image FILE]",
         description="Lay a sample of visual tokens out on a plane, for each stage or for several together: "
-        "of one image (--image) or of a collection (--data, by default the bundled scenes): figures as PNG, SVG "
-        "and PDF, the numbers as CSV, everything else beside them.",
+        "of one image (--image) or of a collection (--data, by default the bundled scenes): figures as PNG, "
+        "SVG and PDF, the numbers as CSV, everything else beside them.",
     )
     atlas.add_argument_group("figure").add_argument(
         "--colour",
