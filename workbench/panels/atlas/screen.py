@@ -17,6 +17,8 @@ ACROSS = 3
 """Facets side by side; on a phone one."""
 FACET, TITLE, GAP, LEGEND = 268, 24, 24, 26
 """Pixels: a facet's height, its title, what lies between two, a line of the legend."""
+BAR = 60
+"""Pixels for the bar of colours that change gradually, with its name and numbers."""
 PER_LINE = 7
 """Names of groups on a line of the legend, about."""
 NOT_NEEDED = ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]
@@ -43,8 +45,8 @@ def screen(
     down = len(rows)
     groups_here = [] if column in GRADUAL else groups(bare, column)
     lines = 1 + (len(groups_here) - 1) // (2 if narrow else PER_LINE)
-    top = 8 + LEGEND * lines
-    height = top + down * (FACET + TITLE + GAP) + (0 if column not in GRADUAL else 30)
+    top = BAR if column in GRADUAL else 8 + LEGEND * lines
+    height = top + down * (FACET + TITLE + GAP)
     figure = go.Figure()
     layout: dict[str, Any] = {}
     named: set[str] = set()
@@ -207,6 +209,6 @@ def _bar(column: str, theme: Theme) -> dict[str, Any]:
         "lenmode": "pixels",
         "thickness": 8,
         "outlinewidth": 0,
-        "ypad": 18,
+        "ypad": 4,
         "tickfont": {"size": 12, "color": INK[theme]},
     }
