@@ -50,7 +50,7 @@ def test_help_reads_as_help_and_names_every_command() -> None:
     assert "scene:SEED" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["states", "layers", "patches", "draw", "tokens", "run"])
+@pytest.mark.parametrize("command", ["states", "layers", "patches", "atlas", "draw", "tokens", "run"])
 def test_each_command_has_help_with_its_defaults(command: str) -> None:
     done = ran(command, "--help")
     assert done.returncode == 0, done.stderr
@@ -63,7 +63,8 @@ def test_each_command_has_help_with_its_defaults(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["states", "--help"], ["draw", "--help"], ["capture", "--help"]]
+    "words",
+    [["--help"], ["states", "--help"], ["draw", "--help"], ["atlas", "--help"], ["capture", "--help"]],
 )
 def test_help_imports_nothing_heavy(words: list[str]) -> None:
     code = (
@@ -110,9 +111,36 @@ def test_tokens_are_written_with_their_figures_and_numbers(tmp_path: Path, fake_
     assert (out / "figure.pdf").stat().st_size
 
 
+def test_an_atlas_is_written_with_its_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("workbench.models.open", lambda *a, **k: Captured(side=12))
+    out = tmp_path / "atlas"
+    words = [
+        "atlas",
+        "--image",
+        "scene:10",
+        "--method",
+        "pca",
+        "--stages",
+        "llm 0",
+        "llm 4",
+        "--tokens",
+        "90",
+    ]
+    assert cli.main([*words, "--colour", "row", "--out", str(out)]) == 0
+    points = pd.read_csv(out / "points.csv")
+    assert len(points) == 90 and set(points["stage"]) == {"llm 0", "llm 4"}
+    assert "PCA is a shadow" in capsys.readouterr().err
+    assert all((out / f"figure.{form}").stat().st_size for form in ("png", "svg", "pdf"))
+    assert cli.main(["atlas", "--stages", "llm 9", "--out", str(out)]) == 2
+    assert "no stage 'llm 9'. Choose a stage out of vision 1 … vision 3" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (["atlas", "--with-clean"], "nothing to act on"),
         (["states", "--image", "/nowhere.png"], "nowhere.png"),
         (["states", "--image", "scene:1", "--question", " "], "no question"),
         (["states", "--image", "scene:1", "--intensity", "3"], "--intensity"),

@@ -20,6 +20,7 @@ from workbench.page.panel import Panel  # noqa: E402
 from workbench.page.saved import SavedRuns  # noqa: E402
 from workbench.page.session import MAX_AGE, Sessions  # noqa: E402
 from workbench.page.wiring import QUIET  # noqa: E402
+from workbench.panels.atlas.view import AtlasView  # noqa: E402
 from workbench.panels.drawing.view import DrawingView  # noqa: E402
 from workbench.panels.layers.view import LayersView  # noqa: E402
 from workbench.panels.patches.view import PatchesView  # noqa: E402
@@ -28,7 +29,8 @@ from workbench.panels.tokens.view import TokensView  # noqa: E402
 
 MAX_UPLOAD = "1100mb"
 """Above what images.read and runs.archive take, so that their sentences are the ones that are read."""
-IS_DARK = "() => document.body.classList.contains('dark')"
+GROUND = "() => [document.body.classList.contains('dark'), window.innerWidth <= 600]"
+"""Whether the page is dark, and narrow."""
 
 
 class Page(gr.Blocks):
@@ -64,12 +66,14 @@ def build(
                 layers = LayersView(bench)
             with gr.Tab("Patches", id="patches") as tabs["patches"]:
                 patches = PatchesView(bench)
+            with gr.Tab("Atlas", id="atlas") as tabs["atlas"]:
+                atlas = AtlasView(bench)
             with gr.Tab("Drawing", id="draw") as tabs["draw"]:
                 drawing = DrawingView(bench)
             with gr.Tab("Tokens", id="tokens") as tabs["tokens"]:
                 tokens = TokensView(bench)
         panels: dict[str, Panel] = {
-            panel.study: panel for panel in (states, layers, patches, drawing, tokens)
+            panel.study: panel for panel in (states, layers, patches, atlas, drawing, tokens)
         }
         for name, tab in tabs.items():
             tab.select(
@@ -79,7 +83,7 @@ def build(
                 queue=False,
                 **QUIET,
             )
-        page.load(None, None, [bench.dark], js=IS_DARK, api_visibility="private")
+        page.load(None, None, [bench.dark, bench.narrow], js=GROUND, api_visibility="private")
         saved = SavedRuns(bench, panels, row)
         opened = bench.chooser.begin(saved.wire(page.load).then)
         for panel in panels.values():

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from workbench.models.protocol import Model
     from workbench.runs.result import Result
 
-COMMANDS = ("run", "states", "layers", "patches", "draw", "tokens", "capture", "train")
+COMMANDS = ("run", "states", "layers", "patches", "atlas", "draw", "tokens", "capture", "train")
 CONFIGS = {
     "states": ("states.study", "StatesConfig"),
     "layers": ("layers.config", "LayersConfig"),
     "patches": ("patches.config", "PatchesConfig"),
+    "atlas": ("atlas.config", "AtlasConfig"),
     "draw": ("drawing.config", "DrawConfig"),
     "tokens": ("tokens.config", "TokensConfig"),
     "capture": ("capture.config", "CaptureConfig"),
@@ -43,6 +44,7 @@ Afterimage shows what happens to an image inside a multimodal model.
   python -m workbench layers --image F --out DIR
   python -m workbench layers --out DIR       the bundled probe set in place of one image
   python -m workbench patches --image F --question TEXT --out DIR
+  python -m workbench atlas --out DIR        tokens on a plane; --image F for one picture's
   python -m workbench draw --prompt "a red star" --out DIR
   python -m workbench tokens --image F --model ID --out DIR
   python -m workbench capture MODEL F -o DIR keep what one pass shows, for any panel to open later
@@ -143,6 +145,22 @@ def _parser(asked: str) -> argparse.ArgumentParser:
     )
     _add_map(patches.add_argument_group("figure"))
     patches.set_defaults(command=_patches)
+    atlas, atlas_settings = _add_study(
+        commands,
+        "atlas",
+        help="visual tokens on a plane",
+        needs="[--image FILE]",
+        description="Lay a sample of visual tokens out on a plane, for each stage or for several together: "
+        "of one image (--image) or of a collection (--data, by default the bundled scenes): figures as PNG, "
+        "SVG and PDF, the numbers as CSV, everything else beside them.",
+    )
+    atlas.add_argument_group("figure").add_argument(
+        "--colour",
+        default="",
+        choices=("class", "stage", "condition", "image", "object", "row", "col"),
+        help="what points are coloured by [class where it is known]",
+    )
+    atlas.set_defaults(command=_atlas)
 
     draw, draw_settings = _add_study(
         commands,
@@ -190,6 +208,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
         "states": states_settings,
         "layers": layers_settings,
         "patches": patches_settings,
+        "atlas": atlas_settings,
         "draw": draw_settings,
         "tokens": tokens_settings,
         "capture": capture_settings,
@@ -376,10 +395,11 @@ def _layers(options: argparse.Namespace) -> None:
 
 
 def _patches(options: argparse.Namespace) -> None:
+    from workbench.panels.needs import known_stage
     from workbench.panels.patches import figure, study
     from workbench.panels.patches.config import PatchesConfig
     from workbench.panels.patches.ladder import numbers
-    from workbench.panels.patches.quantities import Asked, known_stage, patch_in, stages_of
+    from workbench.panels.patches.quantities import Asked, patch_in, stages_of
 
     stage: str = options.stage
 
@@ -405,6 +425,17 @@ def _patches(options: argparse.Namespace) -> None:
         paper,
         numbers=lambda result: numbers(result, asked(result)),
     )
+
+
+def _atlas(options: argparse.Namespace) -> None:
+    from workbench.panels.atlas import figure, study
+    from workbench.panels.atlas.config import AtlasConfig
+
+    def paper(result: Result) -> Figure:
+        print(figure.caveat(result), file=sys.stderr)
+        return figure.paper(result, options.colour)
+
+    _study(options, AtlasConfig, study.prepared, study.run, paper)
 
 
 def _draw(options: argparse.Namespace) -> None:

@@ -27,7 +27,14 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_what_can_be_called_is_named_and_nothing_else_is(url: str) -> None:
     endpoints = Client(url, verbose=False).view_api(return_format="dict", print_info=False)
-    assert set(endpoints["named_endpoints"]) == {"/states", "/layers", "/patches", "/draw", "/tokens"}
+    assert set(endpoints["named_endpoints"]) == {
+        "/states",
+        "/layers",
+        "/patches",
+        "/atlas",
+        "/draw",
+        "/tokens",
+    }
     assert not endpoints["unnamed_endpoints"]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
-from probes.projection import available, project
+from probes.projection import available, most_neighbours, nearest, project
 
 
 def clusters(n: int = 120, width: int = 20) -> tuple[np.ndarray, np.ndarray]:
@@ -38,14 +38,32 @@ def test_clusters_stay_apart_and_seeds_repeat(method: str) -> None:
 
 @pytest.mark.parametrize("method", available())
 def test_a_handful_of_tokens_has_a_place(method: str) -> None:
-    points = project(np.random.default_rng(2).normal(size=(6, 8)), method).points
-    assert points.shape == (6, 2) and np.isfinite(points).all()
+    few = 2 if method == "tsne" else 3
+    points = project(np.random.default_rng(2).normal(size=(7, 8)), method, neighbours=few).points
+    assert points.shape == (7, 2) and np.isfinite(points).all()
 
 
 def test_what_cannot_be_projected_is_refused() -> None:
     x, _ = clusters()
     with pytest.raises(ValueError, match="not among the methods"):
         project(x, "mds")
+    with pytest.raises(ValueError, match="takes 2 to 119 neighbours, not 120"):
+        project(x, "umap", neighbours=120)
+    with pytest.raises(ValueError, match="takes 2 to 39 neighbours, not 40"):
+        project(x, "tsne", neighbours=40)
+    assert most_neighbours("umap", 16) == 15
     for bad in (x[:3], x[0], np.full((5, 3), np.inf)):
         with pytest.raises(ValueError, match="states must"):
             project(bad)
+
+
+def test_neighbours_are_those_of_scikit_learn_and_each_token_its_own_first() -> None:
+    x = np.random.default_rng(4).normal(size=(1500, 12)).astype(np.float32) + 50
+    x[7] = x[1200]
+    near, far = nearest(x, 6)
+    distances, there = (
+        NearestNeighbors(n_neighbors=6, algorithm="brute").fit(x.astype(np.float64)).kneighbors(x)
+    )
+    np.testing.assert_allclose(far, distances, atol=5e-3)
+    assert (near[:, 0] == np.arange(1500)).all() and {7, 1200} == set(near[7, :2].tolist())
+    assert np.mean(near == there) > 0.998

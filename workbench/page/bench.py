@@ -132,6 +132,7 @@ class Bench:
                     0, label="Seed", precision=0, minimum=0, maximum=2**31 - 1, min_width=70, elem_id="seed"
                 )
             self.dark = gr.Checkbox(False, label="dark ground", visible="hidden")
+            self.narrow = gr.Checkbox(False, label="a phone's width", visible="hidden")
         self.pins = Pins()  # over the panels: at the end of the sidebar its last row would cover them
         self.inputs: list[Any] = [
             self.specimen,

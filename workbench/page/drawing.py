@@ -32,4 +32,9 @@ class Drawing(Frame):
         """The pinned results over the present one."""
         result = self.kept(session, key)
         named = [(self.name(result), result)] if result is not None else []
-        return self.overlaid(named, self._pinned(session, key, all_pins, shown), *drawn_with)
+        pinned = self._pinned(session, key, all_pins, shown)
+        named, pinned = (
+            [(name, self.completed(session, result, *drawn_with)) for name, result in some]
+            for some in (named, pinned)
+        )
+        return self.overlaid(named, pinned, *drawn_with)

@@ -83,7 +83,7 @@ class Foot(Frame):
         )
         copied = self.copy.click(
             self._with_session(self.as_command),
-            [*self.bench.inputs, *self.settings.values()],
+            [*self.bench.inputs, *self.settings.values(), *self.printed_with],
             [self.command],
             **QUIET,
         )
@@ -111,7 +111,9 @@ class Foot(Frame):
         if result is None or key is None:
             return {self.status: markup.notice("There is nothing to download any more: look again.")}
         named = [(self.name(result), result), *self._pinned(session, key, all_pins, shown)]
+        named = [(name, self.completed(session, one, *printed_with)) for name, one in named]
         ids = [key, *pins.ids(self.study, all_pins, shown, but=key), *map(str, printed_with)]
+        ids += [str(one.config) for _, one in named]  # which may have been completed since
         try:
             with session.writing():
                 path = self.downloads.written(
@@ -120,7 +122,7 @@ class Foot(Frame):
                     ids,
                     lambda: self.paper(named, *printed_with),
                     lambda: self._all(named, *printed_with),
-                    result,
+                    named[0][1],
                 )
         except Cancelled:
             return {self.status: gr.skip()}
@@ -132,8 +134,10 @@ class Foot(Frame):
 
     def as_command(self, session: Session, *values: Any) -> Any:
         """The command that does the same look."""
+        count = len(self.bench.inputs) + len(self.settings)
         try:
-            on, config = self._laid(session, values)
+            on, config = self._laid(session, values[:count])
+            config = self.commanded(config, *values[count:])
         except Refusal as refusal:
             return gr.Code(f"# {refusal}", visible=True)
         except Cancelled:

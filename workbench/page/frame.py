@@ -112,6 +112,17 @@ class Frame(ABC):
     def name(self, result: Result) -> str:
         """A name that a pin of this result may have."""
 
+    def completed(self, session: Session, result: Result, *choices: Any) -> Result:
+        """The result as the screen shows it under the choices of ``drawn_with`` or ``printed_with``.
+
+        That is with what was computed of it since; the choices that decide this come first in both.
+        """
+        return result
+
+    def commanded(self, config: Any, *printed_with: Any) -> Any:
+        """The config that the copied command is of: with choices that no look depends on."""
+        return config
+
     def remarks(self, done: Done | None) -> Updates:
         """What there is to say about a finished look besides its result; None: about one of a saved run."""
         return {}

@@ -1,7 +1,10 @@
-"""What a study asks of a model, and the sentence where a model does not offer it."""
+"""What a study asks of a model, and the sentence where a model does not offer it or has no such stage."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from workbench.errors import Refusal
 from workbench.models.protocol import Capability, ModelCard
 
 DOES: dict[Capability, str] = {
@@ -23,3 +26,14 @@ def missing(card: ModelCard, needs: frozenset[Capability]) -> str:
     *first, last = lacking
     listed = f"{', '.join(first)} or {last}" if first else last
     return f"Not with {card.id}, which cannot {listed}: open a model that can."
+
+
+def known_stage(stage: str, stages: Sequence[str], what: str = "map of") -> str:
+    """The stage as given. Raises Refusal where it is none of `stages`, naming the ends of each band."""
+    if stage in stages:
+        return stage
+    bands: dict[str, list[str]] = {}
+    for name in stages:
+        bands.setdefault(name.rpartition(" ")[0] or name, []).append(name)
+    ends = [names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}" for names in bands.values()]
+    raise Refusal(f"There is no {what} {stage!r}. Choose a stage out of {', '.join(ends) or 'none'}.")

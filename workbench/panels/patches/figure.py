@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from workbench.panels.needs import known_stage
 from workbench.panels.patches.ladder import ladder, visible
 from workbench.panels.patches.maps import map_image, picture_image, same_place
 from workbench.panels.patches.quantities import (
@@ -17,7 +18,6 @@ from workbench.panels.patches.quantities import (
     WORD,
     Asked,
     chance,
-    known_stage,
     patch_in,
     queries_of,
     shown_stages,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from probes.similarity import similarity_map
 from workbench.errors import Refusal
 from workbench.panels.layers.table import REFERENCE
+from workbench.panels.needs import known_stage
 from workbench.panels.patches.measure import NONE
 
 if TYPE_CHECKING:
@@ -58,17 +59,6 @@ class Asked:
 def stages_of(result: Result) -> list[str]:
     """The stages that can be shown, in order."""
     return [str(name) for name in result.tables["stages"]["stage"]]
-
-
-def known_stage(stage: str, stages: Sequence[str]) -> str:
-    """The stage as given. Raises Refusal where it is none of `stages`, naming the ends of each band."""
-    if stage in stages:
-        return stage
-    bands: dict[str, list[str]] = {}
-    for name in stages:
-        bands.setdefault(name.rpartition(" ")[0] or name, []).append(name)
-    ends = [names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}" for names in bands.values()]
-    raise Refusal(f"There is no map of {stage!r}. Choose a stage out of {', '.join(ends) or 'none'}.")
 
 
 def shown_stages(stages: Sequence[str], chosen: str | None = None, count: int = 5) -> list[str]:

@@ -1,0 +1,186 @@
+"""The passes of an atlas through a model, and the sample of tokens that is kept of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.datasets.collection import UNKNOWN
+from workbench.errors import Refusal, go_on
+from workbench.models.protocol import Grid, Model, Stage
+from workbench.panels.atlas.config import AtlasConfig
+from workbench.panels.atlas.sample import Sample
+from workbench.panels.atlas.sheet import Sheet
+from workbench.panels.atlas.subject import Some, Subject
+from workbench.panels.needs import known_stage
+from workbench.panels.specimen import CLEAN, degrade
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from workbench.images.read import Picture
+
+READING = 0.7
+"""Share of the bar that the passes take; then come components and layout."""
+
+
+def chosen_stages(names: Sequence[str], all_stages: Sequence[Stage]) -> list[Stage]:
+    """The stages by their names, in the model's order; without names llm 0, the middle one and the last.
+
+    Raises Refusal where the model has no stage of a name.
+    """
+    if not names:
+        layers = [stage for stage in all_stages if stage.band == "llm"] or list(all_stages)
+        return [layers[k] for k in sorted({0, len(layers) // 2, len(layers) - 1})]
+    every = [stage.name for stage in all_stages]
+    wanted = {known_stage(name, every, "stage") for name in names}
+    return [stage for stage in all_stages if stage.name in wanted]
+
+
+class Reading:
+    """The passes through the model, and what is kept of them."""
+
+    def __init__(
+        self,
+        config: AtlasConfig,
+        model: Model,
+        picture: Picture | None,
+        progress: Callable[[float, str], None],
+        stop: Callable[[], bool],
+    ) -> None:
+        self.config, self.model, self.picture = config, model, picture
+        self.progress, self.stop = progress, stop
+        self.stages = chosen_stages(config.stages, model.stages())
+        self.conditions = [CLEAN] * config.with_clean + [config.corruption]
+        each = config.tokens // (len(self.stages) * len(self.conditions))
+        self.samples = {
+            (stage.name, condition): Sample(each, config.seed)
+            for stage in self.stages
+            for condition in self.conditions
+        }
+        self.subject = Subject(config, picture)
+        self.total = self.subject.count * len(self.conditions)
+        self.sheet = Sheet(self.total)
+        self.shown: list[dict[str, Any]] = []
+        self.seen = 0
+        self._hash = hashlib.sha256()
+
+    def read(self) -> None:
+        """One pass for each batch and condition."""
+        first = 0
+        for some in self.subject.pictures():
+            for image in some.pixels:
+                self._hash.update(image.tobytes())
+            for condition in self.conditions:
+                go_on(self.stop)
+                self.progress(
+                    READING * self.seen / self.total, f"reading images, {self.seen:,} of {self.total:,}"
+                )
+                self._pass(some, condition, first)
+                self.seen += len(some.pixels)
+            first += len(some.pixels)
+        if not first:
+            reason = self.subject.skipped[0].reason
+            raise Refusal(f"None of the {self.subject.count:,} images can be read; the first: {reason}")
+
+    def _pass(self, some: Some, condition: str, first: int) -> None:
+        from workbench.capture.hidden import capture, finite
+
+        config = self.config
+        given = [
+            degrade(image, condition, config.intensity, config.seed + seed)
+            for image, seed in zip(some.pixels, some.seeds, strict=True)
+        ]
+        wanted = {stage.name for stage in self.stages}
+
+        def keep(stage: Stage, states: Tensor) -> Tensor:
+            return states if stage.name in wanted else states[:, :0]
+
+        prompt = self.model.prepare(given, config.question)
+        captured = finite(capture(self.model, prompt, keep=keep), self.model.card)
+        numbers = [self._show(image, name, condition) for image, name in zip(given, some.names, strict=True)]
+        for stage, states, grid in zip(captured.stages, captured.states, captured.grids, strict=True):
+            if stage.name not in wanted:
+                continue
+            if grid is None:
+                raise Refusal(
+                    f"It is not known where the tokens of {stage.name} stand on the image: "
+                    "leave that stage out."
+                )
+            labels = some.labels(grid.boxes, config.purity)
+            for k in range(len(given)):
+                known = None if labels is None else (labels[0][k], labels[1][k])
+                self.samples[stage.name, condition].add(
+                    first + k, states=states[k], about=_about(grid, numbers[k], known)
+                )
+
+    def _show(self, image: np.ndarray, name: str, condition: str) -> int:
+        height, width = image.shape[:2]
+        self.shown.append(
+            {
+                "image": name,
+                "condition": in_words(condition, self.config.intensity),
+                "image_width": width,
+                "image_height": height,
+            }
+        )
+        return self.sheet.add(image)
+
+    def states(self, stage: Stage) -> np.ndarray:
+        """The kept tokens of a stage in all conditions, float32 (n, width)."""
+        kept = [self.samples[stage.name, condition].columns["states"] for condition in self.conditions]
+        found = np.concatenate(kept).astype(np.float32)
+        if self.config.unit:
+            lengths = np.linalg.norm(found, axis=1, keepdims=True)
+            found = np.divide(found, lengths, out=np.zeros_like(found), where=lengths > 0)
+        return found
+
+    def of(self, stage: Stage) -> int:
+        """How many tokens the stage showed."""
+        return sum(self.samples[stage.name, condition].seen for condition in self.conditions)
+
+    def rows(self, stage: Stage) -> Any:
+        """What is known of these tokens, as a table."""
+        import pandas as pd
+
+        kept = [self.samples[stage.name, condition].columns["about"] for condition in self.conditions]
+        about = np.concatenate(kept)
+        number = about[:, 0].astype(np.int64)
+        names, classes = self.subject.classes, about[:, 3].astype(np.int64)
+        return pd.DataFrame(
+            {
+                "stage": stage.name,
+                "image": [self.shown[k]["image"] for k in number],
+                "condition": [self.shown[k]["condition"] for k in number],
+                "row": about[:, 1].astype(np.int64) + 1,
+                "col": about[:, 2].astype(np.int64) + 1,
+                "class": pd.Series([names[k] if k != UNKNOWN else None for k in classes], dtype=object),
+                "object": about[:, 4].astype(np.int64),
+                "picture": number,
+                **{name: about[:, 5 + k] for k, name in enumerate(("x0", "y0", "x1", "y1"))},
+            }
+        )
+
+    def hashes(self) -> dict[str, str]:
+        """sha256 of what went in."""
+        if self.picture is not None:
+            return {"picture": self.picture.sha256}
+        return {"collection": self._hash.hexdigest()}
+
+
+def in_words(condition: str, intensity: float) -> str:
+    """A condition as it is shown: "clean", "darkness 0.90"."""
+    from workbench.images.corruptions import CORRUPTIONS
+
+    return "clean" if condition == CLEAN else f"{CORRUPTIONS[condition].within} {intensity:.2f}"
+
+
+def _about(grid: Grid, number: int, known: tuple[np.ndarray, np.ndarray] | None) -> np.ndarray:
+    """Picture, row, column, class, object and box of an image's tokens: float64 (tokens, 9)."""
+    tokens = grid.rows * grid.cols
+    row, col = np.divmod(np.arange(tokens), grid.cols)
+    classes, objects = known or (np.full(tokens, UNKNOWN), np.full(tokens, UNKNOWN))
+    return np.column_stack([np.full(tokens, number), row, col, classes, objects, grid.boxes])
