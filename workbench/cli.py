@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from workbench.models.protocol import Model
     from workbench.runs.result import Result
 
-COMMANDS = ("run", "states", "layers", "patches", "draw", "tokens", "capture", "figure", "train")
+COMMANDS = tuple("run states layers patches draw tokens sacrifice capture figure train".split())
 SUMMARY = """\
 Afterimage shows what happens to an image inside a multimodal model.
 
@@ -156,6 +156,17 @@ def _parser(asked: str) -> argparse.ArgumentParser:
     )
     tokens.set_defaults(command=_tokens)
 
+    sacrifice, sacrifice_settings = _add_study(
+        commands,
+        "sacrifice",
+        help="one checkpoint's answers beside what its layers still show",
+        needs="--model ID",
+        description="How often a checkpoint answers right about test scenes of the bundled probe set, and "
+        "what linear readers find at each of its layers. A recipe lays many checkpoints of one training "
+        "beside one another (assets/recipes/sacrifice.yaml).",
+    )
+    sacrifice.set_defaults(command=_sacrifice)
+
     capture = commands.add_parser(
         "capture",
         help="keep what one pass shows, to open later without the model",
@@ -199,6 +210,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
         "patches": patches_settings,
         "draw": draw_settings,
         "tokens": tokens_settings,
+        "sacrifice": sacrifice_settings,
         "capture": capture_settings,
     }
     if asked in settings:
@@ -431,6 +443,13 @@ def _tokens(options: argparse.Namespace) -> None:
     from workbench.panels.tokens.config import TokensConfig
 
     _study(options, TokensConfig, study.prepared, study.run, figure.paper)
+
+
+def _sacrifice(options: argparse.Namespace) -> None:
+    from workbench.panels.sacrifice import figure, study
+    from workbench.panels.sacrifice.config import SacrificeConfig
+
+    _study(options, SacrificeConfig, study.prepared, study.run, figure.paper)
 
 
 def _capture(options: argparse.Namespace) -> None:

@@ -47,5 +47,6 @@ STUDIES = {
     "layers": Study("layers", "LayersConfig", drawn="parts"),
     "draw": Study("drawing", "DrawConfig"),
     "tokens": Study("tokens", "TokensConfig"),
+    "sacrifice": Study("sacrifice", "SacrificeConfig", drawn="parts"),
     "capture": Study("capture", "CaptureConfig"),
 }
