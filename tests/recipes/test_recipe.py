@@ -8,7 +8,7 @@ import pytest
 
 from workbench.errors import Refusal
 from workbench.models import Opening
-from workbench.panels.layers.parts import OfMaps
+from workbench.panels.layers.shows import OfMaps
 from workbench.panels.studies import STUDIES
 from workbench.recipes.recipe import OPENING, Recipe, read
 from workbench.recipes.series import checkpoints

@@ -43,10 +43,10 @@ class Nothing(BaseModel):
 
 
 STUDIES = {
-    "states": Study("states", "StatesConfig", settings="study", drawn="parts"),
-    "layers": Study("layers", "LayersConfig", drawn="parts"),
+    "states": Study("states", "StatesConfig", settings="study", drawn="shows"),
+    "layers": Study("layers", "LayersConfig", drawn="shows"),
     "draw": Study("drawing", "DrawConfig"),
     "tokens": Study("tokens", "TokensConfig"),
-    "sacrifice": Study("sacrifice", "SacrificeConfig", drawn="parts"),
+    "sacrifice": Study("sacrifice", "SacrificeConfig", drawn="shows"),
     "capture": Study("capture", "CaptureConfig"),
 }

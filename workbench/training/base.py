@@ -53,7 +53,7 @@ def stages(kit: Kit, seed: int, scale: float, *, started: bool = False) -> Itera
 
 
 def keeper(kit: Kit, folder: Path, every: int, before: int) -> Callable[[int], None]:
-    """What publishes a checkpoint into `folder` at every `every`-th step, `before` of them in earlier stages."""
+    """What publishes a checkpoint into `folder` every `every` steps, `before` of them in earlier stages."""
 
     def after(step: int) -> None:
         if (before + step) % every == 0:
