@@ -20,7 +20,9 @@ from workbench.recipes.make import make
 from workbench.recipes.recipe import read
 from workbench.runs.store import load
 
-SMALL = "n_train: 20, n_validation: 10, n_test: 12, resamples: 100, targets: [shape]"
+SMALL = (
+    "n_train: 20, n_validation: 10, n_test: 12, resamples: 100, measures: [structure, geometry, segmentation]"
+)
 TEXT = f"""\
 about: a test
 runs:
@@ -180,7 +182,8 @@ def test_each_model_opens_once_and_goes_before_the_next(tmp_path: Path, opened: 
 
 def test_a_saved_run_is_drawn_without_a_model(tmp_path: Path, opened: Opened) -> None:
     kept = written(tmp_path) / "runs" / "clean"
-    text = f"runs:\n  old: {{study: layers, saved: '{kept}'}}\nwidth: column\npanels:\n  - {{of: old, show: contrast}}\n"
+    text = f"width: column\nruns:\n  old: {{study: layers, saved: '{kept}'}}\n"
+    text += "panels:\n  - {of: old, show: contrast}\n"
     out = written(tmp_path, text, "second")
     assert opened == ["pocket-bagel"] and float(PdfReader(out / "figure.pdf").pages[0].mediabox.width) == 234
     with pytest.raises(Refusal, match="is not there"):
@@ -216,7 +219,8 @@ def test_the_command(tmp_path: Path, opened: Opened, capsys: pytest.CaptureFixtu
     (tmp_path / "fig.yaml").write_text("runs: {}\n")
     assert cli.main(["figure", str(tmp_path / "fig.yaml"), "--out", str(tmp_path / "out")]) == 2
     assert "line 1: runs does not fit" in capsys.readouterr().err
-    text = 'runs:\n  a: {study: layers, image: "scene:7", permutations: 20}\npanels:\n  - {of: a, show: contrast}\n'
+    text = 'runs:\n  a: {study: layers, image: "scene:7", permutations: 20}\n'
+    text += "panels:\n  - {of: a, show: contrast}\n"
     (tmp_path / "fig.yaml").write_text(text)
     assert cli.main(["figure", str(tmp_path / "fig.yaml"), "--out", str(tmp_path / "out")]) == 0
     assert "figure.pdf" in capsys.readouterr().out

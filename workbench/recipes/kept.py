@@ -12,6 +12,7 @@ from typing import Any
 
 import workbench
 from workbench import models
+from workbench.datasets import open_collection
 from workbench.errors import Refusal
 from workbench.models.hub import cached
 from workbench.recipes.recipe import Look
@@ -47,12 +48,14 @@ def key_of(look: Look) -> str:
         return ""
     settings = look.config.model_dump(mode="json")
     named = [*_texts(settings), look.opening.system_prompt]
+    named += [text.partition(":")[2] for text in named]  # Data are named with their kind before them.
     made_from = {
         "workbench": workbench.__version__,
         "study": look.study,
         "config": settings,
         "opening": opening,
         "checkpoint": [_stamp(place) for place in places if place is not None],
+        "data": open_collection(settings["data"]).fingerprint if "data" in settings else "",
         "files": {text: _stamp(Path(text).expanduser()) for text in named if _is_path(text)},
     }
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()

@@ -92,7 +92,7 @@ class Curves:
         tables = []
         for name, result in self.many:
             table = result.tables["curves"]
-            rows = table[table["measure"].isin(self.chart.group.measures)]
+            rows = table[table["measure"].isin(self.chart.group.among(table["measure"]))]
             tables.append(rows.assign(run=name)[["run", *rows.columns]])
         return pd.concat(tables, ignore_index=True)
 

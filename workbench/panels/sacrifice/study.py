@@ -2,7 +2,7 @@
 
 One result is one point; results of several checkpoints of a training make the scatter in which PRe (arXiv
 2603.20808) sees task and readers go opposite ways. Which task, readers and layer the paper takes is not known
-to us: answers to the probe set's questions and the readers of the layers study are our operationalisation.
+to us: the likeliest of a question's answers and the readers of the layers study are our operationalisation.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ READING = 0.8
 
 
 def prepared(config: SacrificeConfig, picture: Picture | None = None) -> None:
-    """There is no picture of its own: the study asks the bundled probe set."""
+    """There is no picture of its own: the study asks a collection."""
 
 
 def run(
@@ -42,19 +42,20 @@ def run(
     """Measure readers and answers of one checkpoint.
 
     The result holds the tables of a layers study ("curves", "classes", "stages") and "task": the share of
-    right answers to all questions and to each kind, with its 95 % interval over scenes, chance and n.
+    right answers to all questions and to each kind, with its 95 % interval over images, chance and n.
 
     Raises:
-        Refusal: the model shows no hidden states or scores no answers.
+        Refusal: the model shows no hidden states or scores no answers, or the collection has no questions
+            with answers to choose from.
         Cancelled: once `stop` says so.
     """
     if reason := missing(model.card, NEEDS):
         raise Refusal(reason)
     import pandas as pd
 
-    from workbench.datasets.questions import ask
+    from workbench.datasets import open_collection
     from workbench.panels.layers import probe_set
-    from workbench.panels.sacrifice.task import right_answers, task_rows
+    from workbench.panels.sacrifice.task import marked, task_rows
     from workbench.runs.manifest import manifest
     from workbench.runs.result import Result
 
@@ -62,15 +63,14 @@ def run(
     found = probe_set.measure(
         config.of_readers(), model, lambda share, words: progress(READING * share, words), stop
     )
-    asked = ask("test", config.scenes, each=config.each, seed=config.seed)
-    right = right_answers(
+    answers = marked(
         model,
-        asked,
-        batch=config.batch,
-        progress=lambda share, words: progress(READING + (1 - READING) * share, words),
-        stop=stop,
+        open_collection(config.data),
+        config,
+        lambda share, words: progress(READING + (1 - READING) * share, words),
+        stop,
     )
-    rows = task_rows(asked, right, resamples=config.resamples, seed=config.seed)
+    rows = task_rows(answers, resamples=config.resamples, seed=config.seed)
     values = config.model_dump(mode="json")
     tables = {name: pd.DataFrame(table) for name, table in (found.tables | {"task": rows}).items()}
     return Result(STUDY, values, manifest(model.card, values, config.seed, found.hashes, started), tables)
