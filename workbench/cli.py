@@ -161,9 +161,9 @@ def _parser(asked: str) -> argparse.ArgumentParser:
         "sacrifice",
         help="one checkpoint's answers beside what its layers still show",
         needs="--model ID",
-        description="How often a checkpoint answers right about test scenes of the bundled probe set, and "
-        "what linear readers find at each of its layers. A recipe lays many checkpoints of one training "
-        "beside one another (assets/recipes/sacrifice.yaml).",
+        description="How often a checkpoint answers right about images of a collection, and what linear "
+        "readers find at each of its layers. A recipe lays many checkpoints of one training beside one "
+        "another (assets/recipes/sacrifice.yaml).",
     )
     sacrifice.set_defaults(command=_sacrifice)
 

@@ -144,9 +144,9 @@ def _about(stage: str, r: Correlation, rho: Correlation) -> list[str]:
 def _said(count: int) -> list[str]:
     """How many checkpoints, and what that is too few for."""
     if count == 1:
-        return ["n = 1 checkpoint:", "no correlation"]
+        return ["n = 1:", "no correlation"]
     if count < FEWEST:
-        return [f"n = {count} checkpoints:", "too few for", "an interval"]
+        return [f"n = {count}, too few", "for an interval"]
     return [f"n = {count}"]
 
 
