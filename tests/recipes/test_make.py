@@ -32,7 +32,7 @@ runs:
 panels:
   - {{of: [clean, dark], show: contrast}}
   - {{of: clean, show: effective dimension}}
-  - {{of: one, show: similarity maps}}
+  - {{of: one, show: neighbourhood}}
 tables:
   - {{of: [clean, dark], show: change, measures: [patch mIoU]}}
 """
@@ -85,7 +85,7 @@ def test_a_figure_its_numbers_its_runs_and_how_it_was_made(tmp_path: Path, opene
     page = PdfReader(out / "figure.pdf").pages[0]
     assert float(page.mediabox.width) == pytest.approx(6.75 * 72)
     text = page.extract_text()
-    assert all(word in text for word in ("clean", "dark", "effective dimension", "llm 0"))
+    assert all(word in text for word in ("clean", "dark", "effective dimension", "neighbours"))
     clean = load(out / "runs" / "clean").tables["curves"]
     drawn = pd.read_csv(out / "figure-a.csv")
     assert list(drawn["run"].unique()) == ["clean", "dark"]
@@ -208,8 +208,8 @@ def test_a_picture_that_is_not_there_is_refused_before_a_model_opens(tmp_path: P
 
 
 def test_what_a_result_does_not_hold_is_refused(tmp_path: Path, opened: Opened) -> None:
-    text = f"runs:\n  a: {{study: layers, {SMALL}}}\npanels:\n  - {{of: a, show: similarity maps}}\n"
-    with pytest.raises(Refusal, match="a holds no similarity maps"):
+    text = f"runs:\n  a: {{study: layers, {SMALL}}}\npanels:\n  - {{of: a, show: likeness}}\n"
+    with pytest.raises(Refusal, match="hold nothing about likeness"):
         written(tmp_path, text)
     with pytest.raises(Refusal, match="no measure 'patch mIOU'"):
         written(tmp_path, TEXT.replace("patch mIoU", "patch mIOU"))

@@ -8,7 +8,7 @@ import pytest
 
 from workbench.errors import Refusal
 from workbench.models import Opening
-from workbench.panels.layers.shows import OfMaps
+from workbench.panels.patches.shows import OfMaps
 from workbench.panels.studies import STUDIES
 from workbench.recipes.recipe import OPENING, Recipe, read
 from workbench.recipes.series import checkpoints
@@ -40,10 +40,10 @@ width: page
 runs:
   clean: {study: layers, n_test: 40}
   other: {study: layers, model: pocket-bagel, device: cpu}
-  one: {study: layers, image: "scene:10"}
+  one: {study: patches, image: "scene:10"}
 panels:
   - {of: [clean, other], show: global reader}
-  - {of: one, show: similarity maps, token: 3}
+  - {of: one, show: similarity maps, patch: [2, 3]}
 tables:
   - {of: clean, show: change}
 """,
@@ -55,7 +55,7 @@ tables:
     assert other.model == "pocket-bagel" and other.opening == Opening(device="cpu", dtype="float16")
     assert clean.config is not None and clean.config.model_dump()["n_test"] == 40
     assert [panel.of for panel in found.panels] == [("clean", "other"), ("one",)]
-    assert found.panels[1].chosen == OfMaps(token=3)
+    assert found.panels[1].chosen == OfMaps(patch=(2, 3))
     assert found.tables[0].show == "change"
 
 
@@ -95,7 +95,10 @@ PANEL = "panels:\n  - {of: a, show: contrast}\n"
         (RUN + "panels:\n  - {of: [a, b], show: contrast}\n", "line 4: there is no run 'b'; there are a"),
         (RUN + "panels:\n  - {of: a, show: contarst}\n", "line 4: layers shows no 'contarst'; choose one of"),
         (RUN + "panels:\n  - {of: a, show: contrast, token: 3}\n", "line 4: contrast has no 'token'"),
-        (RUN + "width: column\npanels:\n  - {of: a, show: similarity maps}\n", "need a page's width"),
+        (
+            "width: column\nruns:\n  a: {study: patches, image: x}\npanels:\n  - {of: a, show: norm maps}\n",
+            "norm maps need a page's width",
+        ),
         (RUN + "panels: [3]\n", "line 3: panels.0 does not fit"),
         (
             RUN[:-1]

@@ -45,6 +45,7 @@ class Nothing(BaseModel):
 STUDIES = {
     "states": Study("states", "StatesConfig", settings="study", drawn="shows"),
     "layers": Study("layers", "LayersConfig", drawn="shows"),
+    "patches": Study("patches", "PatchesConfig", drawn="shows"),
     "draw": Study("drawing", "DrawConfig"),
     "tokens": Study("tokens", "TokensConfig"),
     "sacrifice": Study("sacrifice", "SacrificeConfig", drawn="shows"),

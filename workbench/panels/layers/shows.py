@@ -1,4 +1,4 @@
-"""What of a layers result can stand in a figure: curves, similarity maps, the table of changes."""
+"""What of a layers result can stand in a figure: curves, the table of changes."""
 
 from __future__ import annotations
 
@@ -15,23 +15,16 @@ if TYPE_CHECKING:
     from workbench.runs.parts import Part, Table
 
 
-class OfMaps(Nothing):
-    """What may be chosen about similarity maps."""
-
-    token: int | None = Field(default=None, ge=0, description="the patch, row by row from 0")
-    stage: str | None = Field(default=None, description='one that shall be shown, such as "llm 3"')
-
-
 class OfChange(Nothing):
     """What may be chosen about the table of changes."""
 
     measures: tuple[str, ...] = Field(default=(), description="its rows; without them, every one with a drop")
 
 
-MAPS, CHANGE = "similarity maps", "change"
-SHOWS: dict[str, type[Nothing]] = {**dict.fromkeys(GROUPS, Nothing), MAPS: OfMaps}
+CHANGE = "change"
+SHOWS: dict[str, type[Nothing]] = dict.fromkeys(GROUPS, Nothing)
 """What a figure's panel may show, with what may be chosen about it."""
-WIDE = (MAPS,)
+WIDE: tuple[str, ...] = ()
 """What takes a page's width."""
 TABLES: dict[str, type[Nothing]] = {CHANGE: OfChange}
 """What a figure's table may show, with what may be chosen about it."""
@@ -39,12 +32,8 @@ TABLES: dict[str, type[Nothing]] = {CHANGE: OfChange}
 
 def part(many: Sequence[Named], show: str, chosen: Nothing) -> Part:
     """One of SHOWS of these results. Raises Refusal where they do not hold it."""
-    from workbench.panels.layers.map_row import Maps
     from workbench.panels.layers.paper import Curves
 
-    if show == MAPS:
-        about = cast(OfMaps, chosen)
-        return Maps(many, token=about.token, stage=about.stage)
     return Curves(many, show)
 
 
