@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.panels.patches.ladder import ladder, numbers, visible
+from workbench.panels.patches.ladder import Rung, ladder, numbers, visible
 from workbench.panels.patches.maps import map_image, picture_image, same_place
 from workbench.panels.patches.quantities import (
     ATTENTION,
@@ -79,13 +79,19 @@ class Maps:
     beside = 0.0
 
     def __init__(
-        self, many: Sequence[Named], asked: Asked | None = None, *, stage: str | None = None
+        self,
+        many: Sequence[Named],
+        asked: Asked | None = None,
+        *,
+        stage: str | None = None,
+        lens: bool = True,
     ) -> None:
+        """As `paper`; `lens`: whether its likeliest tokens stand beneath the maps, where it was read."""
         first = many[0][1]
         wanted = asked or Asked(patch_in(first, None))
         if stage is not None:
             known_stage(stage, stages_of(first))
-        self.stage, self.fixed = stage, wanted.show not in (ATTENTION, NORM)
+        self.stage, self.fixed, self.lens = stage, wanted.show not in (ATTENTION, NORM), lens
         self.blocks = [(name, result, asked_of(first, wanted, result)) for name, result in many]
 
     def height(self, width: float) -> float:
@@ -103,7 +109,8 @@ class Maps:
             if self._named:
                 at.text(figure, LEFT, LETTER, name)
             bottom = figure.get_figheight() - at.top - self._named - TITLE - SIDE
-            _row(figure, result, own, self.stage, everything, bottom, self.fixed)
+            rungs = {rung.stage: rung for rung in ladder(result, own)} if self.lens else {}
+            _row(figure, result, own, self.stage, everything, bottom, self.fixed, rungs)
             down += height
 
     def numbers(self) -> DataFrame:
@@ -121,7 +128,8 @@ class Maps:
         return TITLE if len(self.blocks) > 1 else 0.0
 
     def _heights(self) -> list[float]:
-        beneath = [_beneath(result, own, self.fixed) for _, result, own in self.blocks]
+        read = [READ * (self.lens and "lens_ids" in result.arrays) for _, result, _ in self.blocks]
+        beneath = [lines + (not self.fixed) for lines in read]
         return [self._named + TITLE + SIDE + LINE * lines + BETWEEN for lines in beneath]
 
 
@@ -144,11 +152,6 @@ def _stages(result: Result, asked: Asked, stage: str | None) -> list[str]:
     return shown_stages(having, stage if stage in having else None, MAPS)
 
 
-def _beneath(result: Result, asked: Asked, fixed: bool) -> int:
-    """How many lines stand beneath a map."""
-    return (READ if "lens_ids" in result.arrays else 0) + (not fixed)
-
-
 def _row(
     figure: Figure,
     result: Result,
@@ -157,12 +160,15 @@ def _row(
     everything: Sequence[tuple[Result, Asked]],
     bottom: float,
     fixed: bool,
+    rungs: Mapping[str, Rung],
 ) -> None:
-    """The picture and the maps of one result, their lower edge so many inches above the figure's."""
+    """The picture and the maps of one result, their lower edge so many inches above the figure's.
+
+    rungs: what the lens reads at the patch, by stage.
+    """
     width, height = figure.get_size_inches()
     stages = _stages(result, asked, stage)
     gap = (width - LEFT - RIGHT - (MAPS + 1) * SIDE) / MAPS
-    rungs = {rung.stage: rung for rung in ladder(result, asked)}
     pictures = [("the input", picture_image(result, asked.token), "")]
     for name in stages:
         ends = span([each for each in everything if name in stages_of(each[0])], name)

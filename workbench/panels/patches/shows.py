@@ -22,6 +22,7 @@ class OfMaps(Nothing):
         default=None, description="its row and column, counted from 1 [the middle of the largest object]"
     )
     stage: str | None = Field(default=None, description='one that shall be shown, such as "llm 3"')
+    lens: bool = Field(default=True, description="whether the lens's likeliest tokens stand beneath the maps")
 
 
 class OfWords(OfMaps):
@@ -52,7 +53,9 @@ def part(many: Sequence[Named], show: str, chosen: Nothing) -> Part:
             raise Refusal(f"{name} was not asked for the word {word!r}: name it in the run's words.")
         if about.stage is not None:
             known_stage(about.stage, stages_of(result))
-    return Maps(many, Asked(patch_in(many[0][1], about.patch), quantity, word), stage=about.stage)
+    return Maps(
+        many, Asked(patch_in(many[0][1], about.patch), quantity, word), stage=about.stage, lens=about.lens
+    )
 
 
 def table(many: Sequence[Named], show: str, chosen: Nothing) -> Table:
