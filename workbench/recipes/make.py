@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,18 +95,18 @@ def _results(recipe: Recipe, out: Path, opening: Say | None, progress: Progress)
             found[look.name] = result
     # What can be refused without a model is refused before one opens, which may take minutes.
     pictures = {look.name: STUDIES[look.study].file("study").prepared(look.config) for look in missing}
-    for look, model in _with_models(missing, opening):
+
+    def run(look: Look, model: Model) -> None:
+        def say(share: float, words: str) -> None:
+            progress(share, f"{look.name}: {words}")
+
         study = STUDIES[look.study].file("study")
-        said = f"{look.name}: "
-        result = study.run(
-            look.config,
-            model,
-            picture=pictures[look.name],
-            progress=lambda share, words, said=said: progress(share, said + words),
-        )
+        result: Result = study.run(look.config, model, picture=pictures[look.name], progress=say)
         result.manifest[MADE_FROM] = key_of(look)
         save(result, out / RUNS / look.name)
         found[look.name] = result
+
+    _with_models(missing, opening, run)
     return found
 
 
@@ -117,15 +117,13 @@ def _saved(look: Look) -> Result:
     return result
 
 
-def _with_models(looks: list[Look], opening: Say | None) -> Iterator[tuple[Look, Model]]:
+def _with_models(looks: list[Look], opening: Say | None, run: Callable[[Look, Model], None]) -> None:
     """Every look with its model, model by model: each opens once, and goes before the next one opens."""
-    ways = list(dict.fromkeys((look.model, look.opening) for look in looks))
-    for way in ways:
-        name, how = way
+    for name, how in dict.fromkeys((look.model, look.opening) for look in looks):
         model = models.open(name, **asdict(how), say=opening)
         for look in looks:
-            if (look.model, look.opening) == way:
-                yield look, model
+            if (look.model, look.opening) == (name, how):
+                run(look, model)
         del model
         _tidy()
 

@@ -175,7 +175,9 @@ class _Reader:
         drawn = STUDIES[studies[0]].file(STUDIES[studies[0]].drawn)
         known = drawn.SHOWS if place[0] == "panels" else drawn.TABLES
         if not isinstance(show, str) or show not in known:
-            choose = f"choose one of {', '.join(known)}" if known else f"there is no {place[0][:-1]} of it"
+            choose = (
+                f"choose one of {', '.join(known)}" if known else f"there is no {str(place[0])[:-1]} of it"
+            )
             raise self._no((*place, "show"), f"{studies[0]} shows no {show!r}; {choose}.")
         if place[0] == "panels" and show in drawn.WIDE and self.top.width != "page":
             raise self._no((*place, "show"), f"{show} need a page's width: write “width: page”.")
