@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,17 +24,7 @@ if TYPE_CHECKING:
     from workbench.models.protocol import Model
     from workbench.runs.result import Result
 
-COMMANDS = ("run", "states", "layers", "patches", "atlas", "draw", "tokens", "capture", "train")
-CONFIGS = {
-    "states": ("states.study", "StatesConfig"),
-    "layers": ("layers.config", "LayersConfig"),
-    "patches": ("patches.config", "PatchesConfig"),
-    "atlas": ("atlas.config", "AtlasConfig"),
-    "draw": ("drawing.config", "DrawConfig"),
-    "tokens": ("tokens.config", "TokensConfig"),
-    "capture": ("capture.config", "CaptureConfig"),
-}
-"""By command, the config whose fields are its flags: a file of `panels`, and its class."""
+COMMANDS = tuple("run states layers patches atlas draw tokens sacrifice capture figure train".split())
 SUMMARY = """\
 Afterimage shows what happens to an image inside a multimodal model.
 
@@ -49,6 +38,7 @@ Afterimage shows what happens to an image inside a multimodal model.
   python -m workbench tokens --image F --model ID --out DIR
   python -m workbench capture MODEL F -o DIR keep what one pass shows, for any panel to open later
   python -m workbench run --no-model --open DIR    read a saved run where there is no checkpoint
+  python -m workbench figure RECIPE.yaml --out DIR   a paper's figure from a recipe; see assets/recipes
   python -m workbench train base             train the embedded checkpoint
 
 An image is a file, or scene:SEED for a drawn scene of the test split. --model, --device and --dtype say which
@@ -183,6 +173,17 @@ def _parser(asked: str) -> argparse.ArgumentParser:
     )
     tokens.set_defaults(command=_tokens)
 
+    sacrifice, sacrifice_settings = _add_study(
+        commands,
+        "sacrifice",
+        help="one checkpoint's answers beside what its layers still show",
+        needs="--model ID",
+        description="How often a checkpoint answers right about images of a collection, and what linear "
+        "readers find at each of its layers. A recipe lays many checkpoints of one training beside one "
+        "another (assets/recipes/sacrifice.yaml).",
+    )
+    sacrifice.set_defaults(command=_sacrifice)
+
     capture = commands.add_parser(
         "capture",
         help="keep what one pass shows, to open later without the model",
@@ -202,6 +203,22 @@ def _parser(asked: str) -> argparse.ArgumentParser:
     _add_place(capture.add_argument_group("model"))
     capture.set_defaults(command=_capture)
 
+    figure = commands.add_parser(
+        "figure",
+        help="a paper's figure, from the runs that its recipe names",
+        usage="%(prog)s RECIPE.yaml --out DIR [options]",
+        description="Make the runs that a recipe names, and the figure drawn from them: PDF, SVG and PNG, "
+        "the numbers of each panel as CSV, the runs, the recipe, and a manifest of how it was made. What is "
+        "in DIR from an earlier call and has not changed is not computed again. Recipes to begin with are in "
+        "assets/recipes; docs/figures.md says how to write one.",
+    )
+    figure.add_argument("recipe", type=Path, metavar="RECIPE.yaml", help="what to make")
+    figure.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the figure; made if need be"
+    )
+    figure.add_argument("--trust-remote-code", action="store_true", help="as for a study's --model")
+    figure.set_defaults(command=_figure)
+
     commands.add_parser("train", help="train base, train measure: make and measure the embedded checkpoint")
 
     settings = {
@@ -211,16 +228,17 @@ def _parser(asked: str) -> argparse.ArgumentParser:
         "atlas": atlas_settings,
         "draw": draw_settings,
         "tokens": tokens_settings,
+        "sacrifice": sacrifice_settings,
         "capture": capture_settings,
     }
     if asked in settings:
         from workbench.panels.command import add_flags
+        from workbench.panels.studies import STUDIES
 
-        module, name = CONFIGS[asked]
         if asked == "states":
             _add_preset(states_settings)
         but = ("images",) if asked == "capture" else ()  # they stand without a flag
-        add_flags(settings[asked], getattr(import_module(f"workbench.panels.{module}"), name), but=but)
+        add_flags(settings[asked], STUDIES[asked].config_class(), but=but)
     return parser
 
 
@@ -457,6 +475,13 @@ def _tokens(options: argparse.Namespace) -> None:
     _study(options, TokensConfig, study.prepared, study.run, figure.paper)
 
 
+def _sacrifice(options: argparse.Namespace) -> None:
+    from workbench.panels.sacrifice import figure, study
+    from workbench.panels.sacrifice.config import SacrificeConfig
+
+    _study(options, SacrificeConfig, study.prepared, study.run, figure.paper)
+
+
 def _capture(options: argparse.Namespace) -> None:
     """Capture the images together or one by one, each run told its size and written before the next.
 
@@ -484,6 +509,15 @@ def _capture(options: argparse.Namespace) -> None:
         check_room(left * result.size, folder)
         save(result, folder)
     print(f"Open with: python -m workbench run --no-model {shlex.join(_flags(folders))}")
+
+
+def _figure(options: argparse.Namespace) -> None:
+    from workbench.recipes.make import make
+    from workbench.recipes.recipe import read
+
+    recipe = read(options.recipe, trust_remote_code=options.trust_remote_code)
+    written = make(recipe, options.out, opening=_opening_progress(), progress=_progress())
+    print(f"Written to {options.out}: {', '.join(path.name for path in written)}")
 
 
 def _folders(out: Path, images: Sequence[str]) -> list[Path]:

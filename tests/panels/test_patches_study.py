@@ -27,13 +27,16 @@ from workbench.panels.capture import study as capture_study
 from workbench.panels.capture.config import CaptureConfig
 from workbench.panels.patches import quantities as q
 from workbench.panels.patches.config import PatchesConfig
-from workbench.panels.patches.figure import asked_of, paper
+from workbench.panels.patches.figure import LINE, asked_of, paper
 from workbench.panels.patches.ladder import ladder, numbers, visible
 from workbench.panels.patches.maps import same_place
 from workbench.panels.patches.quantities import ALL, Asked, values
 from workbench.panels.patches.saved import from_capture
+from workbench.panels.patches.shows import OfMaps, OfWords, part
 from workbench.panels.patches.study import run
 from workbench.panels.specimen import truth
+from workbench.runs.export import PAGE
+from workbench.runs.parts import composed
 from workbench.runs.result import Result
 from workbench.runs.store import load, save
 
@@ -289,6 +292,21 @@ def test_results_of_other_words_share_one_scale(fake: Any) -> None:
     assert q.span([(one, asked), (two, own)], "llm 4") == (0.0, max(ends)) and ends[0] != ends[1]
     figure = paper([("one", one), ("two", two)], asked)
     assert sum(bool(axes.images) for axes in figure.axes) == 2 * (1 + 5 + 1)
+
+
+def test_maps_take_their_place_in_a_figure(result: Result) -> None:
+    maps = part([("one", result)], "similarity maps", OfMaps(patch=(2, 3)))
+    assert len(maps.numbers()) == len(numbers(result, Asked(0))) and set(maps.numbers()["run"]) == {"one"}
+    figure = composed([maps, part([("one", result)], "norm maps", OfMaps())], PAGE)
+    letters = [text.get_text() for text in figure.texts if text.get_weight() == "bold"]
+    assert letters == ["a", "b"] and figure.get_size_inches()[0] == PAGE
+    assert figure.get_figheight() == pytest.approx(2 * maps.height(PAGE) + LINE)
+    with pytest.raises(Refusal, match="no patch in row 99"):
+        part([("one", result)], "similarity maps", OfMaps(patch=(99, 1)))
+    with pytest.raises(Refusal, match="no map of 'llm 99'"):
+        part([("one", result)], "norm maps", OfMaps(stage="llm 99"))
+    with pytest.raises(Refusal, match="not asked for the word 'mouse'"):
+        part([("one", result)], "word maps", OfWords(word="mouse"))
 
 
 @pytest.mark.parametrize("vision", [0, 1, 27])

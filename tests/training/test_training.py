@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from torch import nn
 from workbench.images.scenes import generate
 from workbench.models.bagel.autoencoder import Autoencoder
 from workbench.models.bagel.config import AutoencoderConfig
-from workbench.training import state
+from workbench.training import base, state
 from workbench.training.autoencoder import fit_encoder
 from workbench.training.data import images_to_unit
 from workbench.training.loop import Metrics, Schedule, train
@@ -109,6 +110,24 @@ def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_does(tmp_path: Path
     finished.killed_at = 0
     train(finished, tmp_path / "b", say=quiet)
     torch.testing.assert_close(finished.model.weight, unbroken.model.weight, atol=0, rtol=0)
+
+
+def test_a_series_is_published_at_every_nth_step_also_after_a_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published: list[Path] = []
+    monkeypatch.setattr(base, "publish", lambda kit, folder: published.append(folder))
+    kit: Any = None
+    broken = Line()
+    broken.killed_at = 7
+    with pytest.raises(KeyboardInterrupt):
+        train(broken, tmp_path / "run", say=quiet, save_every=5, after=base.keeper(kit, tmp_path, 4, 10))
+    train(Line(), tmp_path / "run", say=quiet, save_every=5, after=base.keeper(kit, tmp_path, 4, 10))
+    # Ten steps before this stage. The sixth came after the last state, so it is done and published again.
+    assert [folder.name for folder in published] == ["step-0012", "step-0016", "step-0016", "step-0020"]
+    with pytest.raises(state.Refusal, match="--keep counts steps"):
+        base.main(["base", "--keep", "0", "--out", str(tmp_path / "no")])
+    assert not (tmp_path / "no").exists()
 
 
 def test_a_damaged_state_is_named(tmp_path: Path) -> None:

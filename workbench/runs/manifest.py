@@ -17,7 +17,10 @@ import workbench
 if TYPE_CHECKING:
     from workbench.models.protocol import ModelCard
 
-PACKAGES = ("torch", "transformers", "numpy", "scipy", "scikit-learn", "scikit-image", "pillow", "pandas")
+PACKAGES = (
+    *("torch", "transformers", "numpy", "scipy", "scikit-learn", "scikit-image", "pillow", "pandas"),
+    "matplotlib",
+)
 
 
 def manifest(
@@ -41,13 +44,20 @@ def manifest(
         A dict of JSON's types; ``seconds`` is wall time, ``started`` is UTC in ISO 8601.
     """
     return {
-        "workbench": workbench.__version__,
         "model": dict(model) if isinstance(model, Mapping) else _about(model),
         "config": dict(config),
         "seed": seed,
         "images": dict(images),
         "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         "seconds": round(max(0.0, time.time() - started), 3),
+        **made_with(),
+    }
+
+
+def made_with() -> dict[str, Any]:
+    """What whatever is written now is made with: the command, and versions of all that takes part."""
+    return {
+        "workbench": workbench.__version__,
         "command": _command(),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -30,6 +30,8 @@ SCHEDULES = {
 FURTHER = Schedule(steps=1900, batch=24, matrix_lr=0.012, other_lr=1e-3, warmup=40, decay=0.9)
 """What `--start` trains: reading above all, with one pass in FURTHER_RESTORES that draws."""
 FURTHER_RESTORES = 5
+ANSWERING = ("understanding", "interleaving")
+"""The stages in which the model learns to answer: what --keep counts the steps of."""
 
 
 def stages(kit: Kit, seed: int, scale: float, *, started: bool = False) -> Iterator[Stage]:
@@ -50,6 +52,16 @@ def stages(kit: Kit, seed: int, scale: float, *, started: bool = False) -> Itera
     yield InterleavingStage(kit, plan["interleaving"], seed)
 
 
+def keeper(kit: Kit, folder: Path, every: int, before: int) -> Callable[[int], None]:
+    """What publishes a checkpoint into `folder` every `every` steps, `before` of them in earlier stages."""
+
+    def after(step: int) -> None:
+        if (before + step) % every == 0:
+            publish(kit, folder / f"step-{before + step:04d}")
+
+    return after
+
+
 def parser() -> argparse.ArgumentParser:
     """Arguments of `train`."""
     top = argparse.ArgumentParser(prog="python -m workbench train", description=__doc__)
@@ -64,6 +76,13 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FOLDER",
         help="train a published checkpoint further, with other questions (--seed) and into another --out",
+    )
+    base.add_argument(
+        "--keep",
+        type=int,
+        metavar="N",
+        help="publish a checkpoint every N steps from the stage understanding on, as OUT/series/step-NNNN; "
+        "assets/recipes/sacrifice.yaml draws what changes along it",
     )
     base.add_argument("--until", choices=list(SCHEDULES), help="stop after this stage")
     base.add_argument("--seed", type=int, default=0)
@@ -102,8 +121,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> None:
     """Train the stages in order, up to `--until`, going on from what `--out` holds, and publish.
 
-    Raises Refusal for a scale that is not above 0, and where another run holds the folder.
+    Raises Refusal for a scale that is not above 0, --keep under 1, and where another run holds the folder.
     """
+    if args.keep is not None and args.keep < 1:
+        raise Refusal(f"--keep counts steps, at least 1; it is {args.keep}.")
     if args.scale <= 0:
         raise Refusal(f"--scale must be above 0; it is {args.scale:g}.")
     if args.threads:
@@ -120,8 +141,12 @@ def run(args: argparse.Namespace) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         raise Refusal(f"Another run is training in {args.out}. Wait for it, or give another --out.") from None
+    before = 0
     for stage in stages(kit, args.seed, args.scale, started=args.start is not None):
-        train(stage, args.out, say=say)
+        answers = stage.name in ANSWERING
+        after = keeper(kit, args.out / "series", args.keep, before) if args.keep and answers else None
+        train(stage, args.out, say=say, after=after)
+        before += stage.schedule.steps if answers else 0
         if stage.name == args.until:
             say(f"stopped after {stage.name}")
             return

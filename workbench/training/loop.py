@@ -76,11 +76,13 @@ def train(
     report_every: int = 25,
     save_every: int = 100,
     check_every: int = 250,
+    after: Callable[[int], None] | None = None,
 ) -> None:
     """Run a stage to its end, resuming where `folder` holds a state of it.
 
     The state is NAME.state.safetensors, written every `save_every` steps; NAME.safetensors replaces it when
-    the stage is done. Raises Refusal for a state that cannot be read, RuntimeError where the loss is not
+    the stage is done. `after` hears of every step that is done, before the state that counts it is written.
+    Raises Refusal for a state that cannot be read, RuntimeError where the loss is not
     finite.
     """
     done, kept = folder / f"{stage.name}.safetensors", folder / f"{stage.name}.state.safetensors"
@@ -112,6 +114,8 @@ def train(
         seen += 1
         for key, value in ({"loss": loss.item()} | metrics).items():
             sums[key] += value
+        if after:
+            after(step + 1)
         if (step + 1) % report_every == 0 or step + 1 == stage.schedule.steps:
             speed = seen / (time.monotonic() - started)
             shown = "  ".join(f"{k} {v / seen:.3f}" for k, v in sums.items())

@@ -18,15 +18,16 @@ from workbench.panels.layers.marks import (
     marker_of,
     scaled,
 )
-from workbench.runs.export import COLUMN, PAGE, paper_style
+from workbench.runs.export import COLUMN, PAGE
+from workbench.runs.parts import Box, Part, composed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
     from workbench.runs.result import Result
 
-MINUS = "\N{MINUS SIGN}"
 MOST_PANELS = 4
 LEFT, TOP, BOTTOM, PANEL = 0.50, 0.22, 0.42, 1.75
 """Inches: room for the axis at the left, bands above, stages below; a panel's height."""
@@ -51,31 +52,52 @@ def paper(results: Result | Sequence[Named], groups: Sequence[str] | None = None
     Raises:
         Refusal: when none of the results holds a group that was asked for.
     """
-    from matplotlib.figure import Figure
-
     many = named(results)
     wanted = list(groups) if groups is not None else groups_in(many)[:MOST_PANELS]
-    charts = [chart(many, name) for name in wanted]
-    columns = 1 if len(charts) == 1 else 2
-    width = COLUMN if columns == 1 else PAGE
-    rows = -(-len(charts) // columns)
-    row = TOP + PANEL + BOTTOM
-    height = rows * row
-    with paper_style():
-        figure = Figure(figsize=(width, height))
-        cell, beside = width / columns, _room_for_labels(charts)
-        for k, drawn in enumerate(charts):
-            left, top = (k % columns) * cell, height - (k // columns) * row
-            box = (left + LEFT, top - TOP - PANEL, cell - LEFT - beside, PANEL)
-            axes = figure.add_axes((box[0] / width, box[1] / height, box[2] / width, box[3] / height))
-            _paper_panel(axes, drawn, box[2])
-            if columns > 1:
-                at = ((left + 0.04) / width, (top - 0.04) / height)
-                figure.text(*at, chr(ord("a") + k), weight="bold", fontsize=8, va="top")
-    return figure
+    parts: list[Part] = [Curves(many, name) for name in wanted]
+    return composed(parts, COLUMN if len(parts) == 1 else PAGE)
 
 
-def _paper_panel(axes: Axes, drawn: Chart, across: float) -> None:
+class Curves:
+    """One group's curves as a part of a figure.
+
+    Raises:
+        Refusal: an unknown group, or one that none of the results holds.
+    """
+
+    wide = False
+
+    def __init__(self, many: Sequence[Named], group: str) -> None:
+        self.many, self.chart = list(many), chart(many, group)
+
+    @property
+    def beside(self) -> float:
+        """Inches that the longest line at a right end takes."""
+        return _room_for_labels(self.chart)
+
+    def height(self, width: float) -> float:
+        """Inches: the same for every group."""
+        return TOP + PANEL + BOTTOM
+
+    def draw(self, figure: Figure, box: Box, letter: str, beside: float) -> None:
+        """Draw them at their place."""
+        across = box.width - LEFT - beside
+        _draw(box.axes(figure, LEFT, TOP, across, PANEL), self.chart, across)
+        box.letter(figure, letter)
+
+    def numbers(self) -> DataFrame:
+        """The rows of the table "curves" that are drawn, with the name of their result as "run"."""
+        import pandas as pd
+
+        tables = []
+        for name, result in self.many:
+            table = result.tables["curves"]
+            rows = table[table["measure"].isin(self.chart.group.among(table["measure"]))]
+            tables.append(rows.assign(run=name)[["run", *rows.columns]])
+        return pd.concat(tables, ignore_index=True)
+
+
+def _draw(axes: Axes, drawn: Chart, across: float) -> None:
     """One group's curves on axes that are so many inches wide."""
     low, high = limits(drawn)
     pad = 0.04 * (high - low)
@@ -166,11 +188,11 @@ def _end_labels(drawn: Chart) -> list[EndLabel]:
     return end_labels(drawn, room=int(0.9 * PANEL / LINE), intervals=True)
 
 
-def _room_for_labels(charts: Sequence[Chart]) -> float:
+def _room_for_labels(drawn: Chart) -> float:
     """Inches that the longest line at a right end takes, markers included."""
     from matplotlib.textpath import TextPath
 
-    lines = {line for drawn in charts for label in _end_labels(drawn) for line in label.lines}
+    lines = {line for label in _end_labels(drawn) for line in label.lines}
     widest = max((TextPath((0, 0), line, size=8).get_extents().width for line in lines), default=0.0)
     return float(widest + MARKED) / 72 + 0.07
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from workbench.panels.needs import known_stage
-from workbench.panels.patches.ladder import ladder, visible
+from workbench.panels.patches.ladder import Rung, ladder, numbers, visible
 from workbench.panels.patches.maps import map_image, picture_image, same_place
 from workbench.panels.patches.quantities import (
     ATTENTION,
@@ -28,10 +29,12 @@ from workbench.panels.patches.quantities import (
     word_at,
     words_of,
 )
-from workbench.runs.export import PAGE, paper_style
+from workbench.runs.export import PAGE
+from workbench.runs.parts import LETTER, Box, composed, lettered
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
     from workbench.runs.result import Result
 
@@ -65,31 +68,69 @@ def paper(
     Raises:
         Refusal: where there is no map of the stage, or the result does not hold what is asked.
     """
-    from matplotlib.figure import Figure
-
     many = list(results) if isinstance(results, Sequence) else [("", results)]
-    first = many[0][1]
-    wanted = asked or Asked(patch_in(first, None))
-    if stage is not None:
-        known_stage(stage, stages_of(first))
-    fixed = wanted.show not in (ATTENTION, NORM)
-    blocks = [(name, result, asked_of(first, wanted, result)) for name, result in many]
-    beneath = [_beneath(result, own, fixed) for _, result, own in blocks]
-    named = TITLE * (len(many) > 1)
-    heights = [named + TITLE + SIDE + LINE * lines + BETWEEN for lines in beneath]
-    total = sum(heights)
-    with paper_style():
-        figure = Figure(figsize=(PAGE, total))
-        top = total
-        everything = [(result, own) for _, result, own in blocks]
-        for number, ((name, result, own), height) in enumerate(zip(blocks, heights, strict=True)):
-            if len(many) > 1:
-                at = ((LEFT) / PAGE, (top - 0.05) / total)
-                figure.text(0.04 / PAGE, at[1], chr(ord("a") + number), weight="bold", fontsize=8, va="top")
-                figure.text(*at, name, fontsize=8, va="top")
-            _row(figure, result, own, stage, everything, top - named - TITLE - SIDE, fixed)
-            top -= height
-    return figure
+    return composed([Maps(many, asked, stage=stage)], PAGE)
+
+
+class Maps:
+    """The same as a part of a figure: one letter for all rows, or one for each where it stands alone."""
+
+    wide = True
+    beside = 0.0
+
+    def __init__(
+        self,
+        many: Sequence[Named],
+        asked: Asked | None = None,
+        *,
+        stage: str | None = None,
+        lens: bool = True,
+    ) -> None:
+        """As `paper`; `lens`: whether its likeliest tokens stand beneath the maps, where it was read."""
+        first = many[0][1]
+        wanted = asked or Asked(patch_in(first, None))
+        if stage is not None:
+            known_stage(stage, stages_of(first))
+        self.stage, self.fixed, self.lens = stage, wanted.show not in (ATTENTION, NORM), lens
+        self.blocks = [(name, result, asked_of(first, wanted, result)) for name, result in many]
+
+    def height(self, width: float) -> float:
+        """Inches: one row below the other."""
+        return sum(self._heights())
+
+    def draw(self, figure: Figure, box: Box, letter: str, beside: float) -> None:
+        """Draw them at their place."""
+        letters = [letter] if letter else lettered(len(self.blocks))
+        everything = [(result, own) for _, result, own in self.blocks]
+        down = 0.0
+        for (name, result, own), height, here in zip_longest(self.blocks, self._heights(), letters):
+            at = Box(box.left, box.top + down, box.width, height)
+            at.letter(figure, here or "")
+            if self._named:
+                at.text(figure, LEFT, LETTER, name)
+            bottom = figure.get_figheight() - at.top - self._named - TITLE - SIDE
+            rungs = {rung.stage: rung for rung in ladder(result, own)} if self.lens else {}
+            _row(figure, result, own, self.stage, everything, bottom, self.fixed, rungs)
+            down += height
+
+    def numbers(self) -> DataFrame:
+        """Everything that is known, a row for each result, stage and patch; see `ladder.numbers`."""
+        import pandas as pd
+
+        tables = [(name, numbers(result, own)) for name, result, own in self.blocks]
+        return pd.concat(
+            [table.assign(run=name)[["run", *table.columns]] for name, table in tables], ignore_index=True
+        )
+
+    @property
+    def _named(self) -> float:
+        """Inches above a row for the name of its result."""
+        return TITLE if len(self.blocks) > 1 else 0.0
+
+    def _heights(self) -> list[float]:
+        read = [READ * (self.lens and "lens_ids" in result.arrays) for _, result, _ in self.blocks]
+        beneath = [lines + (not self.fixed) for lines in read]
+        return [self._named + TITLE + SIDE + LINE * lines + BETWEEN for lines in beneath]
 
 
 def asked_of(first: Result, wanted: Asked, result: Result) -> Asked:
@@ -111,11 +152,6 @@ def _stages(result: Result, asked: Asked, stage: str | None) -> list[str]:
     return shown_stages(having, stage if stage in having else None, MAPS)
 
 
-def _beneath(result: Result, asked: Asked, fixed: bool) -> int:
-    """How many lines stand beneath a map."""
-    return (READ if "lens_ids" in result.arrays else 0) + (not fixed)
-
-
 def _row(
     figure: Figure,
     result: Result,
@@ -124,12 +160,15 @@ def _row(
     everything: Sequence[tuple[Result, Asked]],
     bottom: float,
     fixed: bool,
+    rungs: Mapping[str, Rung],
 ) -> None:
-    """The picture and the maps of one result, their lower edge so many inches above the figure's."""
+    """The picture and the maps of one result, their lower edge so many inches above the figure's.
+
+    rungs: what the lens reads at the patch, by stage.
+    """
     width, height = figure.get_size_inches()
     stages = _stages(result, asked, stage)
     gap = (width - LEFT - RIGHT - (MAPS + 1) * SIDE) / MAPS
-    rungs = {rung.stage: rung for rung in ladder(result, asked)}
     pictures = [("the input", picture_image(result, asked.token), "")]
     for name in stages:
         ends = span([each for each in everything if name in stages_of(each[0])], name)

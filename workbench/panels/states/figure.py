@@ -17,8 +17,13 @@ from workbench.runs.export import PAGE as WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
+    from workbench.runs.parts import Box
     from workbench.runs.result import Result
+
+Named = tuple[str, "Result"]
+"""A result with the name of its run."""
 
 GAP = 0.03
 """Inches between a picture and the edge of its cell."""
@@ -166,6 +171,37 @@ def paper(results: Result | Sequence[Result], steps: int = 4) -> Figure:
             _draw(figure, strip, top, letter)
             top -= strip.height
     return figure
+
+
+class Filmstrips:
+    """The same as a part of a figure; one letter for all of its strips."""
+
+    wide = True
+    beside = 0.0
+
+    def __init__(self, many: Sequence[Named], steps: int = 4) -> None:
+        self.many, self.steps = list(many), steps
+
+    def height(self, width: float) -> float:
+        """Inches: one strip below the other."""
+        return sum(strip.height for strip in self._strips())
+
+    def draw(self, figure: Figure, box: Box, letter: str, beside: float) -> None:
+        """Draw them at their place."""
+        top = figure.get_figheight() - box.top
+        for number, strip in enumerate(self._strips()):
+            _draw(figure, strip, top, "" if number else letter)
+            top -= strip.height
+
+    def numbers(self) -> DataFrame:
+        """What happened, a row for each event, with the name of the run."""
+        import pandas as pd
+
+        tables = [result.tables["trace"].assign(run=name) for name, result in self.many]
+        return pd.concat([t[["run", *t.columns.drop("run")]] for t in tables], ignore_index=True)
+
+    def _strips(self) -> list[_Strip]:
+        return [_strip(result, self.steps) for _, result in self.many]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,64 @@
+"""What of a patches result can stand in a figure: a row of maps of any quantity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from pydantic import Field
+
+from workbench.panels.patches.quantities import QUANTITIES, WORD
+from workbench.panels.studies import Nothing
+
+if TYPE_CHECKING:
+    from workbench.panels.patches.figure import Named
+    from workbench.runs.parts import Part, Table
+
+
+class OfMaps(Nothing):
+    """What may be chosen about a row of maps."""
+
+    patch: tuple[int, int] | None = Field(
+        default=None, description="its row and column, counted from 1 [the middle of the largest object]"
+    )
+    stage: str | None = Field(default=None, description='one that shall be shown, such as "llm 3"')
+    lens: bool = Field(default=True, description="whether the lens's likeliest tokens stand beneath the maps")
+
+
+class OfWords(OfMaps):
+    """What may be chosen about maps of a word's probability."""
+
+    word: str = Field(default="", description="one of the run's words [its first]")
+
+
+MAPS = " maps"
+SHOWS: dict[str, type[Nothing]] = {name + MAPS: OfWords if name == WORD else OfMaps for name in QUANTITIES}
+WIDE = tuple(SHOWS)
+TABLES: dict[str, type[Nothing]] = {}
+
+
+def part(many: Sequence[Named], show: str, chosen: Nothing) -> Part:
+    """One of SHOWS of these results. Raises Refusal where they do not hold it."""
+    from workbench.errors import Refusal
+    from workbench.panels.needs import known_stage
+    from workbench.panels.patches.figure import Maps
+    from workbench.panels.patches.quantities import Asked, held, patch_in, stages_of, words_of
+
+    about, quantity = cast(OfMaps, chosen), show.removesuffix(MAPS)
+    word = about.word if isinstance(about, OfWords) else ""
+    for name, result in many:
+        if quantity not in held(result):
+            able = ", ".join(each + MAPS for each in held(result))
+            raise Refusal(f"{name} holds no {show}; it has {able}.")
+        if word and word not in words_of(result):
+            raise Refusal(f"{name} was not asked for the word {word!r}: name it in the run's words.")
+        if about.stage is not None:
+            known_stage(about.stage, stages_of(result))
+    return Maps(
+        many, Asked(patch_in(many[0][1], about.patch), quantity, word), stage=about.stage, lens=about.lens
+    )
+
+
+def table(many: Sequence[Named], show: str, chosen: Nothing) -> Table:
+    """There is none."""
+    raise ValueError(f"patches have no table {show!r}")

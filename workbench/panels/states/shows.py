@@ -1,0 +1,38 @@
+"""What of a states result can stand in a figure: the filmstrip with its words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from pydantic import Field
+
+from workbench.panels.studies import Nothing
+
+if TYPE_CHECKING:
+    from workbench.panels.states.figure import Named
+    from workbench.runs.parts import Part, Table
+
+
+class OfFilmstrip(Nothing):
+    """What may be chosen about a filmstrip."""
+
+    steps: int = Field(default=4, ge=1, le=8, description="denoising steps that are shown")
+
+
+FILMSTRIP = "filmstrip"
+SHOWS: dict[str, type[Nothing]] = {FILMSTRIP: OfFilmstrip}
+WIDE = (FILMSTRIP,)
+TABLES: dict[str, type[Nothing]] = {}
+
+
+def part(many: Sequence[Named], show: str, chosen: Nothing) -> Part:
+    """One of SHOWS of these results."""
+    from workbench.panels.states.figure import Filmstrips
+
+    return Filmstrips(many, cast(OfFilmstrip, chosen).steps)
+
+
+def table(many: Sequence[Named], show: str, chosen: Nothing) -> Table:
+    """There is none."""
+    raise ValueError(f"states have no table {show!r}")

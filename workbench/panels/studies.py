@@ -1,0 +1,54 @@
+"""The studies by the name that a command and a recipe call them, and where their pieces are.
+
+Only names stand here: a study's files are imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+@dataclass(frozen=True)
+class Study:
+    """Where a study is.
+
+    folder: of `panels`. config: the class whose fields are its settings. settings: the file with that class.
+    drawn: the file with `SHOWS`, `WIDE` and `part`, of which figures are composed, and `TABLES` and `table`;
+    empty where there is none.
+    """
+
+    folder: str
+    config: str
+    settings: str = "config"
+    drawn: str = ""
+
+    def config_class(self) -> type[BaseModel]:
+        """The config, whose fields are a command's flags and a recipe's keys."""
+        found: type[BaseModel] = getattr(self.file(self.settings), self.config)
+        return found
+
+    def file(self, name: str) -> Any:
+        """One of its files as a module: "study" has `prepared` and `run`."""
+        return import_module(f"workbench.panels.{self.folder}.{name}")
+
+
+class Nothing(BaseModel):
+    """What may be chosen about a figure's panel, of which there is nothing; the base of the rest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+STUDIES = {
+    "states": Study("states", "StatesConfig", settings="study", drawn="shows"),
+    "layers": Study("layers", "LayersConfig", drawn="shows"),
+    "patches": Study("patches", "PatchesConfig", drawn="shows"),
+    "atlas": Study("atlas", "AtlasConfig"),
+    "draw": Study("drawing", "DrawConfig"),
+    "tokens": Study("tokens", "TokensConfig"),
+    "sacrifice": Study("sacrifice", "SacrificeConfig", drawn="shows"),
+    "capture": Study("capture", "CaptureConfig"),
+}

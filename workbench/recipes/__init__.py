@@ -1,0 +1,1 @@
+"""Figures of papers from a file that says how they are made: looks at models, the panels drawn from them."""
