@@ -211,7 +211,7 @@ class InterleavingStage:
         )
         index = dialogue.text(rows, opening.images)
         states = pack(dialogue.blocks).run(kit.network.language_model.model)
-        return answer_loss(kit, states[index], rows)[0]
+        return answer_loss(kit.network, states[index], rows)[0]
 
     def _restored(self, damaged: Damaged, rng: np.random.Generator) -> tuple[Tensor, Metrics]:
         """Loss of one packed pass over damaged scenes: thoughts, draws, and answers after one route back."""
@@ -258,7 +258,7 @@ class InterleavingStage:
         texts[answered] = rows.given(torch.tensor(told))
 
         states = pack(dialogue.blocks).run(kit.network.language_model.model)
-        words = {i: answer_loss(kit, states[i], r)[0] for i, r in texts.items() if r.has_targets}
+        words = {i: answer_loss(kit.network, states[i], r)[0] for i, r in texts.items() if r.has_targets}
         flow = torch.stack([F.mse_loss(kit.network.llm2vae(states[i]), v) for i, v in draws]).mean()
         return torch.stack(list(words.values())).sum() + flow, {
             "flow": flow.item(),

@@ -25,7 +25,6 @@ from workbench.training.loop import Metrics, Schedule
 from workbench.training.packing import pack
 from workbench.training.phrases import DESCRIBE
 from workbench.training.seeing import MILD_SHARE, MILD_STRONGEST
-from workbench.training.unseen import UnseenPairs
 
 GENERATION = ("_moe_gen", "vae2llm", "llm2vae", "time_embedder", "pos_embed.pos_embed")
 """Parts of the names of parameters that only generation uses, or that are fixed."""
@@ -46,19 +45,12 @@ def read_packed(kit: Kit, seen: Tensor, rows: TextRows) -> Tensor:
     return pack(dialogue.blocks).run(kit.network.language_model.model)[1]
 
 
-def answer_loss(kit: Kit, states: Tensor, rows: TextRows) -> tuple[Tensor, float]:
-    """Mean cross-entropy of the targets, and the share the argmax gets right; states (B, n, width).
-
-    Words that complete a pair that training never shows are left out; see `unseen`.
-    """
+def answer_loss(network: Bagel, states: Tensor, rows: TextRows) -> tuple[Tensor, float]:
+    """Mean cross-entropy of the targets, and the share the argmax gets right; states (B, n, width)."""
     here = rows.targets >= 0
-    logits, targets = kit.network.logits(states[here]), rows.targets[here]
+    logits, targets = network.logits(states[here]), rows.targets[here]
     right = (logits.argmax(-1) == targets).float().mean()
-    left_out = UnseenPairs.of(kit.packer.encode).excluded(rows).to(here.device)[here]
-    ruled = torch.zeros_like(logits, dtype=torch.bool)
-    for column in left_out.T:
-        ruled[(column >= 0).nonzero()[:, 0], column[column >= 0]] = True
-    return F.cross_entropy(logits.masked_fill(ruled, -torch.inf), targets), float(right)
+    return F.cross_entropy(logits, targets), float(right)
 
 
 def whole_answers(kit: Kit, states: Tensor, rows: TextRows) -> np.ndarray:
@@ -105,7 +97,7 @@ class UnderstandingStage:
 
     def loss(self, step: int) -> tuple[Tensor, Metrics]:
         """Cross-entropy of answers and captions; the share of their tokens that the argmax gets right."""
-        rng = np.random.default_rng((self.seed, 2, step))
+        network, rng = self.kit.network, np.random.default_rng((self.seed, 2, step))
         batch = self.schedule.batch
         scenes = digits_first(generate(batch_seeds(step, 2 * batch, 2), "train"), batch)
         grey = rng.random(batch) < GREY_SHARE
@@ -118,7 +110,7 @@ class UnderstandingStage:
         captions = np.where(random, [len(pairs) - 1 for pairs in asked], -1)
         ids = colour_ids(self.kit.packer.encode)
         rows = mixed(self.kit.packer.rows(asked, start=1), captions, ids, grey, rng)
-        words, right = answer_loss(self.kit, read_packed(self.kit, seen_of(self.kit, images), rows), rows)
+        words, right = answer_loss(network, read_packed(self.kit, seen_of(self.kit, images), rows), rows)
         return words, {"right": right}
 
     def check(self) -> Metrics:
