@@ -76,7 +76,7 @@ def screen(
             y1 = 1 - (r * (FACET + TITLE + GAP) + TITLE) / room
             x0 = c / across
             layout |= _axes(
-                facet, k, (x0, x0 + (1 - 0.03 * (across > 1)) / across), (y1 - FACET / room, y1), theme
+                facet, k, (x0, x0 + (1 - 0.07 * (across > 1)) / across), (y1 - FACET / room, y1), theme
             )
             figure.add_annotation(
                 x=x0, y=y1, xref="paper", yref="paper", xanchor="left", yanchor="bottom", yshift=2,
