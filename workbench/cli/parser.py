@@ -1,28 +1,15 @@
-"""The command line's door: the same studies as the browser's, and the page itself."""
+"""The commands of the command line, and their flags."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import shlex
-import sys
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from workbench.errors import Cancelled, Refusal
+from workbench.cli import commands as do
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-    from pandas import DataFrame
-    from pydantic import BaseModel
-
-    from workbench.images.read import Picture
-    from workbench.models import Opening
-    from workbench.models.protocol import Model
-    from workbench.runs.result import Result
+    pass
 
 COMMANDS = tuple("run states layers patches atlas draw tokens sacrifice capture figure train".split())
 SUMMARY = """\
@@ -46,37 +33,7 @@ checkpoint opens (embedded, a folder, or an id on the Hugging Face hub), where a
 command has its own --help."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code: 0 done, 2 refused (one sentence on stderr says why), 130 stopped."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] == ["train"]:
-        return _told(lambda: _train(words[1:]))
-    if not words or words[0].startswith("-") and words[0] not in ("-h", "--help", "--version"):
-        words = ["run", *words]
-    parser = _parser(words[0])
-    options = parser.parse_args(words)
-    return _told(lambda: options.command(options))
-
-
-def _told(work: Callable[[], None]) -> int:
-    try:
-        work()
-    except Refusal as refusal:
-        print(refusal, file=sys.stderr)
-        return 2
-    except MemoryError:
-        print(
-            "There is not enough memory for that. Close other programs, or give a smaller image.",
-            file=sys.stderr,
-        )
-        return 2
-    except (Cancelled, KeyboardInterrupt):
-        print("Stopped.", file=sys.stderr)
-        return 130
-    return 0
-
-
-def _parser(asked: str) -> argparse.ArgumentParser:
+def parser_for(asked: str) -> argparse.ArgumentParser:
     """The parser; a study's flags are added only where it is asked for, so that --help stays quick."""
     from workbench import __version__
 
@@ -101,7 +58,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
     _add_model(run).add_argument(
         "--no-model", action="store_const", const="", dest="model", help="open no checkpoint: saved runs only"
     )
-    run.set_defaults(command=_run)
+    run.set_defaults(command=do.run)
 
     states, states_settings = _add_study(
         commands,
@@ -111,7 +68,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
         description="Degrade an image, ask a question, and keep what the model thinks, draws and answers: "
         "figures as PNG, SVG and PDF, the numbers as CSV, everything else beside them.",
     )
-    states.set_defaults(command=_states)
+    states.set_defaults(command=do.states)
 
     layers, layers_settings = _add_study(
         commands,
@@ -122,7 +79,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
         "(--image), or what a linear reader finds at each on the bundled probe set (without --image): "
         "figures as PNG, SVG and PDF, the numbers as CSV, everything else beside them.",
     )
-    layers.set_defaults(command=_layers)
+    layers.set_defaults(command=do.layers)
 
     patches, patches_settings = _add_study(
         commands,
@@ -134,7 +91,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
         "PNG, SVG and PDF, the numbers of all as CSV, everything else beside them.",
     )
     _add_map(patches.add_argument_group("figure"))
-    patches.set_defaults(command=_patches)
+    patches.set_defaults(command=do.patches)
     atlas, atlas_settings = _add_study(
         commands,
         "atlas",
@@ -150,7 +107,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
         choices=("class", "stage", "condition", "image", "object", "row", "col"),
         help="what points are coloured by [class where it is known]",
     )
-    atlas.set_defaults(command=_atlas)
+    atlas.set_defaults(command=do.atlas)
 
     draw, draw_settings = _add_study(
         commands,
@@ -161,7 +118,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
         "token also the entropy of each choice: figures as PNG, SVG and PDF, the numbers as CSV, everything "
         "else beside them.",
     )
-    draw.set_defaults(command=_draw)
+    draw.set_defaults(command=do.draw)
 
     tokens, tokens_settings = _add_study(
         commands,
@@ -171,7 +128,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
         description="Write an image as the tokens of a model and read it back: figures as PNG, SVG and PDF, "
         "how often each code is used as CSV, everything else beside them.",
     )
-    tokens.set_defaults(command=_tokens)
+    tokens.set_defaults(command=do.tokens)
 
     sacrifice, sacrifice_settings = _add_study(
         commands,
@@ -182,7 +139,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
         "readers find at each of its layers. A recipe lays many checkpoints of one training beside one "
         "another (assets/recipes/sacrifice.yaml).",
     )
-    sacrifice.set_defaults(command=_sacrifice)
+    sacrifice.set_defaults(command=do.sacrifice)
 
     capture = commands.add_parser(
         "capture",
@@ -201,7 +158,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
     capture.add_argument("--together", action="store_true", help="all images in one prompt")
     capture_settings = capture.add_argument_group("study")
     _add_place(capture.add_argument_group("model"))
-    capture.set_defaults(command=_capture)
+    capture.set_defaults(command=do.capture)
 
     figure = commands.add_parser(
         "figure",
@@ -217,7 +174,7 @@ def _parser(asked: str) -> argparse.ArgumentParser:
         "--out", type=Path, required=True, metavar="DIR", help="folder for the figure; made if need be"
     )
     figure.add_argument("--trust-remote-code", action="store_true", help="as for a study's --model")
-    figure.set_defaults(command=_figure)
+    figure.set_defaults(command=do.figure)
 
     commands.add_parser("train", help="train base, train measure: make and measure the embedded checkpoint")
 
@@ -365,240 +322,3 @@ def _add_preset(group: argparse._ArgumentGroup) -> None:
         help="a documented set of the sampling parameters below, each of which may still be given: "
         + "; ".join(f"{preset.name} ({preset.source})" for preset in PRESETS),
     )
-
-
-def _opening(options: argparse.Namespace) -> Opening:
-    """How the model's flags say to open it."""
-    from workbench.models import Opening
-
-    return Opening(**{field.name: getattr(options, field.name) for field in fields(Opening)})
-
-
-def _run(options: argparse.Namespace) -> None:
-    from workbench.app import build, launch
-
-    page = build(options.model, opening=_opening(options))
-    for path in options.open:
-        page.saved.open_for_all(path, _progress())
-    window = not options.no_browser and "SPACE_ID" not in os.environ
-    try:
-        launch(page, server_name=options.host, server_port=options.port, inbrowser=window)
-    except OSError as error:
-        raise Refusal(f"The page cannot be served there: {error}") from error
-
-
-def _train(words: Sequence[str]) -> None:
-    from workbench import models
-    from workbench.training import base
-
-    if device := getattr(base.parser().parse_args(list(words)), "device", None):
-        models.usable(device)
-    base.main(list(words))
-
-
-def _states(options: argparse.Namespace) -> None:
-    from workbench.models.presets import preset
-    from workbench.panels.states import figure, study
-
-    if options.preset:
-        options = argparse.Namespace(**preset(options.preset).parameters() | vars(options))
-    _study(options, study.StatesConfig, study.prepared, study.run, figure.paper)
-
-
-def _layers(options: argparse.Namespace) -> None:
-    from workbench.panels.layers import figure, study
-    from workbench.panels.layers.config import LayersConfig
-
-    _study(options, LayersConfig, study.prepared, study.run, figure.paper)
-
-
-def _patches(options: argparse.Namespace) -> None:
-    from workbench.panels.needs import known_stage
-    from workbench.panels.patches import figure, study
-    from workbench.panels.patches.config import PatchesConfig
-    from workbench.panels.patches.ladder import numbers
-    from workbench.panels.patches.quantities import Asked, patch_in, stages_of
-
-    stage: str = options.stage
-
-    def run(config: PatchesConfig, model: Model, **others: Any) -> Result:
-        if stage:
-            known_stage(stage, [each.name for each in model.stages()])
-        return study.run(config, model, **others)
-
-    def asked(result: Result) -> Asked:
-        words = result.config["words"]
-        return Asked(patch_in(result, options.patch), options.map, words[0] if words else "")
-
-    def paper(result: Result) -> Figure:
-        if stage:
-            known_stage(stage, stages_of(result))
-        return figure.paper(result, asked(result), stage=stage or None)
-
-    _study(
-        options,
-        PatchesConfig,
-        study.prepared,
-        run,
-        paper,
-        numbers=lambda result: numbers(result, asked(result)),
-    )
-
-
-def _atlas(options: argparse.Namespace) -> None:
-    from workbench.panels.atlas import figure, study
-    from workbench.panels.atlas.config import AtlasConfig
-
-    def paper(result: Result) -> Figure:
-        print(figure.caveat(result), file=sys.stderr)
-        return figure.paper(result, options.colour)
-
-    _study(options, AtlasConfig, study.prepared, study.run, paper)
-
-
-def _draw(options: argparse.Namespace) -> None:
-    from workbench.panels.drawing import figure, study
-    from workbench.panels.drawing.config import DrawConfig
-
-    def run(config: DrawConfig, model: Model, **others: Any) -> Result:
-        if said := study.caution(model.card):
-            print(said, file=sys.stderr)
-        return study.run(config, model, **others)
-
-    _study(options, DrawConfig, study.prepared, run, figure.paper)
-
-
-def _tokens(options: argparse.Namespace) -> None:
-    from workbench.panels.tokens import figure, study
-    from workbench.panels.tokens.config import TokensConfig
-
-    _study(options, TokensConfig, study.prepared, study.run, figure.paper)
-
-
-def _sacrifice(options: argparse.Namespace) -> None:
-    from workbench.panels.sacrifice import figure, study
-    from workbench.panels.sacrifice.config import SacrificeConfig
-
-    _study(options, SacrificeConfig, study.prepared, study.run, figure.paper)
-
-
-def _capture(options: argparse.Namespace) -> None:
-    """Capture the images together or one by one, each run told its size and written before the next.
-
-    Whatever can be refused is refused before the model opens.
-    """
-    from workbench import models
-    from workbench.panels.capture import study
-    from workbench.panels.capture.config import CaptureConfig
-    from workbench.panels.command import from_flags
-    from workbench.runs.store import check_place, check_room, megabytes, save
-
-    given: CaptureConfig = from_flags(CaptureConfig, vars(options))
-    parts = [given.images] if options.together else [(image,) for image in given.images]
-    folders = _folders(options.out, [images[0] for images in parts])
-    configs = [given.model_copy(update={"images": images}) for images in parts]
-    pictures = [study.prepared(config) for config in configs]
-    for folder in folders:
-        check_place(folder)
-    model = models.open(options.model, **asdict(_opening(options)), say=_opening_progress())
-    for number, (config, folder, shown) in enumerate(zip(configs, folders, pictures, strict=True)):
-        result = study.run(config, model, pictures=shown, progress=_progress())
-        left = len(folders) - number
-        others = f"; about {megabytes(left * result.size)} for all {left} that are left" if left > 1 else ""
-        print(f"{folder}: {megabytes(result.size)} to write{others}")
-        check_room(left * result.size, folder)
-        save(result, folder)
-    print(f"Open with: python -m workbench run --no-model {shlex.join(_flags(folders))}")
-
-
-def _figure(options: argparse.Namespace) -> None:
-    from workbench.recipes.make import make
-    from workbench.recipes.recipe import read
-
-    recipe = read(options.recipe, trust_remote_code=options.trust_remote_code)
-    written = make(recipe, options.out, opening=_opening_progress(), progress=_progress())
-    print(f"Written to {options.out}: {', '.join(path.name for path in written)}")
-
-
-def _folders(out: Path, images: Sequence[str]) -> list[Path]:
-    """Where each run goes: one run to ``out``, several into it, named after their images."""
-    if len(images) == 1:
-        return [out]
-    folders: list[Path] = []
-    for image in images:
-        stem, count = image.replace(":", "-") if image.startswith("scene:") else Path(image).stem, 2
-        folder = out / stem
-        while folder in folders:
-            folder, count = out / f"{stem}-{count}", count + 1
-        folders.append(folder)
-    return folders
-
-
-def _flags(folders: Sequence[Path]) -> list[str]:
-    """The words that open these runs."""
-    return [word for folder in folders for word in ("--open", str(folder))]
-
-
-def _study(
-    options: argparse.Namespace,
-    kind: type[BaseModel],
-    prepared: Callable[[Any], Picture | None],
-    run: Callable[..., Result],
-    paper: Callable[..., Figure],
-    *,
-    numbers: Callable[[Result], DataFrame] | None = None,
-) -> None:
-    """Run a study and write its result: the folder as the page keeps it, and figures beside it.
-
-    `numbers` are those of the figure where no table of the result holds them.
-
-    Whatever can be refused is refused before the model opens, which may take minutes.
-    """
-    from workbench import models
-    from workbench.panels.command import from_flags
-    from workbench.panels.specimen import outside
-    from workbench.runs.export import save_figure, save_numbers
-    from workbench.runs.store import check_place, save
-
-    config = from_flags(kind, vars(options))
-    check_place(options.out)
-    picture = prepared(config)
-    model = models.open(options.model, **asdict(_opening(options)), say=_opening_progress())
-    if picture is not None and (said := outside(getattr(config, "image", ""), model.card)):
-        print(said, file=sys.stderr)
-    result = run(config, model, picture=picture, progress=_progress())
-    drawn = paper(result)
-    save(result, options.out)
-    save_figure(drawn, options.out / "figure")
-    if numbers is not None:
-        save_numbers(numbers(result), options.out / "numbers.csv")
-    print(f"Written to {options.out}: {', '.join(sorted(path.name for path in options.out.iterdir()))}")
-
-
-def _opening_progress() -> Callable[[str, float], None]:
-    """The same line for an opening that takes its time."""
-    line = _progress(patience=1.0)
-    return lambda words, share: line(share, words)
-
-
-def _progress(patience: float = 0.0) -> Callable[[float, str], None]:
-    """A line on stderr that is written over; where it cannot be, a line for each tenth.
-
-    Of what takes less than `patience` seconds nothing is said.
-    """
-    line = sys.stderr.isatty()
-    tenth = [-1]
-    begin = time.monotonic() + patience
-
-    def say(fraction: float, text: str) -> None:
-        if time.monotonic() < begin:
-            return
-        if line:
-            print(f"\r\033[K{fraction:4.0%}  {text}", end="", file=sys.stderr, flush=True)
-            if fraction >= 1:
-                print(file=sys.stderr)
-        elif int(10 * fraction) > tenth[0]:
-            tenth[0] = int(10 * fraction)
-            print(f"{fraction:4.0%}  {text}", file=sys.stderr, flush=True)
-
-    return say

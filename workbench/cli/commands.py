@@ -1,0 +1,243 @@
+"""What each command does, from its options to files on disk."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.cli.progress import opening_progress, progress
+from workbench.errors import Refusal
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+    from pydantic import BaseModel
+
+    from workbench.images.read import Picture
+    from workbench.models import Opening
+    from workbench.models.protocol import Model
+    from workbench.runs.result import Result
+
+
+def _opening(options: argparse.Namespace) -> Opening:
+    """How the model's flags say to open it."""
+    from workbench.models import Opening
+
+    return Opening(**{field.name: getattr(options, field.name) for field in fields(Opening)})
+
+
+def run(options: argparse.Namespace) -> None:
+    """Open the page. Raises Refusal where it cannot be served there."""
+    from workbench.app import build, launch
+
+    page = build(options.model, opening=_opening(options))
+    for path in options.open:
+        page.saved.open_for_all(path, progress())
+    window = not options.no_browser and "SPACE_ID" not in os.environ
+    try:
+        launch(page, server_name=options.host, server_port=options.port, inbrowser=window)
+    except OSError as error:
+        raise Refusal(f"The page cannot be served there: {error}") from error
+
+
+def train(words: Sequence[str]) -> None:
+    """Train or measure the embedded checkpoint."""
+    from workbench import models
+    from workbench.training import base
+
+    if device := getattr(base.parser().parse_args(list(words)), "device", None):
+        models.usable(device)
+    base.main(list(words))
+
+
+def states(options: argparse.Namespace) -> None:
+    """What the model draws on its way to an answer."""
+    from workbench.models.presets import preset
+    from workbench.panels.states import figure, study
+
+    if options.preset:
+        options = argparse.Namespace(**preset(options.preset).parameters() | vars(options))
+    _study(options, study.StatesConfig, study.prepared, study.run, figure.paper)
+
+
+def layers(options: argparse.Namespace) -> None:
+    """What each layer still shows of an image, or of a collection."""
+    from workbench.panels.layers import figure, study
+    from workbench.panels.layers.config import LayersConfig
+
+    _study(options, LayersConfig, study.prepared, study.run, figure.paper)
+
+
+def patches(options: argparse.Namespace) -> None:
+    """What the model has at one patch, at every layer."""
+    from workbench.panels.needs import known_stage
+    from workbench.panels.patches import figure, study
+    from workbench.panels.patches.config import PatchesConfig
+    from workbench.panels.patches.ladder import numbers
+    from workbench.panels.patches.quantities import Asked, patch_in, stages_of
+
+    stage: str = options.stage
+
+    def run(config: PatchesConfig, model: Model, **others: Any) -> Result:
+        if stage:
+            known_stage(stage, [each.name for each in model.stages()])
+        return study.run(config, model, **others)
+
+    def asked(result: Result) -> Asked:
+        words = result.config["words"]
+        return Asked(patch_in(result, options.patch), options.map, words[0] if words else "")
+
+    def paper(result: Result) -> Figure:
+        if stage:
+            known_stage(stage, stages_of(result))
+        return figure.paper(result, asked(result), stage=stage or None)
+
+    _study(
+        options,
+        PatchesConfig,
+        study.prepared,
+        run,
+        paper,
+        numbers=lambda result: numbers(result, asked(result)),
+    )
+
+
+def atlas(options: argparse.Namespace) -> None:
+    """Visual tokens on a plane."""
+    from workbench.panels.atlas import figure, study
+    from workbench.panels.atlas.config import AtlasConfig
+
+    def paper(result: Result) -> Figure:
+        print(figure.caveat(result), file=sys.stderr)
+        return figure.paper(result, options.colour)
+
+    _study(options, AtlasConfig, study.prepared, study.run, paper)
+
+
+def draw(options: argparse.Namespace) -> None:
+    """What the model draws from words."""
+    from workbench.panels.drawing import figure, study
+    from workbench.panels.drawing.config import DrawConfig
+
+    def run(config: DrawConfig, model: Model, **others: Any) -> Result:
+        if said := study.caution(model.card):
+            print(said, file=sys.stderr)
+        return study.run(config, model, **others)
+
+    _study(options, DrawConfig, study.prepared, run, figure.paper)
+
+
+def tokens(options: argparse.Namespace) -> None:
+    """What the model's tokeniser keeps of an image."""
+    from workbench.panels.tokens import figure, study
+    from workbench.panels.tokens.config import TokensConfig
+
+    _study(options, TokensConfig, study.prepared, study.run, figure.paper)
+
+
+def sacrifice(options: argparse.Namespace) -> None:
+    """Answers beside readers, of one checkpoint."""
+    from workbench.panels.sacrifice import figure, study
+    from workbench.panels.sacrifice.config import SacrificeConfig
+
+    _study(options, SacrificeConfig, study.prepared, study.run, figure.paper)
+
+
+def capture(options: argparse.Namespace) -> None:
+    """Capture the images together or one by one, each run told its size and written before the next.
+
+    Whatever can be refused is refused before the model opens.
+    """
+    from workbench import models
+    from workbench.panels.capture import study
+    from workbench.panels.capture.config import CaptureConfig
+    from workbench.panels.command import from_flags
+    from workbench.runs.store import check_place, check_room, megabytes, save
+
+    given: CaptureConfig = from_flags(CaptureConfig, vars(options))
+    parts = [given.images] if options.together else [(image,) for image in given.images]
+    folders = _folders(options.out, [images[0] for images in parts])
+    configs = [given.model_copy(update={"images": images}) for images in parts]
+    pictures = [study.prepared(config) for config in configs]
+    for folder in folders:
+        check_place(folder)
+    model = models.open(options.model, **asdict(_opening(options)), say=opening_progress())
+    for number, (config, folder, shown) in enumerate(zip(configs, folders, pictures, strict=True)):
+        result = study.run(config, model, pictures=shown, progress=progress())
+        left = len(folders) - number
+        others = f"; about {megabytes(left * result.size)} for all {left} that are left" if left > 1 else ""
+        print(f"{folder}: {megabytes(result.size)} to write{others}")
+        check_room(left * result.size, folder)
+        save(result, folder)
+    print(f"Open with: python -m workbench run --no-model {shlex.join(_flags(folders))}")
+
+
+def figure(options: argparse.Namespace) -> None:
+    """A paper's figure from a recipe."""
+    from workbench.recipes.make import make
+    from workbench.recipes.recipe import read
+
+    recipe = read(options.recipe, trust_remote_code=options.trust_remote_code)
+    written = make(recipe, options.out, opening=opening_progress(), progress=progress())
+    print(f"Written to {options.out}: {', '.join(path.name for path in written)}")
+
+
+def _folders(out: Path, images: Sequence[str]) -> list[Path]:
+    """Where each run goes: one run to ``out``, several into it, named after their images."""
+    if len(images) == 1:
+        return [out]
+    folders: list[Path] = []
+    for image in images:
+        stem, count = image.replace(":", "-") if image.startswith("scene:") else Path(image).stem, 2
+        folder = out / stem
+        while folder in folders:
+            folder, count = out / f"{stem}-{count}", count + 1
+        folders.append(folder)
+    return folders
+
+
+def _flags(folders: Sequence[Path]) -> list[str]:
+    """The words that open these runs."""
+    return [word for folder in folders for word in ("--open", str(folder))]
+
+
+def _study(
+    options: argparse.Namespace,
+    kind: type[BaseModel],
+    prepared: Callable[[Any], Picture | None],
+    run: Callable[..., Result],
+    paper: Callable[..., Figure],
+    *,
+    numbers: Callable[[Result], DataFrame] | None = None,
+) -> None:
+    """Run a study and write its result: the folder as the page keeps it, and figures beside it.
+
+    `numbers` are those of the figure where no table of the result holds them.
+
+    Whatever can be refused is refused before the model opens, which may take minutes.
+    """
+    from workbench import models
+    from workbench.panels.command import from_flags
+    from workbench.panels.specimen import outside
+    from workbench.runs.export import save_figure, save_numbers
+    from workbench.runs.store import check_place, save
+
+    config = from_flags(kind, vars(options))
+    check_place(options.out)
+    picture = prepared(config)
+    model = models.open(options.model, **asdict(_opening(options)), say=opening_progress())
+    if picture is not None and (said := outside(getattr(config, "image", ""), model.card)):
+        print(said, file=sys.stderr)
+    result = run(config, model, picture=picture, progress=progress())
+    drawn = paper(result)
+    save(result, options.out)
+    save_figure(drawn, options.out / "figure")
+    if numbers is not None:
+        save_numbers(numbers(result), options.out / "numbers.csv")
+    print(f"Written to {options.out}: {', '.join(sorted(path.name for path in options.out.iterdir()))}")
