@@ -1,4 +1,4 @@
-"""Train pocket-bagel from nothing, stage by stage (`train base`), average runs, and measure it."""
+"""Train pocket-bagel from nothing, stage by stage (`train base`), and measure it (`train measure`)."""
 
 from __future__ import annotations
 
@@ -89,10 +89,6 @@ def parser() -> argparse.ArgumentParser:
     base.add_argument("--scale", type=float, default=1.0, help="multiplies the steps of every stage")
     base.add_argument("--threads", type=int, default=None, help="CPU threads (default: torch's choice)")
     base.add_argument("--device", default="cpu", help="cpu or cuda")
-    mean = verbs.add_parser("average", help="the weighted mean of checkpoints with a common start")
-    mean.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
-    mean.add_argument("--shares", type=float, nargs="+", metavar="X", help="of each [equal]")
-    mean.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the checkpoint")
     measure = verbs.add_parser(
         "measure", help="measure a checkpoint on held-out scenes and write its model card"
     )
@@ -107,10 +103,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     if args.verb == "base":
         run(args)
-    elif args.verb == "average":
-        from workbench.training.average import average
-
-        average(args.folders, args.shares or [1.0] * len(args.folders), args.out)
     else:
         from workbench.training.card import write_card
 

@@ -76,8 +76,7 @@ def card_text(model: BagelModel, found: Measured, scenes: int, restored: int) ->
         "captions of windows that hold one object, and from masked pixels; then, with the language model, "
         "from captions, questions and answers. No map (class of a patch, instance, depth) was ever its "
         "target. So that a colour says nothing of the shape that goes with it, some scenes were shown in "
-        "grey, and half of the captions were read with other colours than they said. The weights are the "
-        "mean of three trainings with a common start (`train average`, shares 0.35, 0.35 and 0.3). "
+        "grey, and half of the captions were read with other colours than they said. "
         "Shape and colour words stand in captions and answers, so pooled probes show how well words known to "
         "the tower survive; probes of patches show what it was never told.",
         "",
