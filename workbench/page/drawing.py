@@ -18,7 +18,7 @@ class Drawing(Frame):
         """Draw anew when result, pins or a choice change; returns the event."""
         kept = [self.result, self.bench.pins.all, self.bench.pins.shown]
         return gr.on(
-            [self.result.change, self.bench.pins.shown.change, *(c.change for c in self.drawn_with)],
+            [self.result.change, self.bench.pins.chosen.change, *(c.change for c in self.drawn_with)],
             self._with_session(self.overlay),
             [*kept, *self.drawn_with],
             list(self.outputs),

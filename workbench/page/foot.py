@@ -73,7 +73,7 @@ class Foot(Frame):
         self.pin.click(
             self.pinned,
             [self.result, self.pin_name, *shown_pins],
-            [*shown_pins, self.status],
+            [*self.bench.pins.parts, self.status],
             **QUIET,
         )
         self.downloads.wire(

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from workbench.errors import Refusal
+from workbench.page.wiring import QUIET
 
 LONGEST = 60
 
@@ -28,6 +29,10 @@ class Pins:
             elem_id="pins",
             info="Laid over what their panel shows. Take one off here; it stays in the list.",
         )
+        # A dropdown of several says that it changed whenever anything on the page is drawn anew, without end
+        # where that draws something; a state says so once, and only where its value is another.
+        self.chosen = gr.State([])
+        self.shown.input(lambda shown: shown, [self.shown], [self.chosen], **QUIET)
 
     def add(
         self, study: str, result: str | None, name: str, pins: list[Pin], shown: list[str]
@@ -42,14 +47,17 @@ class Pins:
             unique, count = f"{wanted} ({count})", count + 1
         pins = [*others, (study, result, unique)]
         value = identity(study, result)
+        chosen = [*(item for item in shown if item != value), value]
         return {
             self.all: pins,
-            self.shown: gr.update(
-                choices=choices(pins),
-                value=[*(item for item in shown if item != value), value],
-                visible=True,
-            ),
+            self.shown: gr.update(choices=choices(pins), value=chosen, visible=True),
+            self.chosen: chosen,
         }
+
+    @property
+    def parts(self) -> list[Any]:
+        """What `add` returns updates of."""
+        return [self.all, self.shown, self.chosen]
 
 
 def identity(study: str, result: str) -> str:

@@ -104,7 +104,7 @@ class AtlasView(Panel):
         self.wire()
         shown_pins = [bench.pins.all, bench.pins.shown]
         gr.on(
-            [self.result.change, bench.pins.shown.change, *(part.change for part in way)],
+            [self.result.change, bench.pins.chosen.change, *(part.change for part in way)],
             self._with_session(self.lay),
             [self.result, *shown_pins, *way],
             [self.ready, self.laying, self.laying_row],
