@@ -218,6 +218,19 @@ def test_pins_stay_while_the_next_look_is_taken(page: Page) -> None:
     expect(page.locator("#states-pinned")).to_contain_text("dark one")
 
 
+def test_a_pinned_page_rests(page: Page) -> None:
+    page.get_by_role("tab", name="Layers").click()
+    look(page, "layers")
+    page.locator("#layers-pin").click()
+    expect(page.locator("#layers-status")).to_contain_text("Pinned", timeout=SLOW)
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(4000)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(4000)
+    assert not [url for url in asked if "queue/join" in url], "nothing is drawn where nothing changed"
+
+
 def test_the_command_can_be_read_and_copied(page: Page) -> None:
     page.locator("#states-copy").click()
     expect(page.locator("#states-command")).to_contain_text("python -m workbench states")

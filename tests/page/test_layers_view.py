@@ -7,6 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
+import numpy as np
 import pytest
 
 from tests.capture.fake import FakeModel
@@ -14,7 +16,7 @@ from workbench.app import Page, build
 from workbench.page.host import Host
 from workbench.page.session import Session, Sessions
 from workbench.panels.layers.measures import GROUPS
-from workbench.panels.layers.view import IMAGE, PROBES, LayersView
+from workbench.panels.layers.view import DATA, IMAGE, PROBES, LayersView
 
 SMALL = {"permutations": 20, "n_train": 40, "n_validation": 16, "n_test": 24, "resamples": 100}
 
@@ -149,3 +151,41 @@ def test_files_for_paper_and_the_command_for_both_subjects(
     image = panel.as_command(session, *values(page, panel, measure=IMAGE)).value
     probes = panel.as_command(session, *values(page, panel, measure=PROBES)).value
     assert "--image scene:10" in image and "--image" not in probes
+
+
+def test_a_folder_of_ones_own_is_measured(
+    page: Page, panel: LayersView, session: Session, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for k in range(100):
+        place = tmp_path / ("ab"[k % 2])
+        place.mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)).save(place / f"{k}.png")
+    given = values(page, panel, measure=DATA, data=str(tmp_path), measures=["linear reader", "content"])
+    done = list(panel.look(session, *given, None))[-1]
+    assert "Measured" in done[panel.status]
+    groups = [name for name, _ in done[panel.group].choices]
+    assert groups == ["global reader", "content reader"]
+    assert tmp_path.name in done[panel.pin_name]
+    drawn = panel.overlay(session, done[panel.result], [], [], "content reader", False)
+    assert "read-pictures" in drawn[panel.beneath] and drawn[panel.beneath].count("<img") == 16
+
+
+@pytest.mark.parametrize(
+    ("data", "said"), [("", "Name your data"), ("nowhere", "no data at nowhere"), ("a" * 9, "no data")]
+)
+def test_data_that_are_not_there_are_a_sentence(
+    page: Page, panel: LayersView, session: Session, data: str, said: str
+) -> None:
+    with pytest.raises(gr.Error, match=said):
+        list(panel.look(session, *values(page, panel, measure=DATA, data=data), None))
+
+
+def test_a_space_opens_no_folder(
+    page: Page, panel: LayersView, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPACE_ID", "somebody/space")
+    with pytest.raises(gr.Error, match="only data sets of the hub"):
+        list(panel.look(session, *values(page, panel, measure=DATA, data=str(tmp_path)), None))

@@ -82,7 +82,8 @@ class SavedRuns:
         self.inputs = [bench.model, *pins]
         buttons = [*bench.looks.values(), *bench.stops.values()]
         every = [part for panel in panels.values() for part in panel.every]
-        self.outputs = list(dict.fromkeys([tabs, *bench.pins.parts, bench.run_notice, bench.run, *buttons, *every]))
+        own = [tabs, *bench.pins.parts, bench.run_notice, bench.run]
+        self.outputs = list(dict.fromkeys([*own, *buttons, *every]))
         bench.run.upload(with_session(bench, self.lay), [bench.run, *self.inputs], self.outputs, **QUIET)
 
     def open_for_all(self, path: Path, progress: Progress) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from workbench.runs.result import Result
 
 CONTENT, LIKENESS = "content reader", "likeness"
-BOX = 144
+BOX = 192
 """Pixels of the square that one read picture is shown in."""
 CELL = 14
 """Pixels of one pair of stages."""

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from workbench.runs.result import Result
 
 TRUTH = "read_truth"
-COUNT = 5
-"""Stages that are shown beside the truth."""
+COUNT = 3
+"""Stages that are shown beside the truth: the first, "llm 0" and the last."""
 
 Column = tuple[str, NDArray[np.uint8]]
 """What a column shows, and its pictures (n, H, W, 3)."""
@@ -27,7 +27,7 @@ def has_pictures(result: Result) -> bool:
 
 
 def columns(result: Result, stages: Sequence[str] = ()) -> list[Column]:
-    """The pictures as they were, then those read at each of the stages; by default five over the axis.
+    """The pictures as they were, then those read at each of the stages; by default COUNT over the axis.
 
     Stages that hold none are left out.
     """

@@ -16,7 +16,7 @@ from workbench.panels.layers.table import REFERENCE, UNKNOWN, Row, curve
 
 LEAST = 4
 """Tokens that an unbiased estimate needs."""
-MOST_TOKENS = 1024
+MOST_TOKENS = 256
 """Tokens of a batch that are compared, evenly chosen: Gram matrices are tokens × tokens."""
 
 
