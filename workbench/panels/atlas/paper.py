@@ -61,7 +61,7 @@ class Planes:
         """Draw them at their place."""
         across, side, cell = self._cells(box.width)
         letters = [letter] if letter else lettered(len(self.facets))
-        shade = None
+        shade: Any = None
         for k, (facet, here) in enumerate(zip_longest(self.facets, letters)):
             left, down = (k % across) * cell[0] + 0.02 + self._inside, (k // across) * cell[1] + TOP
             axes = box.axes(figure, left, down, side, side)
