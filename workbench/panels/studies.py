@@ -46,7 +46,7 @@ STUDIES = {
     "states": Study("states", "StatesConfig", settings="study", drawn="shows"),
     "layers": Study("layers", "LayersConfig", drawn="shows"),
     "patches": Study("patches", "PatchesConfig", drawn="shows"),
-    "atlas": Study("atlas", "AtlasConfig"),
+    "atlas": Study("atlas", "AtlasConfig", drawn="shows"),
     "draw": Study("drawing", "DrawConfig"),
     "tokens": Study("tokens", "TokensConfig"),
     "sacrifice": Study("sacrifice", "SacrificeConfig", drawn="shows"),

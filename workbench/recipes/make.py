@@ -19,7 +19,7 @@ from workbench.panels.studies import STUDIES
 from workbench.recipes.kept import MADE_FROM, kept, key_of
 from workbench.recipes.recipe import Look, Recipe, Shown
 from workbench.runs import archive
-from workbench.runs.export import save_figure, save_numbers, whole
+from workbench.runs.export import PAGE, save_figure, save_numbers, whole
 from workbench.runs.manifest import made_with
 from workbench.runs.parts import Part, Table, composed, lettered
 from workbench.runs.store import check_place, save, told
@@ -54,6 +54,11 @@ def make(recipe: Recipe, out: Path, *, opening: Say | None = None, progress: Pro
     _write(out / COPY, recipe.content)
     results = _results(recipe, out, opening, progress)
     parts = [_part(shown, recipe, results) for shown in recipe.panels]
+    for shown, part in zip(recipe.panels, parts, strict=True):
+        if part.wide and recipe.width < PAGE:
+            raise Refusal(
+                f"The {shown.show} of {', '.join(shown.of)} need a page's width: write “width: page”."
+            )
     tables = [_table(shown, recipe, results) for shown in recipe.tables]
     before = _listed(out)
     written = [out / COPY]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from workbench.panels.atlas.colours import GRADUAL, MARKERS, WORDS, choices, groups, members, span
 from workbench.panels.atlas.facets import Facet, Named, facets, limits
-from workbench.runs.export import COLUMN, PAGE, paper_style
+from workbench.runs.export import COLUMN, PAGE
+from workbench.runs.parts import Box, composed, lettered
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
     from workbench.panels.atlas.colours import Group
     from workbench.runs.result import Result
@@ -29,40 +32,72 @@ LETTER = 0.14
 
 def paper(results: Result | Sequence[Named], column: str = "") -> Figure:
     """The planes as on the screen: one in a column of 3.25 in, more on 6.75 in with panel letters."""
-    from matplotlib.figure import Figure
+    planes = Planes(list(results) if isinstance(results, Sequence) else [("", results)], column)
+    return composed([planes], PAGE if planes.wide else COLUMN)
 
-    many: list[Named] = list(results) if isinstance(results, Sequence) else [("", results)]
-    drawn, bare = facets(many), [result for _, result in many]
-    column = column if column in (able := choices(bare)) else able[0]
-    width = COLUMN if len(drawn) == 1 else PAGE
-    across = min(ACROSS, len(drawn))
-    down = -(-len(drawn) // across)
-    inside = 0.0 if drawn[0].shares is None else LABEL
-    side = (width - 0.04 - across * inside - (across - 1) * GAP) / across - 0.02
-    cell = (side + inside + GAP, side + TOP + inside + 0.04)
-    with paper_style():
-        every = [] if column in GRADUAL else groups(bare, column)
-        lines = 2 if column in GRADUAL else _lines(every, width)
-        height = down * cell[1] + LINE * lines + 0.08
-        figure = Figure(figsize=(width, height))
-        for k, facet in enumerate(drawn):
-            left, top = (k % across) * cell[0] + 0.02 + inside, height - (k // across) * cell[1] - TOP
-            axes = figure.add_axes((left / width, (top - side) / height, side / width, side / height))
-            shade = _draw(axes, facet, column, bare, every)
-            letter = len(drawn) > 1
-            if letter:
-                at = (left / width, (top + 0.05) / height)
-                figure.text(*at, chr(ord("a") + k), weight="bold", fontsize=8, va="baseline")
-            at = ((left + LETTER * letter) / width, (top + 0.05) / height)
-            figure.text(*at, facet.title, fontsize=8, va="baseline")
-        if column in GRADUAL:
-            bar = figure.add_axes((0.04, 0.24 / height, 1.2 / width, 0.06 / height))
+
+class Planes:
+    """The same as a part of a figure: one letter for all planes, or one for each where it stands alone.
+
+    column: what the points are coloured by; what the results have first where it is none of theirs.
+    """
+
+    beside = 0.0
+
+    def __init__(self, many: Sequence[Named], column: str = "") -> None:
+        self.many, self.facets, self.bare = list(many), facets(many), [result for _, result in many]
+        able = choices(self.bare)
+        self.column = column if column in able else able[0]
+        self.wide = len(self.facets) > 1
+        self.every = [] if self.column in GRADUAL else groups(self.bare, self.column)
+
+    def height(self, width: float) -> float:
+        """Inches: the rows of planes and the legend below them."""
+        across, _, cell = self._cells(width)
+        lines = 2 if self.column in GRADUAL else len(_placed(self.every, width))
+        return -(-len(self.facets) // across) * cell[1] + LINE * lines + 0.08
+
+    def draw(self, figure: Figure, box: Box, letter: str, beside: float) -> None:
+        """Draw them at their place."""
+        across, side, cell = self._cells(box.width)
+        letters = [letter] if letter else lettered(len(self.facets))
+        shade: Any = None
+        for k, (facet, here) in enumerate(zip_longest(self.facets, letters)):
+            left, down = (k % across) * cell[0] + 0.02 + self._inside, (k // across) * cell[1] + TOP
+            axes = box.axes(figure, left, down, side, side)
+            shade = _draw(axes, facet, self.column, self.bare, self.every)
+            if here:
+                box.text(figure, left, down - 0.05, here, weight="bold", va="baseline")
+            aside = LETTER * (1 + 0.5 * (len(here) - 1)) if here else 0.0
+            box.text(figure, left + aside, down - 0.05, facet.title, va="baseline")
+        bottom = self.height(box.width)
+        if self.column in GRADUAL:
+            bar = box.axes(figure, 0.04, bottom - 0.30, 1.2, 0.06)
             figure.colorbar(shade, cax=bar, orientation="horizontal")
             bar.tick_params(length=2, pad=1.5)
-            figure.text(0.04 + 1.3 / width, 0.24 / height, WORDS[column], fontsize=8)
+            box.text(figure, 1.34, bottom - 0.24, WORDS[self.column], va="baseline")
         else:
-            _legend(figure, every, width, height)
-    return figure
+            lines = LINE * len(_placed(self.every, box.width)) + 0.08
+            _legend(box.axes(figure, 0, bottom - lines, box.width, lines), self.every, box.width, lines)
+
+    def numbers(self) -> DataFrame:
+        """Every point, with the name of its run and of its plane."""
+        import pandas as pd
+
+        tables = [(facet.result, facet.points) for facet in self.facets]
+        named = [points.assign(run=name)[["run", *points.columns]] for name, points in tables]
+        return pd.concat(named, ignore_index=True)
+
+    @property
+    def _inside(self) -> float:
+        """Inches inside a plane's place for the names of its axes."""
+        return 0.0 if self.facets[0].shares is None else LABEL
+
+    def _cells(self, width: float) -> tuple[int, float, tuple[float, float]]:
+        """How many planes stand side by side, the side of one, and how far the next is across and down."""
+        across = min(ACROSS, len(self.facets))
+        side = (width - 0.04 - across * self._inside - (across - 1) * GAP) / across - 0.02
+        return across, side, (side + self._inside + GAP, side + TOP + self._inside + 0.04)
 
 
 def _draw(axes: Axes, facet: Facet, column: str, bare: Sequence[Result], every: Sequence[Group]) -> Any:
@@ -103,12 +138,8 @@ def _placed(every: Sequence[Group], width: float) -> list[list[tuple[float, Grou
     return lines
 
 
-def _lines(every: Sequence[Group], width: float) -> int:
-    return len(_placed(every, width))
-
-
-def _legend(figure: Figure, every: Sequence[Group], width: float, height: float) -> None:
-    axes = figure.add_axes((0, 0, 1, 1))
+def _legend(axes: Axes, every: Sequence[Group], width: float, height: float) -> None:
+    """The names of the groups on axes of so many inches."""
     axes.set_axis_off()
     axes.set(xlim=(0, width), ylim=(0, height))
     axes.patch.set_alpha(0)

@@ -180,7 +180,7 @@ GROUPS: dict[str, Group] = {
         ),
         Group(
             "feature correlation",
-            "mean |correlation| of two features",
+            "mean |correlation of features|",
             "",
             ("feature correlation",),
             "Mean absolute correlation of two different features over the patches, of one picture or of all "
