@@ -27,7 +27,7 @@ Ints = NDArray[np.int64]
 Splits = tuple[ArrayLike, ArrayLike, ArrayLike]
 """Training, validation and test split: features (n, width), or integer labels (n,), a row for each image."""
 
-INVERSE_PENALTIES = (0.001, 0.01, 0.1, 1.0)
+INVERSE_PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0)
 """Grid of scikit-learn's C for the logistic reader, strongest penalty first."""
 SPLITS = ("train", "validation", "test")
 

@@ -15,12 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-RIDGE_PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+RIDGE_PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """Grid of lambda / n for the ridge reader on standardised features, strongest penalty first."""
 
-SUMS = ("x", "y", "xx", "xy", "xy_shuffled")
+SUMS = ("x", "y", "xx", "xy", "y_shuffled", "xy_shuffled", "pool")
 """What `Moments` holds besides the number of rows."""
 
+POOL = 4096
+"""Targets that the control's are drawn from."""
 FLAT = 1e-12
 """Variance, as a part of the squared mean, up to which a feature counts as constant: float32's rounding."""
 
@@ -34,8 +36,9 @@ def inverse_scale(mean: Floats, variance: Floats) -> Floats:
 class Moments:
     """Sums that a ridge reader needs, gathered batch by batch in memory that does not grow with the tokens.
 
-    Holds n, the sums of x and of the target y, x^T x, x^T y, and x^T y with the targets of each batch
-    permuted (for the control), in float64.
+    Holds n, the sums of x and of the target y, x^T x, x^T y, and for the control the sums of x and of the
+    targets of other rows, drawn from a sample of all rows before the batch (of the batch itself where it is
+    the first): a batch may be one image, whose tokens have much in common. All in float64.
     """
 
     def __init__(self, width: int, outputs: int, seed: int = 0) -> None:
@@ -46,7 +49,9 @@ class Moments:
         self.y = np.zeros(outputs)
         self.xx = np.zeros((width, width))
         self.xy = np.zeros((width, outputs))
+        self.y_shuffled = np.zeros(outputs)
         self.xy_shuffled = np.zeros((width, outputs))
+        self.pool = np.zeros((0, outputs))
 
     def update(self, features: ArrayLike, targets: ArrayLike) -> None:
         """Add rows (n, width) with targets (n, outputs); a row with a target that is NaN is left out.
@@ -65,13 +70,25 @@ class Moments:
         if not (np.isfinite(x).all() and np.isfinite(y).all()):
             raise ValueError("features or targets hold NaN or infinity")
         # Drawn from the seed and the rows so far: sums that were put down and taken up again go on the same.
-        mixed = y[np.random.default_rng((self.seed, self.n)).permutation(len(x))]
+        rng = np.random.default_rng((self.seed, self.n))
+        mixed = self.pool[rng.integers(len(self.pool), size=len(x))] if self.n else y[rng.permutation(len(x))]
+        self._remember(y, rng)
         self.n += len(x)
         self.x += x.sum(axis=0)
         self.y += y.sum(axis=0)
         self.xx += x.T @ x
         self.xy += x.T @ y
+        self.y_shuffled += mixed.sum(axis=0)
         self.xy_shuffled += x.T @ mixed
+
+    def _remember(self, y: Floats, rng: np.random.Generator) -> None:
+        """Keep a uniform sample of POOL rows of all targets so far (reservoir sampling)."""
+        room = POOL - len(self.pool)
+        self.pool = np.concatenate([self.pool, y[: max(room, 0)]])
+        rest = y[max(room, 0) :]
+        places = rng.integers(self.n + len(y) - len(rest) + 1 + np.arange(len(rest)))
+        kept = places < POOL
+        self.pool[places[kept]] = rest[kept]
 
     def held(self) -> dict[str, Floats]:
         """Everything gathered so far, by name: what `restore` takes."""
@@ -134,13 +151,13 @@ class RidgePath:
         values, vectors = np.linalg.eigh(correlation)
         values = np.clip(values, 0.0, None)
 
-        def solved(products: Floats) -> Floats:
-            target = (products / n - np.outer(self.mean, self.intercept)) * self.inverse_scale[:, None]
+        def solved(products: Floats, mean: Floats) -> Floats:
+            target = (products / n - np.outer(self.mean, mean)) * self.inverse_scale[:, None]
             rotated = vectors.T @ target
             return np.stack([vectors @ (rotated / (values + p)[:, None]) for p in self.penalties])
 
-        self.weights = solved(moments.xy)
-        self.shuffled = solved(moments.xy_shuffled)
+        self.weights = solved(moments.xy, self.intercept)
+        self.shuffled = solved(moments.xy_shuffled, moments.y_shuffled / n)
 
     def control(self) -> RidgePath:
         """The same reader with the weights that it learned from shuffled targets."""

@@ -24,6 +24,10 @@ def test_what_is_put_down_is_found_by_its_key_alone(tmp_path: Path) -> None:
     assert Unfinished("b" * 64, tmp_path).found() is None
     assert [path.name for path in tmp_path.iterdir()] == ["a" * 64]
     work.done()
+    assert work.found() is not None, "the disk that the result goes to may be full"
+    then = time.time() - 2 * unfinished.AFTER
+    os.utime(work.folder, (then, then))
+    Unfinished("c" * 64, tmp_path)
     assert work.found() is None
 
 

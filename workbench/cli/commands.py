@@ -70,8 +70,14 @@ def layers(options: argparse.Namespace) -> None:
     """What each layer still shows of an image, or of a collection."""
     from workbench.panels.layers import figure, study
     from workbench.panels.layers.config import LayersConfig
+    from workbench.panels.layers.skipped import skipped
 
-    _study(options, LayersConfig, study.prepared, study.run, figure.paper)
+    def paper(result: Result) -> Figure:
+        if said := skipped(result):
+            print(said, file=sys.stderr)
+        return figure.paper(result)
+
+    _study(options, LayersConfig, study.prepared, study.run, paper)
 
 
 def patches(options: argparse.Namespace) -> None:
@@ -235,9 +241,8 @@ def _study(
     if picture is not None and (said := outside(getattr(config, "image", ""), model.card)):
         print(said, file=sys.stderr)
     result = run(config, model, picture=picture, progress=progress())
-    drawn = paper(result)
     save(result, options.out)
-    save_figure(drawn, options.out / "figure")
+    save_figure(paper(result), options.out / "figure")
     if numbers is not None:
         save_numbers(numbers(result), options.out / "numbers.csv")
     print(f"Written to {options.out}: {', '.join(sorted(path.name for path in options.out.iterdir()))}")

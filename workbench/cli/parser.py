@@ -18,7 +18,7 @@ Afterimage shows what happens to an image inside a multimodal model.
   python -m workbench                        open the page in the browser (same as: run)
   python -m workbench states --image F --question "what colour is the star?" --out DIR
   python -m workbench layers --image F --out DIR
-  python -m workbench layers --out DIR       the bundled probe set in place of one image
+  python -m workbench layers --out DIR       readers over the bundled scenes; --data for your own
   python -m workbench patches --image F --question TEXT --out DIR
   python -m workbench atlas --out DIR        tokens on a plane; --image F for one picture's
   python -m workbench draw --prompt "a red star" --out DIR
@@ -76,7 +76,7 @@ def parser_for(asked: str) -> argparse.ArgumentParser:
         help="what each layer still shows of an image",
         needs="[--image FILE]",
         description="Patch structure of one image over vision blocks, projector and language layers "
-        "(--image), or what a linear reader finds at each on the bundled probe set (without --image): "
+        "(--image), or what readers find at each over a collection (without --image): "
         "figures as PNG, SVG and PDF, the numbers as CSV, everything else beside them.",
     )
     layers.set_defaults(command=do.layers)

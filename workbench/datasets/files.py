@@ -64,11 +64,17 @@ def folder_at(path: str) -> Path:
 
 
 def given_splits(folder: Path) -> dict[Split, Path]:
-    """The folders of splits that a folder holds, by what they are called."""
+    """The folders of splits that a folder holds, by what they are called.
+
+    None where other folders with images stand beside them: then one of them is a class that is called so, as
+    the trains of CIFAR are.
+    """
     found: dict[Split, Path] = {}
     for inner in sorted(path for path in folder.iterdir() if path.is_dir()):
         if (split := NAMED_SPLITS.get(inner.name.lower())) is not None:
             found[split] = inner
+        elif not inner.name.startswith(".") and images_under(inner):
+            return {}
     return found
 
 
@@ -92,7 +98,7 @@ class Files:
         every = [entry for entries in self.entries.values() for entry in entries]
         if not every:
             raise Refusal(f"{title} holds no image that can be read here ({', '.join(sorted(SUFFIXES))}).")
-        self.fingerprint = fingerprint([f"{e.name}\t{size_of(e.path)}\t{e.label}" for e in every])
+        self.fingerprint = fingerprint([_line(entry) for entry in every])
 
     def count(self, split: Split) -> int:
         """How many images a split has."""
@@ -116,9 +122,16 @@ class Files:
         return Sample(entry.name, picture.pixels, number_of(entry.name), labels)
 
 
-def size_of(path: Path) -> int:
-    """Bytes of a file, -1 where it is gone: a list of files must not fail for one of them."""
+def _line(entry: Entry) -> str:
+    """What tells an entry from another, and from itself before it was changed."""
+    mask = "" if entry.mask is None else stamp_of(entry.mask)
+    return f"{entry.name}\t{stamp_of(entry.path)}\t{entry.label}\t{mask}"
+
+
+def stamp_of(path: Path) -> str:
+    """Size of a file and when it was changed; empty where it is gone: a list must not fail for one."""
     try:
-        return path.stat().st_size
+        found = path.stat()
     except OSError:
-        return -1
+        return ""
+    return f"{found.st_size} {found.st_mtime_ns}"

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from workbench.datasets.collection import Split
 from workbench.datasets.files import Entry, Files, folder_at, given_splits, images_under
-from workbench.errors import Refusal
 
 TARGET = "class"
 
@@ -14,7 +13,7 @@ TARGET = "class"
 def open_folder(path: str) -> Files:
     """FOLDER/CLASS/IMAGE, or FOLDER/{train,val,test}/CLASS/IMAGE; without classes, images with no labels.
 
-    Raises Refusal where there is no such folder, it holds no image, or its splits disagree about classes.
+    Raises Refusal where there is no such folder, or it holds no image.
     """
     folder = folder_at(path)
     inner: dict[Split, Path] = given_splits(folder) or {"train": folder}
@@ -25,19 +24,20 @@ def open_folder(path: str) -> Files:
     notes = []
     if classes and loose:
         notes.append(f"{loose:,} images lie in no class's folder; they have no label.")
-    if classes and len(classes) < 2:
-        raise Refusal(
-            f"{path} holds images of one class only ({classes[0]}). A linear reader needs two or more: put "
-            "the images of each class into a folder of its own."
-        )
+    if len(classes) == 1:
+        notes.append(f"All its images are of one class ({classes[0]}), so there is no label to read.")
+    targets = {TARGET: classes} if len(classes) > 1 else {}
     given = {
         split: [
-            Entry(image.relative_to(folder).as_posix(), image, classes.index(name) if name else None)
+            Entry(
+                image.relative_to(folder).as_posix(),
+                image,
+                classes.index(name) if name in targets.get(TARGET, ()) else None,
+            )
             for image, name in zip(found[split], names[split], strict=True)
         ]
         for split in inner
     }
-    targets = {TARGET: classes} if classes else {}
     return Files(f"folder:{path}", folder.resolve().name, given, targets=targets, notes=notes)
 
 

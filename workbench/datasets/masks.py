@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -67,7 +68,7 @@ def open_masks(path: str, layout: str = "") -> Masks:
         )
     images, masks = pairs[0]
     splits = given_splits(images)
-    known = LAYOUTS[layout or _guess(splits)]
+    known = LAYOUTS[layout or _guess(splits, images)]
     given: dict[Split, list[Entry]] = {}
     without = 0
     for split, place in (splits or {"train": images}).items():
@@ -81,9 +82,12 @@ def open_masks(path: str, layout: str = "") -> Masks:
             mask = (beside / image.relative_to(place)).with_suffix(".png")
             without += not mask.is_file()
             given[split].append(Entry(image.relative_to(root).as_posix(), image, mask=mask))
-    notes = [f"Masks as in {known.source}."]
+    notes = [
+        f"Masks as in {known.source}.",
+        "They tell classes, not things: patches of two objects of one class count as one region.",
+    ]
     if without:
-        notes.append(f"{without:,} images have no mask of their name; they are skipped.")
+        notes.append(f"Images without a mask of their name, which are skipped: {without:,}.")
     if not any(entry.mask and entry.mask.is_file() for entries in given.values() for entry in entries):
         raise Refusal(
             f"No image of {path} has a mask: a mask is a PNG of the image's name in “{masks.name}”."
@@ -133,17 +137,24 @@ class Masks(Files):
 
 def read_mask(path: Path) -> np.ndarray:
     """The numbers of a mask, integers (H, W). Raises Refusal where it is missing or holds no numbers."""
+    if not path.is_file():
+        raise Refusal(f"It has no mask: “{path.name}” does not exist.")
+    return numbers_of(path, f"Its mask “{path.name}”")
+
+
+def numbers_of(file: Path | BinaryIO, called: str) -> np.ndarray:
+    """The numbers of a mask in a PNG, integers (H, W). Raises Refusal where it holds none."""
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with Image.open(file, formats=["PNG"]) as image:
             numbers = np.array(image)
-    except FileNotFoundError:
-        raise Refusal(f"It has no mask: “{path.name}” does not exist.") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise Refusal(f"Its mask “{path.name}” cannot be read as a PNG.") from None
+        raise Refusal(f"{called} cannot be read as a PNG.") from None
+    if numbers.dtype == np.bool_:
+        numbers = numbers.astype(np.uint8)
     if numbers.ndim != 2 or numbers.dtype.kind not in "ui":
         raise Refusal(
-            f"Its mask “{path.name}” is a picture in colours, not one number for each pixel. Convert it to a "
-            "greyscale or palette PNG whose values are the classes."
+            f"{called} is a picture in colours, not one number for each pixel. Convert it to a greyscale or "
+            "palette PNG whose values are the classes."
         )
     return numbers
 
@@ -156,11 +167,13 @@ def fitted_mask(numbers: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return numbers[rows][:, cols]
 
 
-def _guess(splits: Mapping[Split, Path]) -> str:
+def _guess(splits: Mapping[Split, Path], images: Path) -> str:
+    """The layout that the names of folders and files show."""
     named = {place.name.lower() for place in splits.values()}
     if named & {"train2017", "val2017"}:
         return "coco-stuff"
-    return "ade20k" if named & {"training"} else "masks"
+    ade = named & {"training"} or any(path.name.startswith("ADE_") for path in images_under(images)[:1])
+    return "ade20k" if ade else "masks"
 
 
 def _names(root: Path, layout: Layout) -> tuple[str, ...]:

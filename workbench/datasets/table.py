@@ -8,14 +8,15 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
+from io import BytesIO
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from workbench.datasets.collection import Sample, Skipped, Split, fingerprint, in_three, number_of
-from workbench.datasets.files import NAMED_SPLITS, size_of
+from workbench.datasets.files import NAMED_SPLITS, stamp_of
 from workbench.errors import Refusal
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ MOST_CLASSES = 5000
 """Different values up to which a column of text or numbers counts as a label."""
 UNLABELLED = 255
 BLOCK = 16
-"""Rows that stay together when a data set is shuffled: each read is of a whole row group."""
+"""Fewest rows that stay together when a data set is shuffled: each read is of a whole row group."""
 FEW = 100
-"""Blocks below which rows are shuffled one by one."""
+"""Such blocks below which rows are shuffled one by one."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,9 @@ class Rows:
 class Table:
     """A collection in parquet shards; `workbench.datasets.collection.Collection`.
 
-    Rows are read in their order, one row group at a time, so memory does not grow with the data set. Where
-    the shards name no splits, rows are dealt to them by the hash of shard and row.
+    Rows are shuffled some at a time, a quarter of a row group, and read by row group: memory does not grow
+    with the data set, and what is read is a few times what is shown. Where the shards name no splits, rows
+    are dealt to them by the hash of shard and row.
     """
 
     def __init__(self, spec: str, title: str, shards: Mapping[Split, Sequence[Path]]) -> None:
@@ -68,6 +70,7 @@ class Table:
         self.image, self.mask = _image_column(schema, title), _mask_column(schema)
         self.targets: Mapping[str, tuple[str, ...]]
         self.targets, said = _targets(schema, [s.path for each in files.values() for s in each])
+        self.numbered = {name for name, about in _features(schema).items() if _is_class_label(about)}
         self.defaults = tuple(self.targets)[:1]
         self.classes: tuple[str, ...] = tuple(f"class {k}" for k in range(UNLABELLED)) if self.mask else ()
         self.rows, how = _dealt(files)
@@ -76,7 +79,7 @@ class Table:
         }
         self.notes = (*how, *said)
         self.fingerprint = fingerprint(
-            [f"{s.path.name}\t{size_of(s.path)}" for e in files.values() for s in e]
+            [f"{s.path.name}\t{stamp_of(s.path)}" for e in files.values() for s in e]
         )
 
     def count(self, split: Split) -> int:
@@ -100,7 +103,7 @@ class Table:
         return rows.path, rows.stop - (self._ends[split][block] - place)
 
     def _sample(self, name: str, path: Path, row: int) -> Sample:
-        from workbench.datasets.masks import fitted_mask
+        from workbench.datasets.masks import fitted_mask, numbers_of
         from workbench.images.fit import fitted
         from workbench.images.read import read
 
@@ -111,11 +114,11 @@ class Table:
         labels = {
             target: values.index(word)
             for target, values in self.targets.items()
-            if (word := _word(record[target], values)) in values
+            if (word := _word(record[target], values, numbered=target in self.numbered)) in values
         }
         classes = None
         if self.mask:
-            numbers = _numbers(_bytes(record[self.mask], name))
+            numbers = numbers_of(BytesIO(_bytes(record[self.mask], name)), "Its mask")
             if numbers.shape != picture.pixels.shape[:2]:
                 raise Refusal("Its mask has another size than the image.")
             classes = np.minimum(fitted_mask(numbers, small.shape[:2]), UNLABELLED).astype(np.int16)
@@ -161,7 +164,9 @@ def _by_split(paths: Sequence[Path], root: Path) -> dict[Split, list[Path]]:
 def _dealt(files: Mapping[Split, Sequence[Shard]]) -> tuple[dict[Split, list[Rows]], tuple[str, ...]]:
     """Every row of the shards, by split, some rows at a time."""
     total = sum(shard.rows for shards in files.values() for shard in shards)
-    block = BLOCK if total >= BLOCK * FEW else 1
+    groups = [_starts(shard.path) for shards in files.values() for shard in shards if shard.rows]
+    largest = max(b - a for starts in groups for a, b in pairwise(starts))
+    block = max(BLOCK, -(-largest // 4)) if total >= BLOCK * FEW else 1
     blocks = {
         split: [
             Rows(shard.path, first, min(first + block, shard.rows))
@@ -223,22 +228,6 @@ def _bytes(value: Any, name: str) -> bytes:
     return data
 
 
-def _numbers(data: bytes) -> np.ndarray:
-    """A mask's integers (H, W). Raises Refusal where it holds none."""
-    import io
-
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            numbers = np.array(image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise Refusal("Its mask cannot be read.") from None
-    if numbers.ndim != 2 or numbers.dtype.kind not in "ui":
-        raise Refusal("Its mask is a picture in colours, not one number for each pixel.")
-    return numbers
-
-
 def _features(schema: Any) -> Mapping[str, Any]:
     """What the datasets library wrote about the columns; empty where it wrote nothing."""
     try:
@@ -274,7 +263,7 @@ def _targets(schema: Any, paths: Sequence[Path]) -> tuple[dict[str, tuple[str, .
     features, found, said = _features(schema), {}, []
     for name in schema.names:
         about = features.get(name, {})
-        if isinstance(about, Mapping) and about.get("_type") == "ClassLabel" and about.get("names"):
+        if _is_class_label(about):
             found[name] = tuple(str(word) for word in about["names"])
         elif name in LABEL_COLUMNS and not _is_image(schema, name):
             values = {v for path in paths for v in _column(path, name) if v is not None}
@@ -285,13 +274,17 @@ def _targets(schema: Any, paths: Sequence[Path]) -> tuple[dict[str, tuple[str, .
     return found, tuple(said)
 
 
+def _is_class_label(about: Any) -> bool:
+    return isinstance(about, Mapping) and about.get("_type") == "ClassLabel" and bool(about.get("names"))
+
+
 def _column(path: Path, name: str) -> set[Any]:
     values = _opened(path).read(columns=[name]).column(name).unique().to_pylist()
     return {value for value in values if isinstance(value, str | int)}
 
 
-def _word(value: Any, values: tuple[str, ...]) -> str:
-    """A cell as a value of its target: ClassLabel writes the number of a name."""
-    if isinstance(value, int) and str(value) not in values:
-        return values[value] if 0 <= value < len(values) else ""
+def _word(value: Any, values: tuple[str, ...], *, numbered: bool) -> str:
+    """A cell as a value of its target; `numbered`: it is the number of a name, as ClassLabel writes it."""
+    if numbered:
+        return values[value] if isinstance(value, int) and 0 <= value < len(values) else ""
     return "" if value is None else str(value)

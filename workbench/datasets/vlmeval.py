@@ -20,6 +20,7 @@ from workbench.datasets.collection import (
     in_three,
     number_of,
 )
+from workbench.datasets.files import stamp_of
 from workbench.errors import Refusal
 
 OPTIONS = "ABCDEFGHIJ"
@@ -68,7 +69,7 @@ class Benchmark:
         split: dict[Split, list[Line]]
         split, self.notes = in_three({"train": self.lines}, lambda line: line.index)
         self.splits = split
-        self.fingerprint = fingerprint([f"{self.path.name}\t{self.path.stat().st_size}"])
+        self.fingerprint = fingerprint([f"{self.path.name}\t{stamp_of(self.path)}"])
 
     def count(self, split: Split) -> int:
         """How many images a split has."""

@@ -18,13 +18,15 @@ from typing import Any
 
 import numpy as np
 
-ARRAYS, ABOUT = "arrays.safetensors", "about.json"
+ARRAYS, ABOUT, DONE = "arrays.safetensors", "about.json", "done"
 EVERY = 60.0
 """Seconds of work that may be lost."""
 SHARE = 20.0
 """Times as long as it took to write, until it is written again: large states must not slow the work."""
 MAX_AGE = 14 * 86_400.0
 """Seconds after which work that nobody took up again is removed."""
+AFTER = 3_600.0
+"""Seconds after which work that was done is removed: the disk that its result goes to may be full."""
 
 
 def place() -> Path:
@@ -81,13 +83,16 @@ class Unfinished:
             return None
 
     def done(self) -> None:
-        """Forget it: the result is kept elsewhere."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """It may be forgotten after a while: the result is kept elsewhere, if that does not fail."""
+        with contextlib.suppress(OSError):
+            if self.folder.is_dir():
+                (self.folder / DONE).touch()
 
 
 def _forget_old(root: Path) -> None:
     """Remove what has been lying for long."""
     with contextlib.suppress(OSError):
         for path in root.iterdir():
-            if time.time() - path.stat().st_mtime > MAX_AGE:
+            age = AFTER if (path / DONE).exists() else MAX_AGE
+            if time.time() - path.stat().st_mtime > age:
                 shutil.rmtree(path, ignore_errors=True)

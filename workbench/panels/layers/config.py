@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from workbench.datasets import SCENES
 from workbench.images.corruptions import CORRUPTIONS
@@ -18,6 +18,8 @@ Measure = Literal[
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 QUICK: tuple[Measure, ...] = MEASURES[:-1]
 """All but the lens, which multiplies every token with the whole vocabulary."""
+LEAST_SIDE = 8
+"""Pixels that an image needs each way."""
 Progress = Callable[[float, str], None]
 
 
@@ -70,6 +72,7 @@ class LayersConfig(BaseModel):
     targets: tuple[str, ...] = Field(
         default=(), description="collection: labels of a whole image to read; its first ones if none is named"
     )
+
     n_train: int = Field(
         default=800, ge=20, le=2_000_000, description="collection: images the readers are fitted on"
     )
@@ -83,3 +86,10 @@ class LayersConfig(BaseModel):
     resamples: int = Field(
         default=1000, ge=100, le=100_000, description="bootstrap resamples behind an interval"
     )
+
+    @field_validator("square")
+    @classmethod
+    def _large_enough(cls, value: int) -> int:
+        if 0 < value < LEAST_SIDE:
+            raise ValueError(f"a square needs at least {LEAST_SIDE} pixels; 0 leaves images as they are")
+        return value

@@ -93,7 +93,7 @@ GROUPS: dict[str, Group] = {
             "accuracy of a linear reader",
             "higher is better ↑",
             (accuracy_of(ANY),),
-            READER + " Shape, colour and texture of the bundled scenes are those of the nearest object.",
+            READER + " Of the bundled scenes: shape, colour and texture are those of the nearest object.",
         ),
         Group(
             "nearest neighbours",
@@ -117,9 +117,9 @@ GROUPS: dict[str, Group] = {
             ("pixels R²", "colour R²", "depth R²"),
             "Ridge regression from one token to the colours of 4 × 4 cells under its patch (pixels), "
             "to their mean (colour) and to the patch's depth where that is known, of the picture before any "
-            "corruption; 1 is perfect, 0 what the mean reaches; penalty chosen on the validation split; "
-            "shaded: 95 % bootstrap interval over test images; grey: the same reader trained on shuffled "
-            "patches.",
+            "corruption; 1 is perfect, 0 what the mean reaches; penalty chosen on the validation split, for "
+            "colour that of pixels; shaded: 95 % bootstrap interval over test images; grey: the same reader "
+            "trained on the targets of other patches.",
         ),
         Group(
             "patch structure",

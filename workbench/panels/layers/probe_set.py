@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from workbench.datasets import open_collection
 from workbench.datasets.batches import Batch, batches, squared
@@ -50,8 +50,8 @@ READING, FITTING = 0.8, 0.2
 """Shares of the bar: passes through the model, then fits."""
 CHUNK = 8
 """Batches that are read ahead, so that images of one size find each other."""
-LISTED = 50
-"""Skipped images that a result names; all are counted."""
+FEW = 32
+"""Skipped images beyond those that could be used, from which on it is not worth going on."""
 
 
 def measure(config: LayersConfig, model: Model, progress: Progress, stop: Callable[[], bool]) -> Measured:
@@ -84,11 +84,8 @@ class _Passes:
 
     def measured(self) -> Measured:
         self._gather()
-        if self.axis is None:
-            raise Refusal(
-                f"None of the images of {self.data.title} could be used; the first: "
-                f"{self.skipped[0].name}: {self.skipped[0].reason}"
-            )
+        self._check_used()
+        assert self.axis is not None
         curves: list[Row] = []
         tables: dict[str, list[Row]] = {}
         arrays: Arrays = {}
@@ -102,6 +99,8 @@ class _Passes:
             curves += part.curves(say, self.stop)
             tables |= part.tables()
             arrays |= part.arrays()
+        if not curves:
+            raise Refusal(" ".join(self._said()) or f"{self.data.title} has nothing that could be measured.")
         self.unfinished.done()
         return Measured(
             tables={"curves": curves, "stages": self.axis.rows(), **tables, **self._about()},
@@ -130,7 +129,7 @@ class _Passes:
         for each in self.data.read(split, start, stop):
             go_on(self.stop)
             if isinstance(each, Skipped):
-                self.skipped.append(each)
+                self._skip(each)
                 continue
             about = f"{self.digest}\0{each.name}\0{each.pixels.shape}\0".encode()
             self.digest = hashlib.sha256(about + each.pixels.tobytes()).hexdigest()
@@ -152,13 +151,46 @@ class _Passes:
                 restored(self.model, pixels, config.question, config.seed + sample.seed, self.stop)
                 for pixels, sample in zip(shown, batch.samples, strict=True)
             ]
-        captured = see(self.model, shown, config.question)
+        try:
+            captured = see(self.model, shown, config.question)
+        except Refusal as refusal:  # Numbers that are not finite: of one image, or of each.
+            if len(batch) == 1:
+                self._skip(Skipped(batch.samples[0].name, str(refusal)))
+            for sample in batch.samples if len(batch) > 1 else ():
+                self._see(split, Batch((sample,), batch.classes))
+            return
         if self.axis is None:
             self._begin(Axis.of(captured))
         seen = Seen(batch, captured, config.purity)
         for part in self.parts:
             part.take(split, seen)
         self.used[split] += len(batch)
+
+    def _skip(self, image: Skipped) -> None:
+        """Set an image aside. Raises Refusal once they are too many for the rest to stand for anything."""
+        self.skipped.append(image)
+        if len(self.skipped) > FEW + sum(self.used.values()):
+            self._give_up()
+
+    def _check_used(self) -> None:
+        """Refuse numbers of a collection of which most could not be used."""
+        if self.axis is None or len(self.skipped) > sum(self.used.values()):
+            self._give_up()
+        if short := [split for split in SPLITS if self.used[split] < 2]:
+            raise Refusal(
+                f"Of the {short[0]} split of {self.data.title} {self.used[short[0]]} images could be used: "
+                "readers need more. Ask for more images, or mend those that were skipped."
+            )
+
+    def _give_up(self) -> NoReturn:
+        first = self.skipped[0]
+        raise Refusal(
+            f"Of {self.data.title} {len(self.skipped):,} images could not be used, and "
+            f"{sum(self.used.values()):,} could; the first, {first.name}: {first.reason}"
+        )
+
+    def _said(self) -> list[str]:
+        return [note for part in self.parts for note in part.notes]
 
     def _begin(self, axis: Axis) -> None:
         self.axis = axis
@@ -208,9 +240,9 @@ class _Passes:
             {"what": "fingerprint", "value": self.data.fingerprint},
             *({"what": f"images, {split}", "value": f"{self.used[split]:,}"} for split in SPLITS),
             {"what": "skipped", "value": f"{len(self.skipped):,}"},
-            *({"what": "note", "value": note} for note in self.data.notes),
+            *({"what": "note", "value": note} for note in (*self.data.notes, *self._said())),
         ]
-        listed = [{"name": each.name, "reason": each.reason} for each in self.skipped[:LISTED]]
+        listed = [{"name": each.name, "reason": each.reason} for each in self.skipped]
         return {"data": rows, "skipped": listed} if listed else {"data": rows}
 
     def _check(self) -> None:

@@ -40,6 +40,8 @@ def curve(
     of: str,
     chance: Sequence[Chance],
     majority: float | Sequence[float] = float("nan"),
+    *,
+    chosen: Sequence[str] | None = None,
 ) -> list[Row]:
     """One row for each stage at which the measure was taken (`scores` holds None elsewhere).
 
@@ -50,13 +52,15 @@ def curve(
         of: what n counts: "images" or "patches".
         chance: for each stage.
         majority: what saying the commonest answer always gives, at all stages or at each.
+        chosen: for each stage what validation chose: a penalty, a number of neighbours.
     """
     before = next(
         (score for stage, score in zip(stages, scores, strict=True) if stage.name == REFERENCE), None
     )
     rows: list[Row] = []
     always = np.broadcast_to(majority, len(stages))
-    for stage, score, by_chance, commonest in zip(stages, scores, chance, always, strict=True):
+    said = chosen or [""] * len(stages)
+    for stage, score, by_chance, commonest, choice in zip(stages, scores, chance, always, said, strict=True):
         if score is None:
             continue
         delta = UNKNOWN if before is None else drop(score, before)
@@ -78,6 +82,7 @@ def curve(
                 "delta_high": delta[2],
                 "n": score.n,
                 "of": of,
+                "chosen": choice,
             }
         )
     return rows

@@ -21,6 +21,7 @@ from workbench.panels.layers.beneath import beneath
 from workbench.panels.layers.config import MEASURES, QUICK, LayersConfig
 from workbench.panels.layers.measures import GROUPS
 from workbench.panels.layers.saved import measure_saved
+from workbench.panels.layers.skipped import skipped
 from workbench.panels.layers.study import NEEDS, STUDY, run
 
 if TYPE_CHECKING:
@@ -205,7 +206,8 @@ class LayersView(Panel):
         plot = figure.screen(many if len(many) > 1 else many[0][1], group, theme=theme)
         return {
             self.plot: gr.Plot(value=plot, visible=True),
-            self.note: markup.remark(GROUPS[group].note),
+            self.note: markup.remark(GROUPS[group].note)
+            + "".join(markup.notice(text, plain=True) for _, one in named if (text := skipped(one))),
             self.beneath: beneath(named[0][1], group) if named else "",
         }
 

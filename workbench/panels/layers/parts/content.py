@@ -9,7 +9,7 @@ import numpy as np
 from probes.bootstrap import Score
 from probes.boxes import box_means
 from probes.content import picture, r_squared, reading, residuals
-from probes.ridge import Moments, RidgePath
+from probes.ridge import RIDGE_PENALTIES, Moments, RidgePath
 from workbench.datasets.batches import Batch
 from workbench.datasets.collection import Split
 from workbench.panels.layers.parts.part import Arrays, Grown, Part, Say, Seen, Subject, rows
@@ -118,7 +118,17 @@ class PatchContent(Part):
             )
             scores.append(told)
             chance.append((misled.value, misled.low, misled.high))
-        return curve(measure, self.axis.stages, scores, "images", chance) if any(scores) else []
+        if not any(scores):
+            return []
+        return curve(measure, self.axis.stages, scores, "images", chance, chosen=self._chosen(measure))
+
+    def _chosen(self, measure: str) -> list[str]:
+        """The penalty that validation chose at each stage: that of pixels for their mean colours too."""
+        which = 1 if measure.startswith("depth") else 0
+        return [
+            f"λ / n = {RIDGE_PENALTIES[self._best(i)[which]]:g}" if f"tried {i}" in self.grown else ""
+            for i in range(len(self.axis))
+        ]
 
     def _keep(self, stage: int, told: np.ndarray, rows_: int, cols: int, batch: Batch) -> None:
         """Keep what is read of the first test images as pictures, as long as they are of one size."""

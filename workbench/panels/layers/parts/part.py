@@ -93,6 +93,8 @@ class Part:
     def __init__(self, subject: Subject) -> None:
         self.config, self.collection, self.axis = subject.config, subject.collection, subject.axis
         self.model = subject.model
+        self.notes: list[str] = []
+        """What is to be said about its numbers, or why it has none."""
 
     def take(self, split: Split, seen: Seen) -> None:
         """Gather a batch of a split; the splits come in order."""

@@ -43,7 +43,10 @@ class Pooled(Part):
 
     def curves(self, say: Say, stop: Callable[[], bool]) -> list[Row]:
         """Accuracy by stage and target, of the readers that are asked for."""
-        labels = {target: self._labels(target) for target in self.targets}
+        found = {target: self._labels(target) for target in self.targets}
+        labels = {target: of for target, of in found.items() if of is not None}
+        if not labels:
+            return []
         stages = [self._features(i) for i in range(len(self.axis))]
         table: list[Row] = []
         if "linear reader" in self.config.measures:
@@ -84,6 +87,7 @@ class Pooled(Part):
 
     def _neighbours(self, stages: Sequence[Three], target: str, labels: Three, say: Say) -> list[Row]:
         scores: list[Score | None] = []
+        chosen: list[str] = []
         known = [of >= 0 for of in labels]
         train, validation, test = (of[where] for of, where in zip(labels, known, strict=True))
         for stage, features in zip(self.axis.stages, stages, strict=True):
@@ -97,25 +101,27 @@ class Pooled(Part):
                 seed=self.config.seed,
             )
             scores.append(found.accuracy)
+            chosen.append(f"k = {found.neighbours}")
         guess = float((test == np.bincount(train).argmax()).mean())
         unknown: list[Chance] = [UNKNOWN] * len(scores)
-        return curve(neighbours_of(target), self.axis.stages, scores, "images", unknown, guess)
+        return curve(neighbours_of(target), self.axis.stages, scores, "images", unknown, guess, chosen=chosen)
 
     def _features(self, stage: int) -> Three:
         train, validation, test = (self.grown.whole(f"{split} {stage}") for split in SPLITS)
         return train, validation, test
 
-    def _labels(self, target: str) -> Three:
-        """Labels of the three splits, -1 for none. Raises Refusal where too few images have one."""
+    def _labels(self, target: str) -> Three | None:
+        """Labels of the three splits, -1 for none; None, with a note, where too few images have one."""
         train, validation, test = (self.grown.whole(f"{split} {target}") for split in SPLITS)
         for split, labels, least in zip(SPLITS, (train, validation, test), (2, 1, 1), strict=True):
             known = labels[labels >= 0]
             if len(np.unique(known)) < least:
-                raise Refusal(
+                self.notes.append(
                     f"The {len(known):,} images of the {split} split that could be read show "
                     f"{'one' if len(known) else 'no'} value of “{target}” only: a reader needs two or more. "
                     "Ask for more images, or for another target."
                 )
+                return None
         return train, validation, test
 
 

@@ -74,7 +74,7 @@ class PatchClasses(Part):
             controls: list[Score | None] = [None if s is None else getattr(s, field) for s in shuffled]
             chance: list[Chance] = [UNKNOWN if c is None else (c.value, c.low, c.high) for c in controls]
             majority = [float("nan") if s is None else getattr(s, field).value for s in commonest]
-            table += curve(name, self.axis.stages, scores, "images", chance, majority)
+            table += curve(name, self.axis.stages, scores, "images", chance, majority, chosen=self._chosen())
         return table
 
     def tables(self) -> dict[str, list[Row]]:
@@ -98,6 +98,11 @@ class PatchClasses(Part):
                 if pooled[:, self.collection.classes.index(name)].any()
             ]
         return {"classes": table} if table else {}
+
+    def _chosen(self) -> list[str]:
+        """The penalty that validation chose at each stage."""
+        best = np.nan_to_num(mean_iou(self.tried)).argmax(axis=1)
+        return [f"λ / n = {RIDGE_PENALTIES[k]:g}" for k in best]
 
     def _scored(self, name: str) -> list[Segmentation | None]:
         return [
