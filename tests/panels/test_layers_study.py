@@ -482,3 +482,49 @@ def test_the_lens_over_a_collection_is_the_models_own_head(model: FakeModel) -> 
     assert entropy.loc["llm 4", "value"] == pytest.approx(float(expected), rel=1e-4)
     words = rows(result, "tokens that read as words")["value"]
     assert ((words >= 0) & (words <= 1)).all()
+
+
+def test_a_picture_that_makes_numbers_overflow_is_skipped_by_name(model: FakeModel, folder: Path) -> None:
+    class Sometimes(FakeModel):
+        """It overflows at one picture."""
+
+        def __init__(self) -> None:
+            super().__init__(side=12, width=16)
+
+            def overflow(module: object, args: object, output: tuple[Tensor, str]) -> tuple[Tensor, str]:
+                output[0][self.bad, 5, 0] = torch.inf
+                return output
+
+            self.bad = torch.zeros(1, dtype=torch.bool)
+            self.net["llm"][3].register_forward_hook(overflow)
+
+        def cells(self, prompt: Prompt) -> Tensor:
+            self.bad = torch.tensor([int(image.sum()) == self.marked for image in prompt.images])
+            return super().cells(prompt)
+
+        marked = 0
+
+    from workbench.datasets import open_collection
+
+    first = next(iter(open_collection(str(folder)).read("test", 0, 1)))
+    assert isinstance(first, Sample)
+    sometimes = Sometimes()
+    sometimes.marked = int(first.pixels.sum())
+    result = run(SMALL.model_copy(update={"data": str(folder), "measures": ("geometry",)}), sometimes)
+    named = result.tables["skipped"].set_index("name")["reason"]
+    assert "not finite at llm 4" in named[first.name] and len(named) == 2
+
+
+def test_a_collection_that_is_mostly_broken_is_refused(tmp_path: Path, model: FakeModel) -> None:
+    for k in range(100):
+        (tmp_path / "ab"[k % 2]).mkdir(exist_ok=True)
+        (tmp_path / "ab"[k % 2] / f"{k}.png").write_bytes(b"nothing")
+    with pytest.raises(Refusal, match=r"33 images could not be used, and 0 could; the first"):
+        run(SMALL.model_copy(update={"data": str(tmp_path)}), model)
+
+
+def test_what_validation_chose_stands_in_the_table(probed: Result) -> None:
+    chosen = probed.tables["curves"].groupby("measure")["chosen"].first()
+    assert chosen["accuracy, shape"].startswith("C = ") and chosen["k-NN, shape"].startswith("k = ")
+    assert chosen["patch mIoU"].startswith("λ / n = ") and chosen["depth R²"].startswith("λ / n = ")
+    assert chosen["cohesion"] == ""

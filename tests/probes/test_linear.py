@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from probes import bootstrap
 from probes.bootstrap import draws, drop, interval, mean_score, mean_scores, resampled_mean, resampled_sums
 from probes.linear import logistic
-from probes.ridge import LabelMoments, RidgePath
+from probes.ridge import LabelMoments, Moments, RidgePath
 from probes.segmentation import intersection_over_union, mean_iou, segmentation, tallies
 
 Split = tuple[np.ndarray, np.ndarray]
@@ -274,3 +274,30 @@ def test_sums_that_were_put_down_go_on_as_if_they_had_not_been() -> None:
         second.update(*batch)
     for name, value in whole.held().items():
         np.testing.assert_array_equal(second.held()[name], value)
+
+
+def test_the_control_is_of_other_images_also_where_a_batch_is_one_image() -> None:
+    """An image's tokens share their level: permuted among themselves they would still give it away."""
+    rng = np.random.default_rng(0)
+    level = rng.normal(size=(300, 1, 1))
+    x = level + 0.1 * rng.normal(size=(300, 20, 4))
+    y = level + 0.1 * rng.normal(size=(300, 20, 1))
+    one, many = Moments(4, 1), Moments(4, 1)
+    for image in range(300):
+        one.update(x[image], y[image])
+    many.update(x.reshape(-1, 4), y.reshape(-1, 1))
+    test = level[:50] + 0.1 * rng.normal(size=(50, 20, 4))
+    for moments in (one, many):
+        control = RidgePath(moments, (1e-3,)).control().values(test.reshape(-1, 4), 0)
+        assert control.std() < 0.15, "it reads next to nothing"
+        assert RidgePath(moments, (1e-3,)).values(test.reshape(-1, 4), 0).std() > 0.8
+
+
+def test_the_pool_is_a_fair_sample_of_all_rows() -> None:
+    moments = Moments(1, 1)
+    for start in range(0, 40_000, 1000):
+        rows = np.arange(start, start + 1000, dtype=float)[:, None]
+        moments.update(rows, rows)
+    assert len(moments.pool) == 4096
+    assert moments.pool.mean() == pytest.approx(20_000, rel=0.05)
+    assert np.histogram(moments.pool, bins=4)[0] == pytest.approx(1024, rel=0.12)

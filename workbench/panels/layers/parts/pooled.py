@@ -82,7 +82,15 @@ class Pooled(Part):
         for target, read in found.items():
             chance = [(p.control.value, p.control.low, p.control.high) for p in read]
             scores: list[Score | None] = [p.accuracy for p in read]
-            table += curve(accuracy_of(target), self.axis.stages, scores, "images", chance, read[0].majority)
+            table += curve(
+                accuracy_of(target),
+                self.axis.stages,
+                scores,
+                "images",
+                chance,
+                read[0].majority,
+                chosen=[f"C = {p.inverse_penalty:g}" for p in read],
+            )
         return table
 
     def _neighbours(self, stages: Sequence[Three], target: str, labels: Three, say: Say) -> list[Row]:
