@@ -11,7 +11,7 @@ import gradio as gr
 from workbench.datasets import SCENES, kind_of, open_collection
 from workbench.datasets.scenes import TARGETS
 from workbench.errors import Refusal
-from workbench.page import markup
+from workbench.page import lenient, markup
 from workbench.page.bench import Bench, OnBench
 from workbench.page.panel import Named, Pace, Panel, Progress, Updates, condition
 from workbench.page.session import Session
@@ -88,7 +88,7 @@ class LayersView(Panel):
             visible=False,
             elem_id="layers-data",
         )
-        self.group = gr.Radio([], value=None, label="Show", visible=False, elem_id="layers-group")
+        self.group = lenient.Radio([], value=None, label="Show", visible=False, elem_id="layers-group")
         self.plot = gr.Plot(show_label=False, visible=False, elem_id="layers-plot")
         self.note = gr.HTML(_empty(), elem_id="layers-note")
         self.beneath = gr.HTML("", elem_id="layers-beneath")

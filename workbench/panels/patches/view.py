@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from workbench.page import markup
+from workbench.page import lenient, markup
 from workbench.page.bench import Bench, OnBench
 from workbench.page.panel import Named, Pace, Panel, Progress, Updates, condition
 from workbench.page.session import Session
@@ -97,7 +97,7 @@ class PatchesView(Panel):
         self.asked = gr.State(None)
         with gr.Column(visible=False, elem_id="patches-parts") as self.parts:
             with gr.Row(elem_classes="patch-choices"):
-                self.show = gr.Radio(
+                self.show = lenient.Radio(
                     [(name, key) for key, name in QUANTITIES.items()],
                     value=SIMILARITY,
                     label="Map",
@@ -120,10 +120,10 @@ class PatchesView(Panel):
                     )
                     self.caption = gr.HTML("", elem_id="patches-caption")
                     with gr.Row(elem_classes="pairs"):
-                        self.row = gr.Number(
+                        self.row = lenient.Number(
                             1, label="Patch, row", precision=0, minimum=1, min_width=90, elem_id="patches-row"
                         )
-                        self.col = gr.Number(
+                        self.col = lenient.Number(
                             1, label="column", precision=0, minimum=1, min_width=90, elem_id="patches-column"
                         )
                 self.beside = gr.HTML("", elem_id="patches-beside")

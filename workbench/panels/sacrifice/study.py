@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 STUDY = "sacrifice"
 NEEDS = frozenset({Capability.HIDDEN_STATES, Capability.SCORES})
-READING = 0.8
-"""Share of the bar that the readers take."""
+ASKING = 0.2
+"""Share of the bar that the questions take."""
 
 
 def prepared(config: SacrificeConfig, picture: Picture | None = None) -> None:
@@ -60,14 +60,18 @@ def run(
     from workbench.runs.result import Result
 
     started = time.time()
-    found = probe_set.measure(
-        config.of_readers(), model, lambda share, words: progress(READING * share, words), stop
-    )
+    # Asked first: it takes less, and a collection without questions is refused before the readers' passes.
     answers = marked(
         model,
         open_collection(config.data),
         config,
-        lambda share, words: progress(READING + (1 - READING) * share, words),
+        lambda share, words: progress(ASKING * share, words),
+        stop,
+    )
+    found = probe_set.measure(
+        config.of_readers(),
+        model,
+        lambda share, words: progress(ASKING + (1 - ASKING) * share, words),
         stop,
     )
     rows = task_rows(answers, resamples=config.resamples, seed=config.seed)

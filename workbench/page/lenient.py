@@ -1,0 +1,32 @@
+"""Inputs whose choices a result changes: a value that is no longer one of them is no fault of the person's.
+
+Between a result that brings other choices and the browser's next call lies a moment in which the old value is
+still sent; Gradio answers that, and a number beyond its bounds, with an error of its own in a corner.
+"""
+
+from __future__ import annotations
+
+import gradio as gr
+
+
+class Radio(gr.Radio):
+    """A radio that is at nothing where its value is none of its choices."""
+
+    is_template = True
+
+    def preprocess(self, payload: str | int | float | None) -> str | int | float | None:
+        """The value, if it can be chosen."""
+        return super().preprocess(payload) if payload in [value for _, value in self.choices] else None
+
+
+class Number(gr.Number):
+    """A number that is as large as it may be where it is larger, and likewise below."""
+
+    is_template = True
+
+    def preprocess(self, payload: float | None) -> float | int | None:
+        """The number within its bounds."""
+        if payload is None:
+            return None
+        low = payload if self.minimum is None else max(payload, self.minimum)
+        return super().preprocess(low if self.maximum is None else min(low, self.maximum))
