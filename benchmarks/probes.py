@@ -1,6 +1,6 @@
 """What measuring takes: linear readers of every stage, a reader of a stream, the first picture of tokens.
 
-readers    logistic regression with a path of four penalties, ten shuffled controls and intervals, at 29
+readers    logistic regression with a path of five penalties, ten shuffled controls and intervals, at 29
            stages of 2,000 training images (500 validate, 2,000 test) with 3,584 numbers each:
              ours       probes.linear.logistic_stages
              loop       scikit-learn with one thread, stage after stage, warm starts along the path

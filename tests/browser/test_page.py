@@ -223,8 +223,7 @@ def test_a_pinned_page_rests(page: Page) -> None:
     look(page, "layers")
     page.locator("#layers-pin").click()
     expect(page.locator("#layers-status")).to_contain_text("Pinned", timeout=SLOW)
-    page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(4000)
+    page.wait_for_timeout(8000)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.wait_for_timeout(4000)

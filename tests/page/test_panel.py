@@ -18,8 +18,8 @@ import pytest
 from PIL import Image
 
 from tests.page.fake import FakeModel
-from workbench import cli
 from workbench.app import Page
+from workbench.cli.parser import parser_for
 from workbench.page import shelf
 from workbench.page.host import Chosen
 from workbench.page.look import STALE
@@ -310,7 +310,7 @@ def test_the_copied_command_says_the_same_look(page: Page, session: Session) -> 
     given = values(page, question="is there a 'moon'?", seed=7, steps=9)
     command = shlex.split(panel.as_command(session, *given).value)
     assert command[:4] == ["python", "-m", "workbench", "states"]
-    options = cli._parser("states").parse_args(command[3:])
+    options = parser_for("states").parse_args(command[3:])
     from workbench.panels.command import from_flags
 
     config = from_flags(StatesConfig, vars(options))

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from workbench import cli
+from workbench.cli.commands import opening_of
+from workbench.cli.parser import parser_for
 from workbench.errors import Refusal
 from workbench.images.corruptions import CORRUPTIONS
 from workbench.models import Opening
@@ -27,7 +28,7 @@ def read_back(command: str) -> BaseModel:
     """The config that the command line makes of a command, read as a shell reads it, comments and all."""
     python, dash, module, study, *flags = shlex.split(command, comments=True)
     assert (python, dash, module) == ("python", "-m", "workbench")
-    options = cli._parser(study).parse_args([study, *flags])
+    options = parser_for(study).parse_args([study, *flags])
     assert options.out
     return from_flags(KINDS[study], vars(options))
 
@@ -118,8 +119,8 @@ def test_what_is_left_at_its_default_is_left_out() -> None:
 def test_how_the_model_was_opened_is_copied(opening: Opening) -> None:
     command = as_command("layers", LayersConfig(), model="owner/name", opening=opening)
     _, _, _, study, *words = shlex.split(command)
-    options = cli._parser(study).parse_args([study, *words])
-    assert options.model == "owner/name" and cli._opening(options) == opening
+    options = parser_for(study).parse_args([study, *words])
+    assert options.model == "owner/name" and opening_of(options) == opening
     for each in fields(opening):
         assert (f"--{each.name}" in command) == (getattr(opening, each.name) != each.default)
 

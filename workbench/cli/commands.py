@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from workbench.runs.result import Result
 
 
-def _opening(options: argparse.Namespace) -> Opening:
+def opening_of(options: argparse.Namespace) -> Opening:
     """How the model's flags say to open it."""
     from workbench.models import Opening
 
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> None:
     """Open the page. Raises Refusal where it cannot be served there."""
     from workbench.app import build, launch
 
-    page = build(options.model, opening=_opening(options))
+    page = build(options.model, opening=opening_of(options))
     for path in options.open:
         page.saved.open_for_all(path, progress())
     window = not options.no_browser and "SPACE_ID" not in os.environ
@@ -173,7 +173,7 @@ def capture(options: argparse.Namespace) -> None:
     pictures = [study.prepared(config) for config in configs]
     for folder in folders:
         check_place(folder)
-    model = models.open(options.model, **asdict(_opening(options)), say=opening_progress())
+    model = models.open(options.model, **asdict(opening_of(options)), say=opening_progress())
     for number, (config, folder, shown) in enumerate(zip(configs, folders, pictures, strict=True)):
         result = study.run(config, model, pictures=shown, progress=progress())
         left = len(folders) - number
@@ -237,12 +237,19 @@ def _study(
     config = from_flags(kind, vars(options))
     check_place(options.out)
     picture = prepared(config)
-    model = models.open(options.model, **asdict(_opening(options)), say=opening_progress())
+    model = models.open(options.model, **asdict(opening_of(options)), say=opening_progress())
     if picture is not None and (said := outside(getattr(config, "image", ""), model.card)):
         print(said, file=sys.stderr)
     result = run(config, model, picture=picture, progress=progress())
+    try:
+        drawn = paper(result)
+    except Refusal:
+        raise
+    except Exception:
+        save(result, options.out)  # A fault of ours in the drawing must not cost what was measured.
+        raise
     save(result, options.out)
-    save_figure(paper(result), options.out / "figure")
+    save_figure(drawn, options.out / "figure")
     if numbers is not None:
         save_numbers(numbers(result), options.out / "numbers.csv")
     print(f"Written to {options.out}: {', '.join(sorted(path.name for path in options.out.iterdir()))}")
