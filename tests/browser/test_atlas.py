@@ -42,7 +42,7 @@ def test_the_patch_of_a_point_is_shown_and_a_layout_comes_beside_the_page(page: 
     card = page.locator("#atlas-card")
     expect(card).to_contain_text(place)
     expect(card).to_contain_text(source)
-    assert all(white > 20 for white in page.evaluate(OUTLINED))
+    page.wait_for_function(f"() => ({OUTLINED})().every((white) => white > 20)")
 
     page.locator("#atlas-method").get_by_label("t-SNE").click()
     expect(page.locator("#atlas-laying")).to_contain_text("beside the page", timeout=SLOW)

@@ -48,7 +48,9 @@ def test_another_model_is_opened_looked_at_and_closed(page: Page, llava: Path) -
     expect(page.locator("#card")).to_contain_text("parameters", timeout=SLOW)
     expect(page.locator("#model-close")).to_be_visible()
 
-    expect(page.locator("#states-status")).to_contain_text("Not with llava, which cannot draw an image")
+    expect(page.locator("#states-status")).to_contain_text(
+        "Not with llava, which cannot draw an image", timeout=30_000
+    )
     expect(page.locator("#bench-look-states")).to_be_disabled()
     page.get_by_role("tab", name="Layers").click()
     page.locator("#bench-look-layers").click()

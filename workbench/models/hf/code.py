@@ -18,7 +18,7 @@ def own_code(folder: Path) -> dict[str, str]:
 
     A folder whose model type transformers knows runs under transformers' own classes, whatever it brings.
     """
-    from transformers import CONFIG_MAPPING
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     try:
         found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
