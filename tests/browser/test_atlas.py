@@ -18,7 +18,7 @@ POINT = """() => {
 OUTLINED = """() => [...document.querySelectorAll('#atlas-card canvas')].map((canvas) => {
   const seen = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
   let white = 0;
-  for (let k = 0; k < seen.length; k += 4) white += seen[k] + seen[k + 1] + seen[k + 2] === 765;
+  for (let k = 0; k < seen.length; k += 4) white += seen[k] + seen[k + 1] + seen[k + 2] > 690;
   return white;
 })"""
 
