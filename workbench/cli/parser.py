@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.cli import commands as do
+from workbench.panels.command import add_flags
+from workbench.panels.studies import STUDIES
 
 if TYPE_CHECKING:
     pass
@@ -60,18 +63,16 @@ def parser_for(asked: str) -> argparse.ArgumentParser:
     )
     run.set_defaults(command=do.run)
 
-    states, states_settings = _add_study(
-        commands,
+    study = partial(_add_study, commands, asked)
+    study(
         "states",
         help="what the model draws on its way to an answer",
         needs="--image FILE --question TEXT",
         description="Degrade an image, ask a question, and keep what the model thinks, draws and answers: "
         "figures as PNG, SVG and PDF, the numbers as CSV, everything else beside them.",
     )
-    states.set_defaults(command=do.states)
 
-    layers, layers_settings = _add_study(
-        commands,
+    study(
         "layers",
         help="what each layer still shows of an image",
         needs="[--image FILE]",
@@ -79,10 +80,8 @@ def parser_for(asked: str) -> argparse.ArgumentParser:
         "(--image), or what readers find at each over a collection (without --image): "
         "figures as PNG, SVG and PDF, the numbers as CSV, everything else beside them.",
     )
-    layers.set_defaults(command=do.layers)
 
-    patches, patches_settings = _add_study(
-        commands,
+    patches = study(
         "patches",
         help="what the model has at one patch of an image, at every layer",
         needs="--image FILE",
@@ -91,9 +90,7 @@ def parser_for(asked: str) -> argparse.ArgumentParser:
         "PNG, SVG and PDF, the numbers of all as CSV, everything else beside them.",
     )
     _add_map(patches.add_argument_group("figure"))
-    patches.set_defaults(command=do.patches)
-    atlas, atlas_settings = _add_study(
-        commands,
+    atlas = study(
         "atlas",
         help="visual tokens on a plane",
         needs="[--image FILE]",
@@ -107,10 +104,8 @@ def parser_for(asked: str) -> argparse.ArgumentParser:
         choices=("class", "stage", "condition", "image", "object", "row", "col"),
         help="what points are coloured by [class where it is known]",
     )
-    atlas.set_defaults(command=do.atlas)
 
-    draw, draw_settings = _add_study(
-        commands,
+    study(
         "draw",
         help="what the model draws from words, state by state",
         needs="--prompt TEXT",
@@ -118,20 +113,16 @@ def parser_for(asked: str) -> argparse.ArgumentParser:
         "token also the entropy of each choice: figures as PNG, SVG and PDF, the numbers as CSV, everything "
         "else beside them.",
     )
-    draw.set_defaults(command=do.draw)
 
-    tokens, tokens_settings = _add_study(
-        commands,
+    study(
         "tokens",
         help="what the model's tokeniser keeps of an image",
         needs="--image FILE --model ID",
         description="Write an image as the tokens of a model and read it back: figures as PNG, SVG and PDF, "
         "how often each code is used as CSV, everything else beside them.",
     )
-    tokens.set_defaults(command=do.tokens)
 
-    sacrifice, sacrifice_settings = _add_study(
-        commands,
+    study(
         "sacrifice",
         help="one checkpoint's answers beside what its layers still show",
         needs="--model ID",
@@ -139,7 +130,6 @@ def parser_for(asked: str) -> argparse.ArgumentParser:
         "readers find at each of its layers. A recipe lays many checkpoints of one training beside one "
         "another (assets/recipes/sacrifice.yaml).",
     )
-    sacrifice.set_defaults(command=do.sacrifice)
 
     capture = commands.add_parser(
         "capture",
@@ -156,7 +146,9 @@ def parser_for(asked: str) -> argparse.ArgumentParser:
         "-o", "--out", type=Path, required=True, metavar="DIR", help="folder for the run; made if need be"
     )
     capture.add_argument("--together", action="store_true", help="all images in one prompt")
-    capture_settings = capture.add_argument_group("study")
+    settings = capture.add_argument_group("study")
+    if asked == "capture":
+        add_flags(settings, STUDIES["capture"].config_class(), but=("images",))  # they stand without a flag
     _add_place(capture.add_argument_group("model"))
     capture.set_defaults(command=do.capture)
 
@@ -177,37 +169,19 @@ def parser_for(asked: str) -> argparse.ArgumentParser:
     figure.set_defaults(command=do.figure)
 
     commands.add_parser("train", help="train base, train measure: make and measure the embedded checkpoint")
-
-    settings = {
-        "states": states_settings,
-        "layers": layers_settings,
-        "patches": patches_settings,
-        "atlas": atlas_settings,
-        "draw": draw_settings,
-        "tokens": tokens_settings,
-        "sacrifice": sacrifice_settings,
-        "capture": capture_settings,
-    }
-    if asked in settings:
-        from workbench.panels.command import add_flags
-        from workbench.panels.studies import STUDIES
-
-        if asked == "states":
-            _add_preset(states_settings)
-        but = ("images",) if asked == "capture" else ()  # they stand without a flag
-        add_flags(settings[asked], STUDIES[asked].config_class(), but=but)
     return parser
 
 
 def _add_study(
     commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    asked: str,
     name: str,
     *,
     help: str,
     needs: str,
     description: str,
-) -> tuple[argparse.ArgumentParser, argparse._ArgumentGroup]:
-    """A study's command, and the group that its settings' flags go to."""
+) -> argparse.ArgumentParser:
+    """A study's command, with the flags of its settings where it is the one that is asked for."""
     parser = commands.add_parser(
         name, help=help, usage=f"%(prog)s {needs} --out DIR [options]", description=description
     )
@@ -215,8 +189,13 @@ def _add_study(
         "--out", type=Path, required=True, metavar="DIR", help="folder for the result; made if need be"
     )
     settings = parser.add_argument_group("study")
+    if name == asked:
+        if name == "states":
+            _add_preset(settings)
+        add_flags(settings, STUDIES[name].config_class())
     _add_model(parser)
-    return parser, settings
+    parser.set_defaults(command=getattr(do, name))
+    return parser
 
 
 def _add_model(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:

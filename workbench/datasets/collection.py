@@ -11,6 +11,8 @@ from typing import Literal, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.errors import Refusal
+
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 FIFTH = 0.2
@@ -87,6 +89,14 @@ class Collection(Protocol):
     def read(self, split: Split, start: int, stop: int) -> Iterator[Sample | Skipped]:
         """The images `start` to `stop` of a split, in order; one that cannot be used does not end it."""
         ...
+
+
+def tried(name: str, made: Callable[[], Sample]) -> Sample | Skipped:
+    """A sample, or what says why it cannot be used."""
+    try:
+        return made()
+    except Refusal as refusal:
+        return Skipped(name, str(refusal))
 
 
 def number_of(name: str) -> int:

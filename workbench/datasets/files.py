@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from workbench.datasets.collection import (
@@ -14,6 +15,7 @@ from workbench.datasets.collection import (
     fingerprint,
     in_three,
     number_of,
+    tried,
 )
 from workbench.errors import Refusal
 
@@ -107,10 +109,7 @@ class Files:
     def read(self, split: Split, start: int, stop: int) -> Iterator[Sample | Skipped]:
         """The images `start` to `stop` of a split, in order."""
         for entry in self.entries[split][start:stop]:
-            try:
-                yield self.sample(entry)
-            except Refusal as refusal:
-                yield Skipped(entry.name, str(refusal))
+            yield tried(entry.name, partial(self.sample, entry))
 
     def sample(self, entry: Entry) -> Sample:
         """One image with its label. Raises Refusal where it cannot be read."""

@@ -7,7 +7,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from io import BytesIO
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.datasets.collection import Sample, Skipped, Split, fingerprint, in_three, number_of
+from workbench.datasets.collection import Sample, Skipped, Split, fingerprint, in_three, number_of, tried
 from workbench.datasets.files import NAMED_SPLITS, stamp_of
 from workbench.errors import Refusal
 
@@ -91,10 +91,7 @@ class Table:
         for place in range(start, min(stop, self.count(split))):
             path, row = self._at(split, place)
             name = f"{path.name}:{row}"
-            try:
-                yield self._sample(name, path, row)
-            except Refusal as refusal:
-                yield Skipped(name, str(refusal))
+            yield tried(name, partial(self._sample, name, path, row))
 
     def _at(self, split: Split, place: int) -> tuple[Path, int]:
         """The shard and the row of an image by its place in a split."""

@@ -8,6 +8,7 @@ import csv
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +20,7 @@ from workbench.datasets.collection import (
     fingerprint,
     in_three,
     number_of,
+    tried,
 )
 from workbench.datasets.files import stamp_of
 from workbench.errors import Refusal
@@ -78,10 +80,7 @@ class Benchmark:
     def read(self, split: Split, start: int, stop: int) -> Iterator[Sample | Skipped]:
         """The images `start` to `stop` of a split, in order."""
         for line in self.splits[split][start:stop]:
-            try:
-                yield self._sample(line)
-            except Refusal as refusal:
-                yield Skipped(line.index, str(refusal))
+            yield tried(line.index, partial(self._sample, line))
 
     def _sample(self, line: Line) -> Sample:
         from workbench.images.fit import fitted

@@ -62,6 +62,12 @@ class OnBench:
     seed: int
     model: Chosen
 
+    @property
+    def pictured(self) -> dict[str, str]:
+        """What a result of this picture is kept by: its sha256 and, as its objects are known, its scene."""
+        scene = {"scene": self.specimen.source} if self.specimen.is_scene else {}
+        return {"picture": self.specimen.picture.sha256, **scene}
+
 
 class Bench:
     """The sidebar's components and what they do. Built inside a Blocks context."""

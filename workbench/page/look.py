@@ -52,6 +52,16 @@ class Look(Frame):
     pin_name: gr.Textbox
     downloads: Downloads
 
+    def progressing(self) -> Callable[[Any], Updates]:
+        """A share 0 … 1 and words in the status line; a panel that shows more says how."""
+        pace = Pace()
+
+        def show(said: tuple[float, str]) -> Updates:
+            done, text = said
+            return {self.status: markup.status(text[:1].upper() + text[1:], done, pace.left(done))}
+
+        return show
+
     def _wire_look(self) -> None:
         """Connect the buttons and the bench. Only ``look`` runs the model, in its lane."""
         inputs, every = self._everything(), self.every

@@ -16,7 +16,7 @@ from workbench.errors import Cancelled, Refusal
 from workbench.page import markup, results
 from workbench.page.aside import Aside
 from workbench.page.bench import Bench, OnBench
-from workbench.page.panel import Named, Pace, Panel, Updates, condition
+from workbench.page.panel import Named, Panel, Updates, condition
 from workbench.page.session import Session
 from workbench.page.wiring import QUIET
 from workbench.panels.atlas import ways
@@ -136,8 +136,7 @@ class AtlasView(Panel):
         """The picture that goes in, and whether its objects are known; none for the probe set."""
         if not config.image:
             return {}
-        scene = {"scene": on.specimen.source} if on.specimen.is_scene else {}
-        return {"picture": on.specimen.picture.sha256, **scene}
+        return on.pictured
 
     def measured(
         self,
@@ -150,16 +149,6 @@ class AtlasView(Panel):
         """Run the study, passing its progress on."""
         picture = on.specimen.picture if config.image else None
         return run(config, model, picture=picture, progress=lambda done, text: say((done, text)), stop=stop)
-
-    def progressing(self) -> Callable[[tuple[float, str]], Updates]:
-        """The progress in the status line."""
-        pace = Pace()
-
-        def show(said: tuple[float, str]) -> Updates:
-            done, text = said
-            return {self.status: markup.status(text[:1].upper() + text[1:], done, pace.left(done))}
-
-        return show
 
     def shown(self, result: Result | None) -> Updates:
         """The parts that a result brings with it; the points are drawn by ``overlaid``."""

@@ -13,7 +13,7 @@ from workbench.datasets.scenes import TARGETS
 from workbench.errors import Refusal
 from workbench.page import lenient, markup
 from workbench.page.bench import Bench, OnBench
-from workbench.page.panel import Named, Pace, Panel, Progress, Updates, condition
+from workbench.page.panel import Named, Panel, Progress, Updates, condition
 from workbench.page.session import Session
 from workbench.page.wiring import QUIET
 from workbench.panels.capture.study import STUDY as CAPTURE
@@ -122,8 +122,7 @@ class LayersView(Panel):
             # The hub's copy is asked for only where progress can be told.
             local = config.data != SCENES and kind_of(config.data) != "hub"
             return {"data": open_collection(config.data).fingerprint} if local else {}
-        scene = {"scene": on.specimen.source} if on.specimen.is_scene else {}
-        return {"picture": on.specimen.picture.sha256, **scene}
+        return on.pictured
 
     def measured(
         self,
@@ -136,16 +135,6 @@ class LayersView(Panel):
         """Run the study, passing its progress on."""
         picture = on.specimen.picture if config.image else None
         return run(config, model, picture=picture, progress=lambda done, text: say((done, text)), stop=stop)
-
-    def progressing(self) -> Callable[[tuple[float, str]], Updates]:
-        """The progress in the status line."""
-        pace = Pace()
-
-        def show(said: tuple[float, str]) -> Updates:
-            done, text = said
-            return {self.status: markup.status(text[:1].upper() + text[1:], done, pace.left(done))}
-
-        return show
 
     def shown(self, result: Result | None) -> Updates:
         """The parts that a result brings with it; the curves are drawn by ``overlaid``."""

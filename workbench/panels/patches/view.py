@@ -10,7 +10,7 @@ import gradio as gr
 
 from workbench.page import lenient, markup
 from workbench.page.bench import Bench, OnBench
-from workbench.page.panel import Named, Pace, Panel, Progress, Updates, condition
+from workbench.page.panel import Named, Panel, Progress, Updates, condition
 from workbench.page.session import Session
 from workbench.page.wiring import QUIET
 from workbench.panels.capture.study import STUDY as CAPTURE
@@ -182,8 +182,7 @@ class PatchesView(Panel):
 
     def images(self, on: OnBench, config: PatchesConfig) -> Mapping[str, str]:
         """The picture that goes in, and whether its objects are known."""
-        scene = {"scene": on.specimen.source} if on.specimen.is_scene else {}
-        return {"picture": on.specimen.picture.sha256, **scene}
+        return on.pictured
 
     def measured(
         self,
@@ -196,16 +195,6 @@ class PatchesView(Panel):
         """Run the study, passing its progress on."""
         picture = on.specimen.picture
         return run(config, model, picture=picture, progress=lambda done, text: say((done, text)), stop=stop)
-
-    def progressing(self) -> Callable[[tuple[float, str]], Updates]:
-        """The progress in the status line."""
-        pace = Pace()
-
-        def show(said: tuple[float, str]) -> Updates:
-            done, text = said
-            return {self.status: markup.status(text[:1].upper() + text[1:], done, pace.left(done))}
-
-        return show
 
     def shown(self, result: Result | None) -> Updates:
         """The choices that a result brings with it; maps and words are drawn by ``overlaid``."""
