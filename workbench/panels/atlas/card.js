@@ -15,8 +15,9 @@ const paint = (canvas, sheet, from, box) => {
   pen.scale(dots, dots);
   pen.imageSmoothingEnabled = times < 1;
   pen.drawImage(sheet, ...from, 0, 0, wide, tall);
-  const at = [(box[0] - from[0]) * times, (box[1] - from[1]) * times, box[2] * times, box[3] * times];
-  for (const [colour, width] of [["black", 3.5], ["white", 1.5]]) {
+  // On whole pixels, so that the outline is as white on a grey picture as on a dark one.
+  const at = [(box[0] - from[0]) * times, (box[1] - from[1]) * times, box[2] * times, box[3] * times].map(Math.round);
+  for (const [colour, width] of [["black", 4], ["white", 2]]) {
     pen.strokeStyle = colour;
     pen.lineWidth = width;
     pen.strokeRect(...at);
