@@ -11,6 +11,7 @@ import torch
 
 from workbench.errors import Refusal
 from workbench.training.autoencoder import AutoencoderStage
+from workbench.training.drawing import DrawingStage
 from workbench.training.interleaving import InterleavingStage, start_experts
 from workbench.training.kit import Kit, build, further
 from workbench.training.loop import Schedule, Stage, train
@@ -30,15 +31,22 @@ SCHEDULES = {
 FURTHER = Schedule(steps=1900, batch=24, matrix_lr=0.012, other_lr=1e-3, warmup=40, decay=0.9)
 """What `--start` trains: reading above all, with one pass in FURTHER_RESTORES that draws."""
 FURTHER_RESTORES = 5
+REDRAWN = Schedule(steps=240, batch=16, matrix_lr=0.01, other_lr=1e-3, warmup=20, decay=0.85)
+"""What `--start` trains with `--drawing`."""
 ANSWERING = ("understanding", "interleaving")
 """The stages in which the model learns to answer: what --keep counts the steps of."""
 
 
-def stages(kit: Kit, seed: int, scale: float, *, started: bool = False) -> Iterator[Stage]:
+def stages(
+    kit: Kit, seed: int, scale: float, *, started: bool = False, drawing: bool = False
+) -> Iterator[Stage]:
     """Yield the stages in order, each built when the ones before it are done.
 
-    `started`: the kit holds a published checkpoint, which the last stage trains further.
+    `started`: the kit holds a published checkpoint, which is trained further; `drawing`: in drawing alone.
     """
+    if drawing:
+        yield DrawingStage(kit, REDRAWN.scaled(scale), seed)
+        return
     if started:
         yield InterleavingStage(kit, FURTHER.scaled(scale), seed, restore_every=FURTHER_RESTORES)
         return
@@ -74,8 +82,16 @@ def parser() -> argparse.ArgumentParser:
     base.add_argument(
         "--start",
         type=Path,
+        nargs="+",
         metavar="FOLDER",
-        help="train a published checkpoint further, with other questions (--seed) and into another --out",
+        help="train a published checkpoint further, or the mean of several, with other questions "
+        "(--seed) and into another --out",
+    )
+    base.add_argument(
+        "--drawing",
+        action="store_true",
+        help="with --start: train what draws and nothing else, so that whatever is said before a drawing "
+        "stays as it is",
     )
     base.add_argument(
         "--keep",
@@ -113,10 +129,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> None:
     """Train the stages in order, up to `--until`, going on from what `--out` holds, and publish.
 
-    Raises Refusal for a scale that is not above 0, --keep under 1, and where another run holds the folder.
+    Raises Refusal for a scale that is not above 0, --keep under 1, --drawing alone, and where another
+    run holds the folder.
     """
     if args.keep is not None and args.keep < 1:
         raise Refusal(f"--keep counts steps, at least 1; it is {args.keep}.")
+    if args.drawing and not args.start:
+        raise Refusal("--drawing trains a checkpoint further: name it with --start.")
     if args.scale <= 0:
         raise Refusal(f"--scale must be above 0; it is {args.scale:g}.")
     if args.threads:
@@ -134,7 +153,7 @@ def run(args: argparse.Namespace) -> None:
     except OSError:
         raise Refusal(f"Another run is training in {args.out}. Wait for it, or give another --out.") from None
     before = 0
-    for stage in stages(kit, args.seed, args.scale, started=args.start is not None):
+    for stage in stages(kit, args.seed, args.scale, started=bool(args.start), drawing=args.drawing):
         answers = stage.name in ANSWERING
         after = keeper(kit, args.out / "series", args.keep, before) if args.keep and answers else None
         train(stage, args.out, say=say, after=after)

@@ -9,7 +9,7 @@ turn within a dialogue and by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -84,17 +84,23 @@ class Damaged:
         )
 
 
-def damage(scenes: Scenes, rng: np.random.Generator, *, mild: bool = False) -> Damaged:
+def damage(
+    scenes: Scenes,
+    rng: np.random.Generator,
+    *,
+    mild: bool = False,
+    shown: Mapping[str, float] = SHOWN,
+) -> Damaged:
     """One random corruption of any intensity and a few questions for each scene; a share stays clean.
 
-    mild: only intensities at which nothing is to be restored.
+    mild: only intensities at which nothing is to be restored. shown: how often each corruption.
     """
     images, names = scenes.images.copy(), []
     intensities = rng.random(len(scenes)).astype(np.float32)
     asked = []
     for i in range(len(scenes)):
         clean = rng.random() < CLEAN_SHARE
-        names.append("" if clean else str(rng.choice(list(SHOWN), p=list(SHOWN.values()))))
+        names.append("" if clean else str(rng.choice(list(shown), p=list(shown.values()))))
         if names[i]:
             if mild:
                 intensities[i] *= RESTORE_FROM[names[i]]
@@ -158,6 +164,55 @@ def start_experts(network: Bagel) -> None:
 def flow_times(shape: tuple[int, ...], rng: np.random.Generator) -> Tensor:
     """Flow times in (0, 1): the sigmoid of a normal, as BAGEL trains; unshifted, for our latents are few."""
     return torch.sigmoid(tensor(rng.standard_normal(shape)).float())
+
+
+Draw = tuple[int, Tensor]
+"""A block of noised latent tokens in a dialogue, and the velocity (B, n, D) that it should have."""
+
+
+def noised(
+    dialogue: Dialogue,
+    clean: Tensor,
+    rng: np.random.Generator,
+    seen: Sequence[tuple[tuple[int, ...], Tensor]],
+) -> tuple[list[Draw], Tensor]:
+    """The clean latent (B, n, D), noised once for each of `seen` (what that draw sees, and its place).
+
+    Also the latent as it comes back from a drawing that is not perfect, (B, n, D).
+    """
+    batch, draws = len(clean), len(seen)
+    times = flow_times((draws, batch), rng)
+    noise = tensor(rng.standard_normal((draws + 1, *clean.shape)).astype(np.float32))
+    made = []
+    for (blocks, place), t, some in zip(seen, times, noise, strict=False):
+        share = t[:, None, None]
+        x = (1 - share) * clean + share * some
+        made.append((dialogue.latent(x, t, place, blocks)[1], some - clean))
+    off = tensor(rng.random((batch, 1, 1), np.float32)) * RETURNED_NOISE
+    return made, clean + off * noise[draws]
+
+
+def flow_loss(kit: Kit, states: Mapping[int, Tensor] | Sequence[Tensor], draws: Sequence[Draw]) -> Tensor:
+    """Mean squared error of the velocities read from the states of each draw."""
+    return torch.stack([F.mse_loss(kit.network.llm2vae(states[i]), v) for i, v in draws]).mean()
+
+
+def answers(
+    kit: Kit, dialogue: Dialogue, asked: Sequence[Sequence[Question]], sees: tuple[int, ...], place: Tensor
+) -> tuple[int, TextRows]:
+    """The answers to all questions once the picture came back: their block, and what is to be said.
+
+    Only the first question was asked: the thoughts of the others are told, not to be guessed.
+    """
+    rows = kit.packer.rows(
+        [[("", restored_thought(q.text) + said(q.answer)) for q in row] for row in asked],
+        start=place[:, 0].tolist(),
+    )
+    told = [
+        [len(kit.packer.encode(restored_thought(q.text))) * (k > 0) for k, q in enumerate(row)]
+        for row in asked
+    ]
+    return dialogue.text(rows, sees), rows.given(torch.tensor(told))
 
 
 class InterleavingStage:
@@ -230,36 +285,19 @@ class InterleavingStage:
         context, place = (*opening.blocks, thought), torch.tensor(rows.ends)[:, None]
 
         clean = latents_of(kit, damaged.scenes.images)
-        draws: list[tuple[int, Tensor]] = []
-        times = flow_times((DRAWS, batch), rng)
-        noise = tensor(rng.standard_normal((DRAWS + 1, *clean.shape)).astype(np.float32))
-        for k in range(DRAWS):
-            t = times[k][:, None, None]
-            sees, at = (opening.blocks, opening.after) if k == 0 else (context, place)
-            x = (1 - t) * clean + t * noise[k]
-            draws.append((dialogue.latent(x, times[k], at, sees)[1], noise[k] - clean))
-
-        off = tensor(rng.random((batch, 1, 1), np.float32)) * RETURNED_NOISE
-        returned = clean + off * noise[DRAWS]
+        draws, returned = noised(
+            dialogue, clean, rng, [(opening.blocks, opening.after)] + [(context, place)] * (DRAWS - 1)
+        )
         if rng.random() < 0.5:
             back: tuple[int, ...] = dialogue.latent(returned, torch.zeros(batch), place, context)
         else:
             back = (dialogue.vision(seen_of(kit, self._decoded(returned)), place, context),)
-        rows = kit.packer.rows(
-            [[("", restored_thought(q.text) + said(q.answer)) for q in asked] for asked in damaged.asked],
-            start=(place[:, 0] + 1).tolist(),
-        )
-        answered = dialogue.text(rows, (*context, *back))
-        # Only the first question was asked: the thoughts of the others are told, not to be guessed.
-        told = [
-            [len(kit.packer.encode(restored_thought(q.text))) * (k > 0) for k, q in enumerate(asked)]
-            for asked in damaged.asked
-        ]
-        texts[answered] = rows.given(torch.tensor(told))
+        answered, rows = answers(kit, dialogue, damaged.asked, (*context, *back), place + 1)
+        texts[answered] = rows
 
         states = pack(dialogue.blocks).run(kit.network.language_model.model)
         words = {i: answer_loss(kit.network, states[i], r)[0] for i, r in texts.items() if r.has_targets}
-        flow = torch.stack([F.mse_loss(kit.network.llm2vae(states[i]), v) for i, v in draws]).mean()
+        flow = flow_loss(kit, states, draws)
         return torch.stack(list(words.values())).sum() + flow, {
             "flow": flow.item(),
             "thought": words[thought].item() if thought in words else 0.0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from workbench.errors import Refusal
 from workbench.images.scene_language import captions, questions
 from workbench.images.scenes import generate
 from workbench.models.bagel.autoencoder import Autoencoder
@@ -104,17 +105,32 @@ def build(folder: Path, config: BagelConfig = POCKET, seed: int = 0) -> Kit:
     return Kit(network, autoencoder, tokenizer, special, TextPacker(tokenizer, special))
 
 
-def further(published: Path, folder: Path) -> Kit:
-    """Build a kit from a published checkpoint, to be trained further in `folder`.
+def further(published: Sequence[Path], folder: Path) -> Kit:
+    """Build a kit from published checkpoints, to be trained further in `folder`.
 
-    Raises Refusal where `published` is no checkpoint of this layout.
+    Of several the network starts as the mean of their weights (model soups: Wortsman et al. 2022, arXiv
+    2203.05482), the autoencoder as the first's. Raises Refusal where one is no checkpoint of this layout, or
+    they differ in configuration or tokenizer.
     """
-    config = replace(read_config(published), usable_vocabulary=None)
+    first, *others = published
+    config = replace(read_config(first), usable_vocabulary=None)
+    words = (first / pocket_tokenizer.FILE).read_bytes()
+    for other in others:
+        same = replace(read_config(other), usable_vocabulary=None) == config
+        if not same or (other / pocket_tokenizer.FILE).read_bytes() != words:
+            raise Refusal(
+                f"{other} has another configuration or tokenizer than {first}: their weights have no mean."
+            )
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(published / pocket_tokenizer.FILE, folder / pocket_tokenizer.FILE)
+    (folder / pocket_tokenizer.FILE).write_bytes(words)
     kit = build(folder, config)
-    load_strict(kit.network, [published / "ema.safetensors"], regenerated=REGENERATED)
-    load_strict(kit.autoencoder, [published / "ae.safetensors"])
+    load_strict(kit.autoencoder, [first / "ae.safetensors"])
+    total: dict[str, Tensor] = {}
+    for each in published:
+        load_strict(kit.network, [each / "ema.safetensors"], regenerated=REGENERATED)
+        for name, value in kit.network.state_dict().items():
+            total[name] = total.get(name, 0.0) + value.double()
+    kit.network.load_state_dict({name: (value / len(published)).float() for name, value in total.items()})
     return kit
 
 
