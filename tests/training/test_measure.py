@@ -14,6 +14,7 @@ from workbench.models.protocol import Final, Sampling, Thought, VisualState
 from workbench.training import measure
 from workbench.training.card import card_text
 from workbench.training.data import TRAINED_CORRUPTIONS
+from workbench.training.drawing import DRAWN
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +106,7 @@ def poor(change: float) -> measure.Measured:
         majority={"all": 0.1},
         captions={"object sets": BAD, "object F1": BAD},
         direct=dict.fromkeys(["clean", *levels], BAD),
-        restored={"clean": clean}
-        | {key: damaged for key in levels if key.rpartition(" ")[0] in TRAINED_CORRUPTIONS},
+        restored={"clean": clean} | dict.fromkeys(levels, damaged),
     )
 
 
@@ -116,7 +116,8 @@ def test_the_card_says_which_goals_were_missed(model: BagelModel) -> None:
     assert "better answers by at least one route under none of these" in text
     assert "equal → 0.1" in text and "99" not in text.partition("## Restoration")[2]
     for name, corruption in CORRUPTIONS.items():
-        assert (f"| {corruption.label} * |" in text) == (name not in TRAINED_CORRUPTIONS)
+        assert (f"| {corruption.label} * |" in text) == (name not in {*TRAINED_CORRUPTIONS, *DRAWN})
+        assert (f"| {corruption.label} † |" in text) == (name in set(DRAWN) - {*TRAINED_CORRUPTIONS})
 
 
 def test_the_card_says_which_goals_were_reached(model: BagelModel) -> None:

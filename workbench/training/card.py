@@ -9,6 +9,7 @@ from workbench.errors import Refusal
 from workbench.images.corruptions import CORRUPTIONS, LEVELS
 from workbench.models.bagel.adapter import BagelModel
 from workbench.training.data import TRAINED_CORRUPTIONS
+from workbench.training.drawing import DRAWN
 from workbench.training.measure import ROUTES, SHIFT, STEPS, Measured, Rate, measure
 from workbench.training.state import write_json
 
@@ -76,7 +77,10 @@ def card_text(model: BagelModel, found: Measured, scenes: int, restored: int) ->
         "captions of windows that hold one object, and from masked pixels; then, with the language model, "
         "from captions, questions and answers. No map (class of a patch, instance, depth) was ever its "
         "target. So that a colour says nothing of the shape that goes with it, some scenes were shown in "
-        "grey, and half of the captions were read with other colours than they said. "
+        "grey, and half of the captions were read with other colours than they said. The weights are the "
+        "mean of five continuations of one run (of three of them, of their last snapshots), as `train base "
+        "--start` makes it of several checkpoints; on top of that mean only what draws was trained, with "
+        "`--drawing`. "
         "Shape and colour words stand in captions and answers, so pooled probes show how well words known to "
         "the tower survive; probes of patches show what it was never told.",
         "",
@@ -111,13 +115,14 @@ def card_text(model: BagelModel, found: Measured, scenes: int, restored: int) ->
         "## Under corruption",
         "",
         "MMD-Bench's definitions, pixel sizes relative to 512. `direct`: every question on each of "
-        f"{restored} scenes, from vision tokens alone. Damage marked * was never shown in training.",
+        f"{restored} scenes, from vision tokens alone. Damage marked * was never shown in training, damage "
+        "marked † only while drawing was learned.",
         "",
         "| corruption | " + " | ".join(f"{level}, % right ↑" for level in LEVELS) + " |",
         "|---" * (1 + len(LEVELS)) + "|",
     ]
     for name, corruption in CORRUPTIONS.items():
-        label = corruption.label + ("" if name in TRAINED_CORRUPTIONS else " *")
+        label = corruption.label + _mark(name)
         cells = [_percent(found.direct[f"{name} {level}"]) for level in LEVELS]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     lines += [
@@ -158,6 +163,13 @@ def card_text(model: BagelModel, found: Measured, scenes: int, restored: int) ->
         "",
     ]
     return "\n".join(lines)
+
+
+def _mark(corruption: str) -> str:
+    """What training showed of a kind of damage, as the table marks it."""
+    if corruption in TRAINED_CORRUPTIONS:
+        return ""
+    return " †" if corruption in DRAWN else " *"
 
 
 def _label(key: str) -> str:
@@ -201,7 +213,7 @@ def _goals(found: Measured) -> list[str]:
     }
     points = {
         name: 100 * max(found.restored[f"{name} high"][f"{route} gain"].mean for route in ROUTES)
-        for name in TRAINED_CORRUPTIONS
+        for name in CORRUPTIONS
     }
     raised = sum(value >= 10 for value in points.values())
     return [

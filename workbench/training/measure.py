@@ -22,7 +22,7 @@ from workbench.models.bagel import patches
 from workbench.models.bagel.adapter import BagelModel
 from workbench.models.bagel.flow import time_grid
 from workbench.models.bagel.language import KeyValue
-from workbench.training.data import TRAINED_CORRUPTIONS, TextPacker
+from workbench.training.data import TextPacker
 from workbench.training.dialogue import Dialogue, open_dialogue, seen_of
 from workbench.training.kit import Kit
 from workbench.training.packing import pack
@@ -260,8 +260,8 @@ def measure(
 ) -> Measured:
     """Measure a checkpoint on test scenes.
 
-    Clean answers and captions on the first `scenes` of them; every corruption, and restoration from those
-    that training shows, on the first `restored`.
+    Clean answers and captions on the first `scenes` of them; every corruption, and restoration from it, on
+    the first `restored`.
     """
     kit, out = kit_of(model), Measured()
     test = generate(np.arange(scenes), "test")
@@ -282,12 +282,10 @@ def measure(
             key = f"{name} {level}".strip()
             out.direct[key] = _grouped(flags)
             line = f"{key:28} direct {out.direct[key].mean:.3f}"
-            if not name or name in TRAINED_CORRUPTIONS:
-                one = [row[k] for row, k in zip(few, chosen, strict=True)]
-                without = np.array([row[k] for row, k in zip(flags, chosen, strict=True)], float)
-                out.restored[key] = _restored(kit, images, shown, one, without)
-                line += "".join(f"  {k} {v.mean:.3f}" for k, v in out.restored[key].items())
-            say(line)
+            one = [row[k] for row, k in zip(few, chosen, strict=True)]
+            without = np.array([row[k] for row, k in zip(flags, chosen, strict=True)], float)
+            out.restored[key] = _restored(kit, images, shown, one, without)
+            say(line + "".join(f"  {k} {v.mean:.3f}" for k, v in out.restored[key].items()))
     return out
 
 
