@@ -13,7 +13,7 @@ from workbench.models.bagel.adapter import BagelModel
 from workbench.models.protocol import Final, Sampling, Thought, VisualState
 from workbench.training import measure
 from workbench.training.card import card_text
-from workbench.training.data import TRAINED_CORRUPTIONS
+from workbench.training.data import MEASURED_CORRUPTIONS, TRAINED_CORRUPTIONS
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def poor(change: float) -> measure.Measured:
     numbers |= {
         f"{route} {against}": moved for route in measure.ROUTES for against in ("gain", "gain in context")
     }
-    levels = [f"{name} {level}" for name in CORRUPTIONS for level in LEVELS]
+    levels = [f"{name} {level}" for name in MEASURED_CORRUPTIONS for level in LEVELS]
     clean = {key: value for key, value in numbers.items() if key != "psnr degraded"}
     damaged = numbers | {"psnr gain": moved}
     return measure.Measured(
@@ -115,8 +115,8 @@ def test_the_card_says_which_goals_were_missed(model: BagelModel) -> None:
     assert text.count("**not reached**") == 4 and "**reached**" not in text
     assert "better answers by at least one route under none of these" in text
     assert "equal → 0.1" in text and "99" not in text.partition("## Restoration")[2]
-    for name, corruption in CORRUPTIONS.items():
-        assert (f"| {corruption.label} * |" in text) == (name not in TRAINED_CORRUPTIONS)
+    for name in MEASURED_CORRUPTIONS:
+        assert (f"| {CORRUPTIONS[name].label} * |" in text) == (name not in TRAINED_CORRUPTIONS)
 
 
 def test_the_card_says_which_goals_were_reached(model: BagelModel) -> None:

@@ -8,7 +8,7 @@ from workbench import models
 from workbench.errors import Refusal
 from workbench.images.corruptions import CORRUPTIONS, LEVELS
 from workbench.models.bagel.adapter import BagelModel
-from workbench.training.data import TRAINED_CORRUPTIONS
+from workbench.training.data import MEASURED_CORRUPTIONS, TRAINED_CORRUPTIONS
 from workbench.training.measure import ROUTES, SHIFT, STEPS, Measured, Rate, measure
 from workbench.training.state import write_json
 
@@ -116,8 +116,8 @@ def card_text(model: BagelModel, found: Measured, scenes: int, restored: int) ->
         "| corruption | " + " | ".join(f"{level}, % right ↑" for level in LEVELS) + " |",
         "|---" * (1 + len(LEVELS)) + "|",
     ]
-    for name, corruption in CORRUPTIONS.items():
-        label = corruption.label + ("" if name in TRAINED_CORRUPTIONS else " *")
+    for name in MEASURED_CORRUPTIONS:
+        label = CORRUPTIONS[name].label + ("" if name in TRAINED_CORRUPTIONS else " *")
         cells = [_percent(found.direct[f"{name} {level}"]) for level in LEVELS]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     lines += [

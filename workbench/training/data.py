@@ -28,6 +28,11 @@ RESTORE_FROM = {
 Ours: the published decision is learned from which answers were wrong."""
 TRAINED_CORRUPTIONS = tuple(RESTORE_FROM)
 """The kinds of damage that training shows; every other kind is new to the model."""
+MEASURED_CORRUPTIONS = (
+    *("lens_blur", "motion_blur", "hsv_saturation", "jpeg_compression", "scan_lines", "dark_illumination"),
+    *("atmospheric_turbulence", "gaussian_noise", "color_diffusion", "sharpness_change"),
+)
+"""The kinds that the model card's table has."""
 
 ASKED_AGAIN = {"side": 5, "front": 5, "digit": 3, "shape": 3, "count": 2}
 """Further draws of the kinds of questions that are learned last."""

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.images.corruptions import CORRUPTIONS, LEVELS, corrupt
+from workbench.images.corruptions import LEVELS, corrupt
 from workbench.images.fidelity import psnr
 from workbench.images.scene_language import CANDIDATES, Question, caption, objects_of, questions
 from workbench.images.scenes import HELD_OUT_PAIRS, Scenes, generate
@@ -22,7 +22,7 @@ from workbench.models.bagel import patches
 from workbench.models.bagel.adapter import BagelModel
 from workbench.models.bagel.flow import time_grid
 from workbench.models.bagel.language import KeyValue
-from workbench.training.data import TRAINED_CORRUPTIONS, TextPacker
+from workbench.training.data import MEASURED_CORRUPTIONS, TRAINED_CORRUPTIONS, TextPacker
 from workbench.training.dialogue import Dialogue, open_dialogue, seen_of
 from workbench.training.kit import Kit
 from workbench.training.packing import pack
@@ -275,7 +275,7 @@ def measure(
     out.autoencoder = rate(psnr(reconstructed, test.images))
     few, images = asked[:restored], test.images[:restored]
     chosen = [int(rng.integers(len(row))) for row in few]
-    for name in ("", *CORRUPTIONS):
+    for name in ("", *MEASURED_CORRUPTIONS):
         for level, intensity in LEVELS.items() if name else (("clean", 0.0),):
             shown = damaged(images, name, intensity) if name else images
             flags = direct_answers(kit, shown, few)
