@@ -11,13 +11,18 @@ import pytest
 from PIL import Image
 
 from workbench.errors import Refusal
-from workbench.images import corruptions
-from workbench.images.corruptions import CORRUPTIONS, LEVELS, corrupt
+from workbench.images.corruptions import CORRUPTIONS, LEVELS, corrupt, filters
 
 REFERENCE = Path(__file__).parents[1] / "data" / "corruptions"
 EXACT = [name for name, corruption in CORRUPTIONS.items() if not corruption.random]
 RANDOM = [name for name, corruption in CORRUPTIONS.items() if corruption.random]
 RUNS = 60
+# The words of graffiti as OpenCV 4 strokes them: the README beside the files says why.
+STATISTICS = {
+    key: value
+    for file in ("statistics.json", "statistics_opencv4.json")
+    for key, value in json.loads((REFERENCE / file).read_text()).items()
+}
 
 
 def picture(name: str = "input") -> np.ndarray:
@@ -51,7 +56,7 @@ def test_equals_the_reference_picture(name: str, level: str, image: np.ndarray) 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("name", RANDOM)
 def test_lands_on_the_reference_statistics(name: str, level: str, image: np.ndarray) -> None:
-    expected = json.loads((REFERENCE / "statistics.json").read_text())[f"{name}.{level}"]
+    expected = STATISTICS[f"{name}.{level}"]
     results = [corrupt(image, name, LEVELS[level], seed=seed, pixels="native") for seed in range(RUNS)]
     measured = {
         "mean_bgr": (
@@ -124,7 +129,13 @@ def test_relative_equals_native_at_512(name: str, image: np.ndarray) -> None:
         assert np.array_equal(relative, native)
 
 
-@pytest.mark.parametrize("name", ["lens_blur", "motion_blur", "scan_lines", "atmospheric_turbulence"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("lens_blur", "motion_blur", "scan_lines", "atmospheric_turbulence", "lens_flare", "dirty_lens"),
+        *("block_exchange", "graffiti", "watermark_damage"),
+    ],
+)
 def test_relative_sizes_follow_the_image(name: str, image: np.ndarray) -> None:
     """Shrinking then corrupting is near corrupting then shrinking; with the authors' own pixels it is not."""
     large = np.array(Image.fromarray(image).resize((512, 384), Image.Resampling.BICUBIC))
@@ -181,7 +192,7 @@ def test_refuses_in_a_sentence(arguments: dict[str, object], part: str) -> None:
 def test_a_long_line_blurs_as_a_short_one_does(monkeypatch: pytest.MonkeyPatch, image: np.ndarray) -> None:
     """Beyond some number of taps the correlation goes through Fourier space: the pixels must not tell."""
     direct = corrupt(image, "motion_blur", 0.9, seed=1, pixels="native")
-    monkeypatch.setattr(corruptions, "_TAPS_BEFORE_FOURIER", 0)
+    monkeypatch.setattr(filters, "_TAPS_BEFORE_FOURIER", 0)
     transformed = corrupt(image, "motion_blur", 0.9, seed=1, pixels="native")
     assert abs(direct.astype(int) - transformed).max() <= 1
     assert (direct != transformed).mean() < 1e-3
