@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 Split = tuple[np.ndarray, np.ndarray]
-"""Features (n, width) and classes (n,)."""
+"""Features float64 (n, width) and classes (n,)."""
 
 
 def blobs(n: int, classes: int, width: int, spread: float, seed: int) -> Split:
