@@ -207,12 +207,18 @@ def test_a_picture_that_is_not_there_is_refused_before_a_model_opens(tmp_path: P
     assert not opened
 
 
-def test_what_a_result_does_not_hold_is_refused(tmp_path: Path, opened: Opened) -> None:
-    text = f"runs:\n  a: {{study: layers, {SMALL}}}\npanels:\n  - {{of: a, show: likeness}}\n"
-    with pytest.raises(Refusal, match="hold nothing about likeness"):
-        written(tmp_path, text)
-    with pytest.raises(Refusal, match="no measure 'patch mIOU'"):
-        written(tmp_path, TEXT.replace("patch mIoU", "patch mIOU"))
+def test_what_a_kept_result_does_not_hold_is_refused_with_its_line_before_a_model_opens(
+    tmp_path: Path, opened: Opened
+) -> None:
+    kept = written(tmp_path) / "runs" / "clean"
+    opened.clear()
+    text = f"runs:\n  old: {{study: layers, saved: '{kept}'}}\n  new: {{study: layers, {SMALL}}}\n"
+    text += "panels:\n  - {of: new, show: contrast}\n"
+    with pytest.raises(Refusal, match="fig.yaml, line 6: These results hold nothing about likeness"):
+        written(tmp_path, text + "  - {of: old, show: likeness}\n", "second")
+    with pytest.raises(Refusal, match="line 7: There is no measure 'patch mIOU'"):
+        written(tmp_path, text + "tables:\n  - {of: old, show: change, measures: [patch mIOU]}\n", "third")
+    assert not opened
 
 
 def test_the_command(tmp_path: Path, opened: Opened, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from workbench.errors import Refusal
 from workbench.models import Opening
@@ -109,11 +110,65 @@ PANEL = "panels:\n  - {of: a, show: contrast}\n"
             "runs:\n  a: {study: sacrifice, models: nowhere}\n" + PANEL,
             "line 2: nowhere holds no checkpoints yet",
         ),
+        (
+            "runs:\n  a: {study: layers, measures: [likeness]}\n" + PANEL,
+            "line 4: the run a will hold no contrast: its measures leave out 'structure'",
+        ),
+        (
+            "runs:\n  a: {study: layers, image: me.png}\n" + PANEL,
+            "line 4: the run a will hold no contrast: contrast difference needs to know what stands where",
+        ),
+        (
+            "runs:\n  a: {study: layers, image: 'scene:3'}\npanels:\n  - {of: a, show: global reader}\n",
+            "line 4: the run a will hold no global reader: it looks at one picture",
+        ),
+        (
+            RUN + "tables:\n  - {of: a, show: change, measures: [patch mIOU]}\n",
+            "line 4: the run a will hold no change: there is no measure 'patch mIOU'",
+        ),
+        (
+            RUN + "tables:\n  - {of: a, show: change, measures: ['accuracy, taste']}\n",
+            "line 4: .* it reads .*, not 'taste'",
+        ),
+        (
+            "runs:\n  a: {study: layers, image: 'scene:3'}\ntables:\n  - {of: a, show: change}\n",
+            "line 4: the run a will hold no change: it looks at one picture, which leaves nothing",
+        ),
+        (
+            "runs:\n  a: {study: sacrifice, measures: [segmentation]}\npanels:\n"
+            "  - {of: a, show: scatter, measure: 'accuracy, shape'}\n",
+            "line 4: the run a will hold no scatter: its measures leave out 'linear reader'",
+        ),
+        (
+            "runs:\n  a: {study: sacrifice}\npanels:\n  - {of: a, show: scatter, stages: [a, b, c, d]}\n",
+            "line 4: stages does not fit",
+        ),
+        (
+            "runs:\n  a: {study: patches, image: 'scene:3', attention_rows: 0}\npanels:\n"
+            "  - {of: a, show: attention maps}\n",
+            "line 4: the run a will hold no attention maps: its attention_rows are 0",
+        ),
+        ("runs:\n  a: {study: layers, data: not/a/place}\n" + PANEL, "line 2: There are no data at"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(Refusal, match=said):
         recipe(tmp_path, text)
+
+
+def test_data_without_labels_or_masks_are_known_before_a_run(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    for k in range(9):
+        Image.new("RGB", (12, 12), (25 * k, 0, 0)).save(images / f"{k}.png")
+    run = f"runs:\n  a: {{study: layers, data: {images}}}\n"
+    assert recipe(tmp_path, run + "panels:\n  - {of: a, show: neighbourhood}\n").panels
+    with pytest.raises(Refusal, match="line 4: the run a will hold no contrast: .* has no masks"):
+        recipe(tmp_path, run + PANEL)
+    with pytest.raises(Refusal, match="line 4: the run a will hold no segmentation reader: .* has no masks"):
+        recipe(tmp_path, run + "panels:\n  - {of: a, show: segmentation reader}\n")
+    with pytest.raises(Refusal, match="line 4: .* no global reader: .* has no labels of whole images"):
+        recipe(tmp_path, run + "panels:\n  - {of: a, show: global reader}\n")
 
 
 def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:

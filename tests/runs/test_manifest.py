@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.card import CARD
-from workbench.runs.manifest import manifest
+from workbench import cli
+from workbench.runs.manifest import made_with, manifest
 
 AT_HOME = replace(CARD, folder=Path("/home/somebody/checkpoints/pocket"), revision="0123456789ab")
 
@@ -35,3 +36,13 @@ def test_holds_what_it_takes_to_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/opt/x/app.py"])
     assert manifest(CARD, {}, 0, {}, time.time())["command"] == "app.py"
+
+
+def test_a_command_called_from_python_keeps_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/opt/x/notebook.py"])
+    commands: list[str] = []
+    work = ["layers", "--image", "my scene.png", "--out", "o"]
+    monkeypatch.setattr(cli, "_main", lambda words: commands.append(made_with()["command"]) or len(words))
+    assert cli.main(work) == 5
+    assert commands == ["python -m workbench layers --image 'my scene.png' --out o"]
+    assert made_with()["command"] == "notebook.py", "afterwards it is the process' own again"

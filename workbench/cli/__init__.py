@@ -8,13 +8,20 @@ from collections.abc import Callable, Sequence
 from workbench.cli import commands
 from workbench.cli.parser import COMMANDS, SUMMARY, parser_for
 from workbench.errors import Cancelled, Refusal
+from workbench.runs.manifest import called
 
 __all__ = ["COMMANDS", "SUMMARY", "main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code: 0 done, 2 refused (one sentence on stderr says why), 130 stopped."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        return _main(sys.argv[1:])
+    with called(["python", "-m", "workbench", *argv]):
+        return _main(list(argv))
+
+
+def _main(words: list[str]) -> int:
     if words[:1] == ["train"]:
         return _told(lambda: commands.train(words[1:]))
     if not words or words[0].startswith("-") and words[0] not in ("-h", "--help", "--version"):

@@ -17,8 +17,8 @@ class Study:
     """Where a study is.
 
     folder: of `panels`. config: the class whose fields are its settings. settings: the file with that class.
-    drawn: the file with `SHOWS`, `WIDE` and `part`, of which figures are composed, and `TABLES` and `table`;
-    empty where there is none.
+    drawn: the file with `SHOWS`, `WIDE` and `part`, of which figures are composed, `TABLES` and `table`, and
+    `lacks`, which tells from a config what its run will not hold; empty where there is none.
     """
 
     folder: str

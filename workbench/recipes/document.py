@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,14 @@ class Document:
             if line := self._lines.get(place[:length]):
                 return Refusal(f"{self.name}, line {line}: {sentence}")
         return Refusal(f"{self.name}: {sentence}")
+
+    @contextmanager
+    def said_at(self, place: Place) -> Iterator[None]:
+        """Let a refusal from within say where in the file."""
+        try:
+            yield
+        except Refusal as refusal:
+            raise self.refused(place, str(refusal)) from refusal
 
     def _walk(self, node: yaml.Node, place: Place) -> None:
         self._lines.setdefault(place, node.start_mark.line + 1)

@@ -51,14 +51,9 @@ def make(recipe: Recipe, out: Path, *, opening: Say | None = None, progress: Pro
     """
     out = Path(os.path.abspath(out))
     _check(out, recipe)
-    _write(out / COPY, recipe.content)
+    _write(out / COPY, recipe.document.content)
     results = _results(recipe, out, opening, progress)
     parts = [_part(shown, recipe, results) for shown in recipe.panels]
-    for shown, part in zip(recipe.panels, parts, strict=True):
-        if part.wide and recipe.width < PAGE:
-            raise Refusal(
-                f"The {shown.show} of {', '.join(shown.of)} need a page's width: write “width: page”."
-            )
     tables = [_table(shown, recipe, results) for shown in recipe.tables]
     before = _listed(out)
     written = [out / COPY]
@@ -85,7 +80,10 @@ def _check(out: Path, recipe: Recipe) -> None:
         check_place(out)
     for look in recipe.looks.values():
         if look.saved and not Path(look.saved).expanduser().exists():
-            raise Refusal(f"The run {look.name} is to be read from {look.saved}, which is not there.")
+            raise recipe.document.refused(
+                (*look.place, "saved"),
+                f"the run {look.name} is to be read from {look.saved}, which is not there.",
+            )
 
 
 def _results(recipe: Recipe, out: Path, opening: Say | None, progress: Progress) -> dict[str, Result]:
@@ -93,13 +91,23 @@ def _results(recipe: Recipe, out: Path, opening: Say | None, progress: Progress)
     found: dict[str, Result] = {}
     missing: list[Look] = []
     for look in recipe.looks.values():
-        result = _saved(look) if look.saved else kept(look, out / RUNS / look.name)
+        with recipe.document.said_at(look.place):
+            result = _saved(look) if look.saved else kept(look, out / RUNS / look.name)
         if result is None:
             missing.append(look)
         else:
             found[look.name] = result
     # What can be refused without a model is refused before one opens, which may take minutes.
-    pictures = {look.name: STUDIES[look.study].file("study").prepared(look.config) for look in missing}
+    pictures = {}
+    for look in missing:
+        with recipe.document.said_at(look.place):
+            pictures[look.name] = STUDIES[look.study].file("study").prepared(look.config)
+    for shown, made in [
+        *((each, _part) for each in recipe.panels),
+        *((each, _table) for each in recipe.tables),
+    ]:
+        if found.keys() >= set(shown.of):
+            made(shown, recipe, found)
 
     def run(look: Look, model: Model) -> None:
         def say(share: float, words: str) -> None:
@@ -148,14 +156,20 @@ def _named(shown: Shown, recipe: Recipe, results: Mapping[str, Result]) -> list[
 
 
 def _part(shown: Shown, recipe: Recipe, results: Mapping[str, Result]) -> Part:
+    """A panel of results that are there. Raises Refusal, with its line, where they do not hold it."""
     study = STUDIES[shown.study]
-    made: Part = study.file(study.drawn).part(_named(shown, recipe, results), shown.show, shown.chosen)
+    with recipe.document.said_at(shown.place):
+        made: Part = study.file(study.drawn).part(_named(shown, recipe, results), shown.show, shown.chosen)
+        if made.wide and recipe.width < PAGE:
+            raise Refusal(f"{shown.show} of so much need a page's width: write “width: page”.")
     return made
 
 
 def _table(shown: Shown, recipe: Recipe, results: Mapping[str, Result]) -> Table:
+    """The same of a table."""
     study = STUDIES[shown.study]
-    made: Table = study.file(study.drawn).table(_named(shown, recipe, results), shown.show, shown.chosen)
+    with recipe.document.said_at(shown.place):
+        made: Table = study.file(study.drawn).table(_named(shown, recipe, results), shown.show, shown.chosen)
     return made
 
 

@@ -34,7 +34,7 @@ class Look:
     """One study of one model, or what was saved of one.
 
     name: what it is called in the figure and in the folder of runs, in which "/" parts a series from its
-    member. saved: a result's folder or .zip, in place of a model.
+    member. saved: a result's folder or .zip, in place of a model. place: where the recipe says so.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Look:
     model: str
     opening: Opening
     saved: str = ""
+    place: Place = ()
 
     @property
     def label(self) -> str:
@@ -52,22 +53,23 @@ class Look:
 
 @dataclass(frozen=True)
 class Shown:
-    """A panel or a table: what it shows of which looks, in this order; what was chosen about it."""
+    """A panel or a table: what it shows of which looks, in this order; what was chosen, and where."""
 
     of: tuple[str, ...]
     study: str
     show: str
     chosen: Nothing
+    place: Place = ()
 
 
 @dataclass(frozen=True)
 class Recipe:
     """A recipe, read and checked as far as can be without running it.
 
-    content: the file, byte by byte. looks: by name, in order. width: inches.
+    document: the file, whose `content` it is byte by byte. looks: by name, in order. width: inches.
     """
 
-    content: bytes
+    document: Document
     about: str
     width: float
     looks: dict[str, Look]
@@ -114,7 +116,7 @@ class _Reader:
         if not panels and not tables:
             raise self._no((), "there is nothing to draw: name panels, or tables.")
         return Recipe(
-            self.document.content,
+            self.document,
             self.top.about,
             WIDTHS[self.top.width],
             {look.name: look for looks in self.looks.values() for look in looks},
@@ -139,7 +141,7 @@ class _Reader:
             if given or own:
                 key = next(iter(given or own))
                 raise self._no((*place, key), f"a saved run is what it is: {key} has nothing to act on.")
-            return [Look(name, study, None, "", Opening(), saved)]
+            return [Look(name, study, None, "", Opening(), saved, place)]
         other = bool(ways)
         inherited = {k: v for k, v in self.opening.items() if not (other and k in OF_CHECKPOINT)}
         opening = self._opened(inherited | own, place)
@@ -148,12 +150,13 @@ class _Reader:
         kind = STUDIES[study].config_class()
         config = self._valid(kind, given, place, list(kind.model_fields), f"the study {study}")
         if models is None:
-            return [Look(name, study, config, model, opening)]
-        try:
+            return [Look(name, study, config, model, opening, place=place)]
+        with self.document.said_at((*place, "models")):
             series = checkpoints(models)
-        except Refusal as refusal:
-            raise self._no((*place, "models"), str(refusal)) from None
-        return [Look(f"{name}/{step}", study, config, where, opening) for step, where in series.items()]
+        return [
+            Look(f"{name}/{step}", study, config, where, opening, place=place)
+            for step, where in series.items()
+        ]
 
     def _all(self, key: str, given: Sequence[dict[str, Any]]) -> tuple[Shown, ...]:
         return tuple(self._shown(dict(each), (key, number)) for number, each in enumerate(given))
@@ -182,7 +185,18 @@ class _Reader:
         if place[0] == "panels" and show in drawn.WIDE and self.top.width != "page":
             raise self._no((*place, "show"), f"{show} need a page's width: write “width: page”.")
         chosen = self._valid(known[show], given, place, ["of", "show", *known[show].model_fields], show)
-        return Shown(tuple(look.name for look in looks), studies[0], show, chosen)
+        for look in looks:
+            self._held(look, drawn, show, chosen, place)
+        return Shown(tuple(look.name for look in looks), studies[0], show, chosen, place)
+
+    def _held(self, look: Look, drawn: Any, show: str, chosen: Nothing, place: Place) -> None:
+        """Refuse what the settings of a run, or its data, say that it will not hold."""
+        if look.config is None:
+            return
+        with self.document.said_at(look.place):  # Its data may not be there.
+            why = drawn.lacks(look.config, show, chosen)
+        if why:
+            raise self._no((*place, "show"), f"the run {look.name} will hold no {show}: {why}")
 
     def _parted(self, given: Mapping[str, Any], place: Place) -> tuple[dict[str, Any], dict[str, Any]]:
         """What is said, without what `Opening` takes, and that."""
@@ -195,10 +209,8 @@ class _Reader:
         return {key: value for key, value in given.items() if key not in OPENING}, opening
 
     def _opened(self, given: Mapping[str, str], place: Place) -> Opening:
-        try:
+        with self.document.said_at(place):
             return Opening(**given, trust_remote_code=self.trust)
-        except Refusal as refusal:
-            raise self._no(place, str(refusal)) from None
 
     def _word(self, value: Any, place: Place) -> str:
         if not isinstance(value, str) or not value.strip():

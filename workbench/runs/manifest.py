@@ -6,7 +6,8 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +22,18 @@ PACKAGES = (
     *("torch", "transformers", "numpy", "scipy", "scikit-learn", "scikit-image", "pillow", "pandas"),
     "matplotlib",
 )
+_called: list[Sequence[str]] = []
+"""Commands in progress that a programme gave in place of the process' own arguments."""
+
+
+@contextmanager
+def called(words: Sequence[str]) -> Iterator[None]:
+    """What is written meanwhile says that this was the command, program and arguments."""
+    _called.append(words)
+    try:
+        yield
+    finally:
+        _called.pop()
 
 
 def manifest(
@@ -93,6 +106,8 @@ def _versions() -> dict[str, str]:
 
 
 def _command() -> str:
+    if _called:
+        return shlex.join(_called[-1])
     program = Path(sys.argv[0])
     if program.name == "__main__.py":
         return shlex.join(["python", "-m", program.parent.name, *sys.argv[1:]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from workbench.panels.studies import Nothing
 
@@ -24,6 +24,11 @@ PLANES = "planes"
 SHOWS: dict[str, type[Nothing]] = {PLANES: OfPlanes}
 WIDE: tuple[str, ...] = ()
 TABLES: dict[str, type[Nothing]] = {}
+
+
+def lacks(config: BaseModel, show: str, chosen: Nothing) -> str:
+    """Why a run of these settings will not hold it: every run has planes."""
+    return ""
 
 
 def part(many: Sequence[Named], show: str, chosen: Nothing) -> Part:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from pydantic import Field
 
+from workbench.panels.layers.config import LayersConfig
 from workbench.panels.layers.measures import GROUPS
 from workbench.panels.studies import Nothing
 
@@ -28,6 +29,20 @@ WIDE: tuple[str, ...] = ()
 """What takes a page's width."""
 TABLES: dict[str, type[Nothing]] = {CHANGE: OfChange}
 """What a figure's table may show, with what may be chosen about it."""
+
+
+def lacks(config: LayersConfig, show: str, chosen: Nothing) -> str:
+    """Why a run of these settings will not hold it, in a sentence; empty where it may."""
+    from workbench.panels.layers import promise
+
+    if show == CHANGE:
+        named = cast(OfChange, chosen).measures
+        if config.image and not named:
+            return (
+                "it looks at one picture, which leaves nothing to resample: name measures, or a collection."
+            )
+        return next((why for name in named if (why := promise.lacks(config, [name]))), "")
+    return promise.lacks(config, GROUPS[show].measures)
 
 
 def part(many: Sequence[Named], show: str, chosen: Nothing) -> Part:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 from pydantic import Field
 
-from workbench.panels.patches.quantities import QUANTITIES, WORD
+from workbench.panels.patches.config import PatchesConfig
+from workbench.panels.patches.quantities import ATTENTION, QUANTITIES, WORD
 from workbench.panels.studies import Nothing
 
 if TYPE_CHECKING:
@@ -35,6 +36,13 @@ MAPS = " maps"
 SHOWS: dict[str, type[Nothing]] = {name + MAPS: OfWords if name == WORD else OfMaps for name in QUANTITIES}
 WIDE = tuple(SHOWS)
 TABLES: dict[str, type[Nothing]] = {}
+
+
+def lacks(config: PatchesConfig, show: str, chosen: Nothing) -> str:
+    """Why a run of these settings will not hold it, in a sentence; empty where it may."""
+    if show == ATTENTION + MAPS and not config.attention_rows:
+        return "its attention_rows are 0, so no attention is kept."
+    return ""
 
 
 def part(many: Sequence[Named], show: str, chosen: Nothing) -> Part:

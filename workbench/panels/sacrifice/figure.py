@@ -12,6 +12,7 @@ from workbench.panels.layers.axis import signed
 from workbench.panels.layers.marks import MARKERS
 from workbench.panels.layers.paper import BASELINE, BOTTOM, LEFT, LINE, MARKED, PANEL, TOP
 from workbench.panels.sacrifice.series import Named, correlations, points, shown_stages
+from workbench.panels.sacrifice.shows import MOST_STAGES
 from workbench.runs.export import COLUMN, OKABE_ITO
 from workbench.runs.parts import Table, composed
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 BESIDE = 1.15
 """Inches for the coefficients at the right."""
-MOST_STAGES = 3
-"""What there is room to write coefficients for."""
 SIZE = 3.6
 """Points: of a checkpoint's marker."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from pydantic import Field
 
 from workbench.panels.layers.measures import GROUPS
+from workbench.panels.sacrifice.config import SacrificeConfig
 from workbench.panels.studies import Nothing
 
 if TYPE_CHECKING:
@@ -21,16 +22,32 @@ class OfCoefficients(Nothing):
     measure: str = Field(default="", description='of the readers, such as "patch mIoU" [their first]')
 
 
+MOST_STAGES = 3
+"""Of a scatter: what there is room to write coefficients for."""
+
+
 class OfScatter(OfCoefficients):
     """What may be chosen about a scatter."""
 
-    stages: tuple[str, ...] = Field(default=(), description="up to three [llm 0, the middle, the last]")
+    stages: tuple[str, ...] = Field(
+        default=(), max_length=MOST_STAGES, description="up to three [llm 0, the middle, the last]"
+    )
 
 
 SCATTER, COEFFICIENTS = "scatter", "coefficients"
 SHOWS: dict[str, type[Nothing]] = {SCATTER: OfScatter, **dict.fromkeys(GROUPS, Nothing)}
 WIDE: tuple[str, ...] = ()
 TABLES: dict[str, type[Nothing]] = {COEFFICIENTS: OfCoefficients}
+
+
+def lacks(config: SacrificeConfig, show: str, chosen: Nothing) -> str:
+    """Why a run of these settings will not hold it, in a sentence; empty where it may."""
+    from workbench.panels.layers import promise
+
+    if show not in (SCATTER, COEFFICIENTS):
+        return promise.lacks(config.of_readers(), GROUPS[show].measures)
+    measure = cast(OfCoefficients, chosen).measure
+    return promise.lacks(config.of_readers(), [measure]) if measure else ""
 
 
 def part(many: Sequence[Named], show: str, chosen: Nothing) -> Part:
