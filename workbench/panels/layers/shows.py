@@ -22,7 +22,8 @@ class OfChange(Nothing):
 
 
 CHANGE = "change"
-SHOWS: dict[str, type[Nothing]] = dict.fromkeys(GROUPS, Nothing)
+STAGES = "stages alike"
+SHOWS: dict[str, type[Nothing]] = dict.fromkeys([*GROUPS, STAGES], Nothing)
 """What a figure's panel may show, with what may be chosen about it."""
 WIDE: tuple[str, ...] = ()
 """What takes a page's width."""
@@ -33,7 +34,10 @@ TABLES: dict[str, type[Nothing]] = {CHANGE: OfChange}
 def part(many: Sequence[Named], show: str, chosen: Nothing) -> Part:
     """One of SHOWS of these results. Raises Refusal where they do not hold it."""
     from workbench.panels.layers.paper import Curves
+    from workbench.panels.layers.stage_map import StageMap
 
+    if show == STAGES:
+        return StageMap(many)
     return Curves(many, show)
 
 
