@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -92,10 +93,22 @@ def _drawn(images: int, resamples: int, seed: int) -> Iterator[Floats]:
     """The rows of `draws`, some at a time."""
     if images < 1 or resamples < 1:
         raise ValueError(f"need at least one image and one resample, not {images} and {resamples}")
-    rng = np.random.default_rng(seed)
-    shares, rows = np.full(images, 1.0 / images), max(1, CELLS // images)
+    rows = max(1, CELLS // images)
+    if resamples <= rows:
+        yield _few(images, resamples, seed)
+        return
+    rng, shares = np.random.default_rng(seed), np.full(images, 1.0 / images)
     for first in range(0, resamples, rows):
         yield rng.multinomial(images, shares, size=min(rows, resamples - first)).astype(np.float64)
+
+
+@lru_cache(maxsize=4)
+def _few(images: int, resamples: int, seed: int) -> Floats:
+    """All rows at once, kept and read only: every stage and measure of a study asks for the same ones."""
+    rng = np.random.default_rng(seed)
+    found = rng.multinomial(images, np.full(images, 1.0 / images), size=resamples).astype(np.float64)
+    found.setflags(write=False)
+    return found
 
 
 def interval(samples: ArrayLike, level: float = 0.95) -> tuple[float, float]:

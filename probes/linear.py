@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from probes.bootstrap import Score, mean_scores
+from probes.bootstrap import Score, drop, mean_scores
 
 if TYPE_CHECKING:
     from probes.readers import Read
@@ -50,9 +50,9 @@ class LogisticProbe:
     inverse_penalty: float
 
     @property
-    def selectivity(self) -> float:
-        """How far the accuracy exceeds that of the control."""
-        return self.accuracy.value - self.control.value
+    def selectivity(self) -> tuple[float, float, float]:
+        """How far the accuracy exceeds the control's, with the 95 % interval of the paired difference."""
+        return drop(self.accuracy, self.control)
 
 
 def logistic(

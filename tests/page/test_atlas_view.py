@@ -7,6 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
+import numpy as np
 import pytest
 
 from tests.capture.fake import FakeModel
@@ -14,8 +16,11 @@ from workbench.app import Page, build
 from workbench.errors import Cancelled
 from workbench.page.host import Host
 from workbench.page.session import Session, Sessions
+from workbench.page.subject import DATA, PROBES
 from workbench.panels.atlas import ways
-from workbench.panels.atlas.view import BOTH, LAYING, PROBES, AtlasView
+from workbench.panels.atlas.view import AtlasView
+from workbench.panels.atlas.view_layout import LAYING
+from workbench.panels.atlas.view_settings import BOTH
 
 UMAP = ("umap", "each", 15, 0.1)
 TSNE = ("tsne", "each", 10, 0.1)
@@ -155,7 +160,7 @@ def test_both_conditions_share_a_plane(page: Page, panel: AtlasView, session: Se
     result = panel.kept(session, both[panel.result])
     assert result is not None
     assert set(result.tables["points"]["condition"]) == {"clean", "darkness 0.90"}
-    assert both[panel.pin_name] == "clean and darkness 0.90, probe set, pocket-fake"
+    assert both[panel.pin_name] == "clean and darkness 0.90, bundled scenes, pocket-fake"
     none = list(panel.look(session, *values(page, panel, conditions=BOTH, corruption="none"), None))[-1]
     assert panel.kept(session, none[panel.result]).config["with_clean"] is False  # type: ignore[union-attr]
 
@@ -199,3 +204,31 @@ def test_a_saved_run_is_shown_as_it_was_laid_out(
     shown = panel.shown(saved)
     assert shown[panel.method] == "tsne" and shown[panel.planes] == "joint"
     assert panel.completed(session, saved, "tsne", "joint", 9, 0.1) is saved
+
+
+def test_a_folder_of_classes_is_coloured_by_them(
+    page: Page, panel: AtlasView, session: Session, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for k in range(32):
+        place = tmp_path / ("猫", "dog")[k % 2]
+        place.mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)).save(place / f"{k}.png")
+    given = values(page, panel, subject=DATA, data=str(tmp_path), images=8, corruption="none")
+    done = list(panel.look(session, *given, None))[-1]
+    assert "Measured" in done[panel.status] and tmp_path.name in done[panel.pin_name]
+    assert done[panel.colour].value == "label"
+    result = panel.kept(session, done[panel.result])
+    assert result is not None
+    points = result.tables["points"]
+    assert {"猫", "dog"} == set(points["label"]) and points["class"].isna().all()
+    assert all(str(image).startswith(f"{label}/") for image, label in points[["image", "label"]].to_numpy())
+    drawn = overlay(panel, session, done[panel.result], PCA, "object", False, False)
+    assert "Coloured by image label, not by object: objects are told apart" in drawn[panel.note]
+    assert "was divided by the hash" in drawn[panel.note], "what the collection's notes say"
+    asked = overlay(panel, session, done[panel.result], PCA, "label", False, False)
+    assert "Coloured by" not in asked[panel.note]
+    with pytest.raises(gr.Error, match="no data at nowhere"):
+        list(panel.look(session, *values(page, panel, subject=DATA, data="nowhere"), None))

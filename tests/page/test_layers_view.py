@@ -15,8 +15,9 @@ from tests.capture.fake import FakeModel
 from workbench.app import Page, build
 from workbench.page.host import Host
 from workbench.page.session import Session, Sessions
-from workbench.panels.layers.measures import GROUPS
-from workbench.panels.layers.view import DATA, IMAGE, PROBES, LayersView
+from workbench.page.subject import DATA, IMAGE, PROBES
+from workbench.panels.layers.measures import BETWEEN, GROUPS
+from workbench.panels.layers.view import LayersView
 
 SMALL = {"permutations": 20, "n_train": 40, "n_validation": 16, "n_test": 24, "resamples": 100}
 
@@ -58,7 +59,7 @@ def picture(page: Page, panel: LayersView, session: Session) -> dict[Any, Any]:
 
 @pytest.fixture(scope="module")
 def probed(page: Page, panel: LayersView, session: Session) -> dict[Any, Any]:
-    return list(panel.look(session, *values(page, panel, measure=PROBES), None))[-1]
+    return list(panel.look(session, *values(page, panel, subject=PROBES), None))[-1]
 
 
 def test_a_picture_brings_its_groups(panel: LayersView, picture: dict[Any, Any]) -> None:
@@ -75,7 +76,7 @@ def test_the_probe_set_brings_readers(panel: LayersView, probed: dict[Any, Any])
 
 
 def test_progress_is_told_in_words(page: Page, panel: LayersView, session: Session) -> None:
-    said = [u[panel.status] for u in panel.look(session, *values(page, panel, seed=1, measure=PROBES), None)]
+    said = [u[panel.status] for u in panel.look(session, *values(page, panel, seed=1, subject=PROBES), None)]
     assert any("Reading images, 16 of 80" in text for text in said)
     assert any("progressbar" in text for text in said)
 
@@ -148,8 +149,8 @@ def test_files_for_paper_and_the_command_for_both_subjects(
             group = updates[panel.group].value
             given = panel.download(form, session, updates[panel.result], [], [], group)
             assert Path(given[button]).suffix == f".{form}" and Path(given[button]).stat().st_size > 0
-    image = panel.as_command(session, *values(page, panel, measure=IMAGE)).value
-    probes = panel.as_command(session, *values(page, panel, measure=PROBES)).value
+    image = panel.as_command(session, *values(page, panel, subject=IMAGE)).value
+    probes = panel.as_command(session, *values(page, panel, subject=PROBES)).value
     assert "--image scene:10" in image and "--image" not in probes
 
 
@@ -163,7 +164,7 @@ def test_a_folder_of_ones_own_is_measured(
         place = tmp_path / ("ab"[k % 2])
         place.mkdir(exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)).save(place / f"{k}.png")
-    given = values(page, panel, measure=DATA, data=str(tmp_path), measures=["linear reader", "content"])
+    given = values(page, panel, subject=DATA, data=str(tmp_path), measures=["linear reader", "content"])
     done = list(panel.look(session, *given, None))[-1]
     assert "Measured" in done[panel.status]
     groups = [name for name, _ in done[panel.group].choices]
@@ -180,7 +181,7 @@ def test_data_that_are_not_there_are_a_sentence(
     page: Page, panel: LayersView, session: Session, data: str, said: str
 ) -> None:
     with pytest.raises(gr.Error, match=said):
-        list(panel.look(session, *values(page, panel, measure=DATA, data=data), None))
+        list(panel.look(session, *values(page, panel, subject=DATA, data=data), None))
 
 
 def test_a_space_opens_no_folder(
@@ -188,4 +189,25 @@ def test_a_space_opens_no_folder(
 ) -> None:
     monkeypatch.setenv("SPACE_ID", "somebody/space")
     with pytest.raises(gr.Error, match="only data sets of the hub"):
-        list(panel.look(session, *values(page, panel, measure=DATA, data=str(tmp_path)), None))
+        list(panel.look(session, *values(page, panel, subject=DATA, data=str(tmp_path)), None))
+
+
+def test_pinned_results_are_held_against_the_present_one(
+    page: Page, panel: LayersView, session: Session, picture: dict[Any, Any]
+) -> None:
+    assert BETWEEN in [name for name, _ in picture[panel.group].choices]
+    alone = panel.overlay(session, picture[panel.result], [], [], BETWEEN, False)
+    assert "pin this result and look at the same images again" in alone[panel.note]
+    assert alone[panel.plot].visible is False
+    given = values(page, panel, corruption="none")
+    clean = list(panel.look(session, *given, None))[-1][panel.result]
+    pins, shown = [("layers", picture[panel.result], "in the dark")], [f"layers/{picture[panel.result]}"]
+    both = panel.overlay(session, clean, pins, shown, BETWEEN, False)
+    assert "in the dark" in str(both[panel.plot].value) and "The first: clean" in both[panel.note]
+    assert "with every stage of in the dark" in both[panel.beneath] and "n = 1 image," in both[panel.beneath]
+    for form, button in panel.downloads.buttons.items():
+        file = Path(panel.download(form, session, clean, pins, shown, BETWEEN)[button])
+        if form == "csv":
+            assert "CKA with the first" in file.read_text() and "Moran" not in file.read_text()
+    said = panel.download("pdf", session, clean, [], [], BETWEEN)
+    assert "ask for two results" in said[panel.status]

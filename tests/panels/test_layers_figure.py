@@ -38,6 +38,7 @@ def shallower(result: Result) -> Result:
     tables = {
         name: table[~table["stage"].isin(["llm 3", "llm 4"])].reset_index(drop=True)
         for name, table in result.tables.items()
+        if "stage" in table
     }
     return Result(result.study, result.config, result.manifest, tables)
 

@@ -528,3 +528,19 @@ def test_what_validation_chose_stands_in_the_table(probed: Result) -> None:
     assert chosen["accuracy, shape"].startswith("C = ") and chosen["k-NN, shape"].startswith("k = ")
     assert chosen["patch mIoU"].startswith("λ / n = ") and chosen["depth R²"].startswith("λ / n = ")
     assert chosen["cohesion"] == ""
+
+
+def test_selectivity_is_the_paired_difference_from_the_control(probed: Result) -> None:
+    table = probed.tables["curves"]
+    read = table[table["measure"].str.startswith(("accuracy", "patch", "pixels"))]
+    np.testing.assert_allclose(read["selectivity"], read["value"] - read["chance"])
+    assert (read["selectivity_low"] <= read["selectivity"]).all()
+    assert (read["selectivity"] <= read["selectivity_high"]).all()
+    patch = rows(probed, "patch accuracy")
+    assert patch.loc["llm 0", "selectivity_low"] > 0.1, "it is read because it is there"
+    assert patch.loc["llm 4", "selectivity_low"] < 0.02 and abs(patch.loc["llm 4", "selectivity"]) < 0.02
+    # In pairs: resampled together, the two vary less than by themselves.
+    apart = (patch["high"] - patch["low"]) + (patch["chance_high"] - patch["chance_low"])
+    assert ((patch["selectivity_high"] - patch["selectivity_low"]) < apart).all()
+    assert rows(probed, "cohesion")["selectivity"].isna().all(), "it has no reader"
+    assert rows(probed, "k-NN, shape")["selectivity"].isna().all(), "it has no control"

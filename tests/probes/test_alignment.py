@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics.pairwise import cosine_similarity
 
-from probes.alignment import LinearCKA, linear_cka, token_cosine
+from probes.alignment import LinearCKA, block_cka, linear_cka, packed_gram, token_cosine
+from probes.bootstrap import draws
 
 
 def biased(x: np.ndarray, y: np.ndarray) -> float:
@@ -105,3 +106,57 @@ def test_cosine_of_each_token_is_scikit_learns() -> None:
     np.testing.assert_allclose(token_cosine(a, b), expected, atol=1e-6)
     with pytest.raises(ValueError, match="one shape"):
         token_cosine(a, b[:, :3])
+
+
+def kept(layers: list[np.ndarray], size: int) -> np.ndarray:
+    """Gram matrices of layers in blocks of so many rows."""
+    return np.array([[packed_gram(x[k : k + size]) for k in range(0, len(x), size)] for x in layers])
+
+
+def test_kept_gram_matrices_give_what_the_states_gave() -> None:
+    rng = np.random.default_rng(5)
+    first = [rng.normal(size=(96, 5)) + 3, rng.normal(size=(96, 20))]
+    second = [first[0] @ rng.normal(size=(5, 7)) + rng.normal(size=(96, 7)) for _ in range(3)]
+    streamed = LinearCKA(2, 3)
+    for k in range(0, 96, 12):
+        streamed.update([x[k : k + 12] for x in first], [y[k : k + 12] for y in second])
+    found = block_cka(kept(first, 12).astype(np.float32), kept(second, 12))
+    np.testing.assert_allclose(found.value, streamed.value, atol=1e-5)
+    assert found.value.shape == (2, 3) and found.value[0, 0] > 0.5 > found.value[1, 0]
+
+
+def test_rows_that_one_lacks_are_left_out_of_both() -> None:
+    rng = np.random.default_rng(6)
+    x, y = rng.normal(size=(10, 4)), rng.normal(size=(10, 6))
+    y[:, :4] += x
+    lacking_x, lacking_y = x.copy(), y.copy()
+    lacking_x[2], lacking_y[[0, 7]] = np.nan, np.nan
+    rest = [1, 3, 4, 5, 6, 8, 9]
+    expected = hsic_by_loops(x[rest], y[rest]) / np.sqrt(
+        hsic_by_loops(x[rest], x[rest]) * hsic_by_loops(y[rest], y[rest])
+    )
+    found = block_cka(kept([lacking_x], 10), kept([lacking_y], 10))
+    assert found.value[0, 0] == pytest.approx(expected, rel=1e-9)
+    lacking_x[3:] = np.nan
+    assert np.isnan(block_cka(kept([lacking_x], 10), kept([y], 10)).value).all(), "two rows are too few"
+    with pytest.raises(ValueError, match="same blocks"):
+        block_cka(kept([x], 10), kept([y], 5))
+
+
+def test_its_interval_resamples_blocks() -> None:
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=(160, 6))
+    y = x + rng.normal(size=(160, 6))
+    score = block_cka(kept([x], 16), kept([y], 16)).score(0, 0, 160, resamples=50, seed=3)
+    parts = [(x[k : k + 16], y[k : k + 16]) for k in range(0, 160, 16)]
+    by_hand = []
+    for counts in draws(10, 50, 3):
+        again = LinearCKA(1, 1)
+        for (a, b), times in zip(parts, counts, strict=True):
+            for _ in range(int(times)):
+                again.update([a], [b])
+        by_hand.append(again.value[0, 0])
+    np.testing.assert_allclose(score.samples, by_hand, atol=1e-9)
+    assert score.low < score.value < score.high and (score.n, score.images) == (160, 10)
+    few = block_cka(kept([x[:64]], 16), kept([y[:64]], 16)).score(0, 0, 64, resamples=50, seed=3)
+    assert np.isnan(few.low) and np.isfinite(few.value)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import matplotlib
@@ -18,7 +19,15 @@ from PIL import Image
 from pypdf import PdfReader
 
 from workbench.errors import Refusal
-from workbench.runs.export import COLUMN, OKABE_ITO, PAGE, paper_style, save_figure, save_numbers
+from workbench.runs.export import (
+    COLUMN,
+    OKABE_ITO,
+    PAGE,
+    missing_glyphs,
+    paper_style,
+    save_figure,
+    save_numbers,
+)
 from workbench.runs.result import Result
 from workbench.runs.store import load, save
 
@@ -151,3 +160,18 @@ def test_only_fonts_that_are_there_are_asked_for(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr("matplotlib.font_manager.get_font_names", lambda names=installed: names)
         with paper_style():
             assert matplotlib.rcParams["font.sans-serif"] == ["DejaVu Sans", *installed[:1]]
+
+
+def test_characters_without_a_glyph_are_said_by_name(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.runs.export.EASTERN", ())
+    figure = drawn()
+    assert missing_glyphs(figure) == ""
+    figure.axes[0].set_title("猫 beside 犬")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save_figure(figure, tmp_path / "figure", ("pdf",))
+    assert "No font that is installed here has 犬猫" in caplog.text and caplog.text.count("No font") == 1
+    figure.axes[0].set_title("".join(chr(0x4E00 + k) for k in range(40)))
+    assert "…" in missing_glyphs(figure) and len(missing_glyphs(figure)) < 250

@@ -117,10 +117,15 @@ def patches(options: argparse.Namespace) -> None:
 def atlas(options: argparse.Namespace) -> None:
     """Visual tokens on a plane."""
     from workbench.panels.atlas import figure, study
+    from workbench.panels.atlas.colours import instead
     from workbench.panels.atlas.config import AtlasConfig
+    from workbench.panels.atlas.facets import left_out
 
     def paper(result: Result) -> Figure:
-        print(figure.caveat(result), file=sys.stderr)
+        _, said = instead([result], options.colour)
+        for text in (said, left_out(result), figure.caveat(result)):
+            if text:
+                print(text, file=sys.stderr)
         return figure.paper(result, options.colour)
 
     _study(options, AtlasConfig, study.prepared, study.run, paper)

@@ -101,8 +101,8 @@ def parser_for(asked: str) -> argparse.ArgumentParser:
     atlas.add_argument_group("figure").add_argument(
         "--colour",
         default="",
-        choices=("class", "stage", "condition", "image", "object", "row", "col"),
-        help="what points are coloured by [class where it is known]",
+        choices=("class", "label", "stage", "condition", "image", "object", "row", "col"),
+        help="what points are coloured by; label: of the whole image, such as its folder [class where known]",
     )
 
     study(

@@ -43,7 +43,8 @@ class Sample:
     targets an index into its values. seed: makes what is drawn at random for this image its own. classes:
     integers (H, W), an index into the collection's classes or their number where nothing is known. regions:
     integers (H, W), one number for each thing that is to hold together; the classes where nothing finer is
-    known. depth: float32 (H, W), 0 near to 1 far. asked: questions.
+    known. depth: float32 (H, W), 0 near to 1 far. asked: questions. place: in its split, where somebody who
+    reads it counts.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Sample:
     regions: NDArray[np.integer] | None = None
     depth: NDArray[np.float32] | None = None
     asked: tuple[Asked, ...] = ()
+    place: int = UNKNOWN
 
 
 @dataclass(frozen=True)

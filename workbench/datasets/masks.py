@@ -33,7 +33,7 @@ class Layout:
     """How a mask's numbers are to be read.
 
     first: the number of the first class. unlabelled: the number that says nothing. classes: how many there
-    are. source: where that is written.
+    are. source: where that is written. kinds: whether they are things, stuff or both, in a sentence.
     """
 
     name: str
@@ -41,14 +41,34 @@ class Layout:
     unlabelled: int
     classes: int
     source: str
+    kinds: str
 
 
 LAYOUTS = {
     "coco-stuff": Layout(
-        "coco-stuff", 0, 255, 182, "COCO-Stuff's README: pixel maps, 0 to 181, 255 unlabelled"
+        "coco-stuff",
+        0,
+        255,
+        182,
+        "COCO-Stuff's README: pixel maps, 0 to 181, 255 unlabelled",
+        "Its classes are things (0 to 90) and stuff (91 to 181) alike.",
     ),
-    "ade20k": Layout("ade20k", 1, 0, 150, "ADE20K scene parsing: 1 to 150, 0 is everything else"),
-    "masks": Layout("masks", 0, 255, 255, "ours: the pixel's number is its class, 255 unlabelled"),
+    "ade20k": Layout(
+        "ade20k",
+        1,
+        0,
+        150,
+        "ADE20K scene parsing: 1 to 150, 0 is everything else",
+        "Its classes are things and stuff alike, as person and sky.",
+    ),
+    "masks": Layout(
+        "masks",
+        0,
+        255,
+        255,
+        "ours: the pixel's number is its class, 255 unlabelled",
+        "Whether its classes are things or stuff is not known.",
+    ),
 }
 
 
@@ -84,7 +104,7 @@ def open_masks(path: str, layout: str = "") -> Masks:
             given[split].append(Entry(image.relative_to(root).as_posix(), image, mask=mask))
     notes = [
         f"Masks as in {known.source}.",
-        "They tell classes, not things: patches of two objects of one class count as one region.",
+        f"{known.kinds} Single objects are not told apart: patches of two of one class count as one region.",
     ]
     if without:
         notes.append(f"Images without a mask of their name, which are skipped: {without:,}.")

@@ -17,6 +17,7 @@ from workbench.page.wiring import QUIET
 from workbench.panels.command import as_command
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from pandas import DataFrame
 
 COPY = "(text) => { navigator.clipboard?.writeText(text); }"
@@ -114,13 +115,22 @@ class Foot(Frame):
         named = [(name, self.completed(session, one, *printed_with)) for name, one in named]
         ids = [key, *pins.ids(self.study, all_pins, shown, but=key), *map(str, printed_with)]
         ids += [str(one.config) for _, one in named]  # which may have been completed since
+        lacking: list[str] = []
+
+        def drawn() -> Figure:
+            from workbench.runs.export import missing_glyphs
+
+            figure = self.paper(named, *printed_with)
+            lacking.append(missing_glyphs(figure))
+            return figure
+
         try:
             with session.writing():
                 path = self.downloads.written(
                     form,
                     session.sub("exports"),
                     ids,
-                    lambda: self.paper(named, *printed_with),
+                    drawn,
                     lambda: self._all(named, *printed_with),
                     named[0][1],
                 )
@@ -130,7 +140,8 @@ class Foot(Frame):
             return {self.status: markup.notice(str(refusal))}
         except Exception as error:
             return {self.status: markup.notice(self._fault(error, f"the {FORMATS[form]} of"))}
-        return {self.downloads.buttons[form]: str(path)}
+        said = {self.status: markup.notice(lacking[0], plain=True)} if any(lacking) else {}
+        return {self.downloads.buttons[form]: str(path), **said}
 
     def as_command(self, session: Session, *values: Any) -> Any:
         """The command that does the same look."""

@@ -38,7 +38,7 @@ def add_flags(
             continue
         default = field.get_default(call_default_factory=True)
         text = (field.description or "").replace("%", "%%")
-        text += "" if default in ("", None) or default is False else f" [{_words(default)}]"
+        text += "" if default in ("", None, ()) or default is False else f" [{_words(default)}]"
         options: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "help": text}
         kind = _plain(field)
         if kind is bool:

@@ -8,10 +8,13 @@ saved with the same versions.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 import uuid
+import warnings
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +35,9 @@ EASTERN = (
     *("PingFang SC", "Hiragino Sans", "Microsoft YaHei", "Malgun Gothic", "Droid Sans Fallback"),
 )
 """Fonts of which one may be installed and has the characters of a question that DejaVu Sans lacks."""
+
+MOST_NAMED = 12
+"""Characters without a glyph that are named."""
 
 _STYLING = threading.RLock()
 
@@ -98,16 +104,45 @@ def paper_style() -> Iterator[None]:
         yield
 
 
+def missing_glyphs(fig: Figure) -> str:
+    """A sentence on the characters of a figure that no installed font has; empty where each has its glyph."""
+    from matplotlib.text import Text
+
+    known = _characters(tuple(_style()["font.sans-serif"]))
+    written = {char for text in fig.findobj(Text) for char in text.get_text()}
+    lacking = "".join(sorted(char for char in written if ord(char) not in known and char.isprintable()))
+    if not lacking:
+        return ""
+    some = lacking if len(lacking) <= MOST_NAMED else f"{lacking[:MOST_NAMED]}…"
+    return (
+        f"No font that is installed here has {some}: the figure shows boxes in their place. Install one that "
+        f"has them, such as Noto Sans CJK SC, and save the figure again."
+    )
+
+
+@lru_cache(maxsize=2)
+def _characters(fonts: tuple[str, ...]) -> frozenset[int]:
+    """The characters that these fonts have together."""
+    from matplotlib.font_manager import findfont
+    from matplotlib.ft2font import FT2Font
+
+    return frozenset(code for name in fonts for code in FT2Font(findfont(name)).get_charmap())
+
+
 def save_figure(fig: Figure, stem: Path, formats: Sequence[str] = ("png", "svg", "pdf")) -> list[Path]:
     """Save a figure as ``stem`` plus each format's ending; PNG has 300 dots an inch, the others are vectors.
 
-    Missing parents are made. A file appears whole or not at all.
+    Missing parents are made. A file appears whole or not at all. Characters without a glyph are logged, in a
+    sentence.
 
     Raises:
         Refusal: the disk is full or may not be written.
     """
+    if lacking := missing_glyphs(fig):
+        logging.getLogger(__name__).warning("%s", lacking)
     paths = [stem.parent / f"{stem.name}.{form}" for form in formats]
-    with told(stem), paper_style():
+    with told(stem), paper_style(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # said above, once
         stem.parent.mkdir(parents=True, exist_ok=True)
         for form, path in zip(formats, paths, strict=True):
             with whole(path) as fresh:

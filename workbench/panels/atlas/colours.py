@@ -22,10 +22,11 @@ SHAPES = ("circle", "square", "diamond", "triangle-up")
 MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^"}
 """The same for matplotlib."""
 GREY = {"light": "#9a9aa2", "dark": "#7d7d86"}
-NONE = "no class"
+NONE = "unknown"
 OTHERS = "others"
 WORDS = {
     "class": "class",
+    "label": "image label",
     "stage": "layer",
     "condition": "condition",
     "image": "image",
@@ -62,10 +63,11 @@ def choices(results: Sequence[Result]) -> list[str]:
     tables = [result.tables["points"] for result in results]
 
     def values(column: str) -> set[object]:
-        return {value for table in tables for value in table[column].dropna().unique()}
+        return {value for t in tables if column in t.columns for value in t[column].dropna().unique()}
 
     found = [
         "class" * (len(values("class")) > 1),
+        "label" * (len(values("label")) > 1),
         "condition" * (len(values("condition")) > 1),
         "image" * (len(values("image")) > 1),
         "object" * (len(values("image")) == 1 and len(values("object") - {-1}) > 1),
@@ -76,11 +78,33 @@ def choices(results: Sequence[Result]) -> list[str]:
     return [name for name in found if name]
 
 
+LACKS = {
+    "class": "no two classes of patches are known: these images come without masks",
+    "label": "no two labels of images are known",
+    "condition": "there is one condition",
+    "image": "there is one image",
+    "object": "objects are told apart in one drawn scene alone, by its masks",
+    "stage": "there is one layer",
+}
+"""Why tokens cannot be coloured by something."""
+
+
+def instead(results: Sequence[Result], column: str) -> tuple[str, str]:
+    """What these are coloured by where `column` is asked for, and a sentence where that is something else."""
+    able = choices(results)
+    if not column or column in able:
+        return column or able[0], ""
+    why = LACKS.get(column, f"{column!r} is not known of them")
+    return able[0], f"Coloured by {WORDS[able[0]]}, not by {WORDS.get(column, column)}: {why}."
+
+
 def names(points: DataFrame, column: str) -> list[str]:
     """For each point the name of its group."""
     if column == "object":
         number = points["object"]
         return ["background" if k == 0 else f"object {k}" if k > 0 else NONE for k in number]
+    if column not in points:  # "label", of a run from before it was kept
+        return [NONE] * len(points)
     return [value if isinstance(value, str) else NONE for value in points[column]]
 
 

@@ -6,9 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from workbench.datasets import SCENES
-from workbench.images.corruptions import CORRUPTIONS
-from workbench.panels.specimen import CLEAN
+from workbench.panels.images import OfImages
 
 Method = Literal["pca", "umap", "tsne", "pacmap"]
 Planes = Literal["each", "joint"]
@@ -29,29 +27,19 @@ class Way(BaseModel):
     min_dist: float = Field(default=0.1, ge=0.0, le=0.99, description="of UMAP: how close points may lie")
 
 
-class AtlasConfig(Way):
+class AtlasConfig(OfImages, Way):
     """Everything that decides the result, but for the model and the pixels.
 
     With an `image` the tokens are those of that one picture; without, of the first images of a collection's
     test split.
     """
 
-    image: str = Field(default="", description='a file, or "scene:SEED"; without it, a collection')
-    data: str = Field(
-        default=SCENES,
-        description="collection: scenes (bundled), a folder of images with or without masks, a .parquet, a "
-        "VLMEvalKit .tsv, or a data set's hub id",
+    images: int = Field(
+        default=16,
+        ge=1,
+        le=512,
+        description="of a collection: how many images, the first ones of its test split",
     )
-    square: int = Field(
-        default=0,
-        ge=0,
-        le=2048,
-        description="collection: cut each image to its middle square, of so many pixels; 0: as they are",
-    )
-    images: int = Field(default=16, ge=1, le=512, description="collection: images whose tokens are taken")
-    question: str = Field(default="", description="text that follows the image in the model's input")
-    corruption: str = Field(default=CLEAN, description="none, or one of " + ", ".join(CORRUPTIONS))
-    intensity: float = Field(default=0.45, ge=0.0, le=1.0, description="how strong the corruption is, 0 to 1")
     with_clean: bool = Field(default=False, description="also the same tokens of the undamaged images")
     seed: int = Field(default=0, ge=0, lt=2**31, description="of the corruption, the sample and the layout")
     stages: tuple[str, ...] = Field(
@@ -61,7 +49,3 @@ class AtlasConfig(Way):
         default=3000, ge=12, le=20_000, description="tokens that are kept, over all stages and conditions"
     )
     unit: bool = Field(default=False, description="scale each token to length 1: directions alone count")
-    purity: float = Field(
-        default=0.6, gt=0.0, le=1.0, description="share of a patch that its label must cover"
-    )
-    batch: int = Field(default=16, ge=1, le=1024, description="images in one pass")

@@ -95,9 +95,29 @@ def caveat(result: Result) -> str:
     return f"{words}{apart}{scaled} {of}"
 
 
+def collection(result: Result) -> str:
+    """What the images of a result are called together."""
+    return str(result.manifest.get("collection", {}).get("title", "probe set"))
+
+
+def left_out(result: Result) -> str:
+    """What is to be known of a collection's images, and how many of them were skipped; empty for none."""
+    skipped = result.manifest.get("skipped", [])
+    said = list(result.manifest.get("collection", {}).get("notes", []))
+    if skipped:
+        first = skipped[0]
+        said.append(
+            f"Skipped, because they could not be used: {len(skipped):,}; the first, {first['name']}: "
+            f"{first['reason']}"
+        )
+    return " ".join(said)
+
+
 def words(row: Any) -> str:
     """What a point is, in one line."""
     known = f", {row['class']}" if isinstance(row["class"], str) else ""
+    label = row.get("label")
+    known += f", image of {label}" if isinstance(label, str) else ""
     number = f", object {row['object']}" if row["object"] > 0 else ""
     place = f"row {row['row']}, column {row['col']}{known}{number}"
     return f"{row['stage']}: {place}; {row['image']}, {row['condition']}"

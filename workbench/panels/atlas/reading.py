@@ -66,6 +66,8 @@ class Reading:
         self.sheet = Sheet(self.total)
         self.shown: list[dict[str, Any]] = []
         self.seen = 0
+        self.labels: list[str | None] = []
+        """Of what was shown, by its number."""
         self._hash = hashlib.sha256()
 
     def read(self) -> None:
@@ -101,7 +103,10 @@ class Reading:
 
         prompt = self.model.prepare(given, config.question)
         captured = finite(capture(self.model, prompt, keep=keep), self.model.card)
-        numbers = [self._show(image, name, condition) for image, name in zip(given, some.names, strict=True)]
+        numbers = [
+            self._show(image, name, condition, label)
+            for image, name, label in zip(given, some.names, some.image_labels, strict=True)
+        ]
         for stage, states, grid in zip(captured.stages, captured.states, captured.grids, strict=True):
             if stage.name not in wanted:
                 continue
@@ -117,7 +122,7 @@ class Reading:
                     first + k, states=states[k], about=_about(grid, numbers[k], known)
                 )
 
-    def _show(self, image: np.ndarray, name: str, condition: str) -> int:
+    def _show(self, image: np.ndarray, name: str, condition: str, label: str | None) -> int:
         height, width = image.shape[:2]
         self.shown.append(
             {
@@ -127,6 +132,7 @@ class Reading:
                 "image_height": height,
             }
         )
+        self.labels.append(label)
         return self.sheet.add(image)
 
     def states(self, stage: Stage) -> np.ndarray:
@@ -157,6 +163,7 @@ class Reading:
                 "condition": [self.shown[k]["condition"] for k in number],
                 "row": about[:, 1].astype(np.int64) + 1,
                 "col": about[:, 2].astype(np.int64) + 1,
+                "label": pd.Series([self.labels[k] for k in number], dtype=object),
                 "class": pd.Series([names[k] if k != UNKNOWN else None for k in classes], dtype=object),
                 "object": about[:, 4].astype(np.int64),
                 "picture": number,

@@ -51,8 +51,9 @@ def run(
     """Capture a sample of tokens and lay them on a plane; see `AtlasConfig` and `Way`.
 
     The result's tables: "points", one row for each token and stage: plane, stage, image, condition, row and
-    col from 1, class and object where known (missing text, -1), its picture's number and box x0 … y1 in
-    pixels of the image, and its place, ``pca_x``, ``pca_y`` and, of another method, the same by its name;
+    col from 1, label of the image, class and object where known (missing text, -1), its picture's number and
+    box x0 … y1 in pixels of the image, and its place, ``pca_x``, ``pca_y`` and, of another method, the same
+    by its name;
     "planes": tokens kept, ``of`` how many, width, the share of the variance that the kept components hold;
     "axes": the share of each; "pictures": where each lies on the image "sheet"; "stages": all of the model.
     The arrays ``features_NNN`` (by the stage's index) and, where several stages have one width,
@@ -102,6 +103,8 @@ def run(
         arrays=arrays,
         images={"sheet": sheet},
     )
+    if (data := reading.subject.data) is not None:
+        result.manifest["collection"] = {"title": data.title, "notes": list(data.notes)}
     result.manifest["skipped"] = [vars(each) for each in reading.subject.skipped]
     laid_out = laid(result, config, projected(result, config))
     laid_out.manifest["seconds"] = round(time.time() - started, 3)

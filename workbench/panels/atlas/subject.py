@@ -29,11 +29,13 @@ class Some:
     """Pictures of one size, with what is known of them.
 
     pixels: uint8 (H, W, 3) each. names: to be shown. seeds: added to the study's for a corruption's noise.
+    image_labels: what each image is as a whole, by the collection's first kind of label, None where unknown.
     """
 
     pixels: list[np.ndarray]
     names: list[str]
     seeds: list[int]
+    image_labels: list[str | None]
     known: Batch | None
     objects: bool
     """Whether what is known numbers single objects, as of drawn scenes."""
@@ -81,7 +83,16 @@ class Subject:
             for batch in batches(self._read(start), self.config.batch, len(self.classes)):
                 names, seeds = zip(*((each.name, each.seed) for each in batch.samples), strict=True)
                 pixels = [each.pixels for each in batch.samples]
-                yield Some(pixels, list(names), list(seeds), batch, self.data.spec == "scenes")
+                labels = self._labels(batch)
+                yield Some(pixels, list(names), list(seeds), labels, batch, self.data.spec == "scenes")
+
+    def _labels(self, batch: Batch) -> list[str | None]:
+        assert self.data is not None
+        if not self.data.defaults:
+            return [None] * len(batch)
+        target = self.data.defaults[0]
+        values = self.data.targets[target]
+        return [values[k] if k != UNKNOWN else None for k in batch.labels(target)]
 
     def _read(self, start: int) -> Iterator[Sample]:
         assert self.data is not None
@@ -96,4 +107,4 @@ class Subject:
         assert self.picture is not None
         source, pixels = self.config.image, self.picture.pixels
         name = source if source.startswith(SCENE) else Path(source).name
-        return Some([pixels], [name], [0], truth(source, pixels), True)
+        return Some([pixels], [name], [0], [None], truth(source, pixels), True)

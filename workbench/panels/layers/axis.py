@@ -11,7 +11,8 @@ import numpy as np
 
 from workbench.errors import Refusal
 from workbench.models.protocol import BANDS
-from workbench.panels.layers.measures import GROUPS, Group, short
+from workbench.panels.layers.between import against_first, comparisons
+from workbench.panels.layers.measures import BETWEEN, GROUPS, WITH_FIRST, Group, short
 from workbench.panels.layers.table import REFERENCE
 
 if TYPE_CHECKING:
@@ -100,10 +101,33 @@ def named(results: Result | Sequence[Named]) -> list[Named]:
 def groups_in(results: Result | Sequence[Named]) -> list[str]:
     """The names of the groups that these results hold numbers for, in the order of the panel."""
     held: set[str] = set()
-    for _, result in named(results):
+    many = named(results)
+    for _, result in many:
         table = result.tables["curves"]
         held |= set(table.loc[np.isfinite(table["value"]), "measure"])
+    if len(taking_part(many, BETWEEN)) > 1:
+        held.add(WITH_FIRST)
     return [name for name, group in GROUPS.items() if group.among(held)]
+
+
+def taking_part(many: Sequence[Named], name: str) -> list[Named]:
+    """The results of which something stands in a group's curves; the one that others are held to comes first.
+
+    Two are needed between results; all are left out where the first compares with none.
+    """
+    if name != BETWEEN:
+        return [pair for pair in many if name in groups_in([pair])]
+    try:
+        return [many[0], *comparisons(many)]
+    except Refusal:
+        return []
+
+
+def drawn_of(results: Result | Sequence[Named], name: str) -> list[Named]:
+    """The results with the tables that a group's curves are drawn from. Raises Refusal as `chart`."""
+    if name not in GROUPS:
+        raise Refusal(f"There is no group of curves called {name!r}; choose one of {', '.join(GROUPS)}.")
+    return against_first(named(results)) if name == BETWEEN else named(results)
 
 
 def chart(results: Result | Sequence[Named], name: str) -> Chart:
@@ -115,9 +139,12 @@ def chart(results: Result | Sequence[Named], name: str) -> Chart:
     Raises:
         Refusal: an unknown group, or one that none of the results holds.
     """
-    if name not in GROUPS:
-        raise Refusal(f"There is no group of curves called {name!r}; choose one of {', '.join(GROUPS)}.")
-    group, many = GROUPS[name], named(results)
+    return chart_of(drawn_of(results, name), name)
+
+
+def chart_of(many: Sequence[Named], name: str) -> Chart:
+    """`chart` of what `drawn_of` gives."""
+    group = GROUPS[name]
     tables = [result.tables["curves"] for _, result in many]
     shown = group.among(measure for t in tables for measure in t["measure"])
     if not shown:
@@ -129,7 +156,7 @@ def chart(results: Result | Sequence[Named], name: str) -> Chart:
         for number, measure in enumerate(shown):
             rows = table[table["measure"] == measure].sort_values("index")
             if len(rows):
-                label = _label(title, measure, len(many), len(shown))
+                label = _label(title, measure, len(many) + (name == BETWEEN), len(shown))
                 chance_of = short(measure) if len(shown) > 1 else label
                 curves.append(_curve(label, chance_of, source, number, rows, places, log=group.log))
     starts = {stretch.band: stretch.start for stretch in stretches}
@@ -294,6 +321,9 @@ def _hover(label: str, row: dict[str, float | str]) -> str:
         )
     if math.isfinite(number("chance")):
         lines.append(f"chance: {plain(number('chance'))}{between('chance_low', 'chance_high')}")
+    if math.isfinite(float(row.get("selectivity", math.nan))):
+        above = between("selectivity_low", "selectivity_high", "signed")
+        lines.append(f"selectivity, above the control: {signed(number('selectivity'))}{above}")
     if math.isfinite(number("majority")):
         lines.append(f"always the commonest: {plain(number('majority'))}")
     return "<br>".join([*lines, f"n = {int(number('n')):,} {row['of']}"])

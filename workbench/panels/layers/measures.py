@@ -39,6 +39,7 @@ SHORT = {
     "depth R²": "depth",
     "cosine to llm 0": "cosine",
     "CKA with llm 0": "CKA",
+    "CKA with the first": "CKA",
     "feature correlation": "correlation",
     "outlier tokens": "outliers",
     "tokens that read as words": "words",
@@ -71,6 +72,9 @@ class Group:
         return found
 
 
+BETWEEN = "between results"
+WITH_FIRST = "CKA with the first"
+"""What `between` measures: it is in no result's own table."""
 ANY = "*"
 """At the end of a measure's name: all that begin so."""
 
@@ -193,6 +197,17 @@ GROUPS: dict[str, Group] = {
             ("cosine to llm 0", "CKA with llm 0"),
             "Cosine of each token to itself at llm 0, where the width is the same; linear CKA (unbiased) of "
             "the tokens with those of llm 0, which does not mind a rotation.",
+        ),
+        Group(
+            BETWEEN,
+            "linear CKA, stage by stage",
+            "",
+            (WITH_FIRST,),
+            "Linear CKA (unbiased, over small batches of images; Nguyen et al., ICLR 2021) of each stage in "
+            "one result with the stage of the same name in the first: of two checkpoints, or of one model in "
+            "two conditions, of the same images. 1: the same but for a rotation and a scale; 0: unrelated. "
+            "Rows are single tokens where the grids of both are equal, else images by their mean token. "
+            "Shaded: 95 % interval from resampling the batches, where there are eight or more.",
         ),
         Group(
             "lens",

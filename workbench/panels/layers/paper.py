@@ -6,7 +6,16 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from workbench.panels.layers.axis import Chart, Named, apart, chart, groups_in, named, sparse_ticks
+from workbench.panels.layers.axis import (
+    Chart,
+    Named,
+    apart,
+    chart_of,
+    drawn_of,
+    groups_in,
+    named,
+    sparse_ticks,
+)
 from workbench.panels.layers.marks import (
     MOST_GUIDES,
     EndLabel,
@@ -68,7 +77,8 @@ class Curves:
     wide = False
 
     def __init__(self, many: Sequence[Named], group: str) -> None:
-        self.many, self.chart = list(many), chart(many, group)
+        self.many = drawn_of(many, group)
+        self.chart = chart_of(self.many, group)
 
     @property
     def beside(self) -> float:

@@ -14,7 +14,8 @@ from probes.patches import permuted_structure, permuted_surroundings, structure,
 from workbench.capture.hidden import Captured
 from workbench.models.protocol import Model
 from workbench.panels.layers.parts.averages import geometry_of
-from workbench.panels.layers.parts.likeness import LEAST, tokens_in_cells
+from workbench.panels.layers.parts.kept_grams import kept_of
+from workbench.panels.layers.parts.likeness import LEAST
 from workbench.panels.layers.seeing import see
 from workbench.panels.layers.table import (
     REFERENCE,
@@ -26,6 +27,7 @@ from workbench.panels.layers.table import (
     labelled,
     stage_rows,
 )
+from workbench.panels.layers.tokens_in_cells import tokens_in_cells
 from workbench.panels.restoring import restored
 from workbench.panels.specimen import degrade, regions_of, truth
 
@@ -66,9 +68,12 @@ def measure_captured(
     regions: list[np.ndarray | None] = [None] * len(captured.stages)
     if labels is not None:
         regions = labelled(captured, lambda boxes: regions_of(labels, boxes, config.purity))
+    curves = _curves(config, captured, regions, progress, stop)
+    compared, grams = kept_of(captured, picture.pixels)
     return Measured(
-        tables={"curves": _curves(config, captured, regions, progress, stop), "stages": stage_rows(captured)},
+        tables={"curves": curves, "stages": stage_rows(captured), "compared": compared},
         hashes={"picture": picture.sha256},
+        arrays=grams,
         images={"original": picture.pixels, "shown": shown},
     )
 
@@ -82,7 +87,7 @@ def _curves(
 ) -> list[Row]:
     # For each measure and stage: value, values for permuted labels or places, how many patches it rests on.
     found: dict[str, dict[int, tuple[float, np.ndarray, int]]] = {}
-    cells = tokens_in_cells(captured)
+    cells = {i: tokens[0] for i, tokens in tokens_in_cells(captured).items()}
     entry = next((i for i, stage in enumerate(captured.stages) if stage.name == REFERENCE), None)
     for i, (states, grid, names) in enumerate(zip(captured.states, captured.grids, regions, strict=True)):
         go_on(stop)

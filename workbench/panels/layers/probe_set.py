@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from workbench.datasets import open_collection
@@ -19,6 +20,7 @@ from workbench.panels.layers.parts.averages import (
     TokenGeometry,
 )
 from workbench.panels.layers.parts.content import PatchContent
+from workbench.panels.layers.parts.kept_grams import KeptGrams
 from workbench.panels.layers.parts.likeness import Likeness
 from workbench.panels.layers.parts.part import Arrays, Axis, Part, Seen, Subject
 from workbench.panels.layers.parts.pooled import Pooled, targets_of
@@ -41,7 +43,7 @@ PARTS: dict[str, tuple[type[Part], ...]] = {
     "content": (PatchContent,),
     "structure": (PatchStructure, PatchSurroundings),
     "geometry": (TokenGeometry, Cloud),
-    "likeness": (Kept, Likeness),
+    "likeness": (Kept, Likeness, KeptGrams),
     "lens": (LensWords,),
 }
 """What takes each kind of measure."""
@@ -126,13 +128,14 @@ class _Passes:
     def _batches(self, split: Split, start: int, stop: int) -> Iterator[Batch]:
         """Some images of a split, by size; those that cannot be used are set aside."""
         samples: list[Sample] = []
-        for each in self.data.read(split, start, stop):
+        for place, each in enumerate(self.data.read(split, start, stop), start):
             go_on(self.stop)
             if isinstance(each, Skipped):
                 self._skip(each)
                 continue
             about = f"{self.digest}\0{each.name}\0{each.pixels.shape}\0".encode()
             self.digest = hashlib.sha256(about + each.pixels.tobytes()).hexdigest()
+            each = replace(each, place=place)
             samples.append(squared(each, self.config.square) if self.config.square else each)
         yield from batches(samples, self.config.batch, len(self.data.classes))
 

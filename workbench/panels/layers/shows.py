@@ -23,7 +23,8 @@ class OfChange(Nothing):
 
 
 CHANGE = "change"
-SHOWS: dict[str, type[Nothing]] = dict.fromkeys(GROUPS, Nothing)
+STAGES = "stages alike"
+SHOWS: dict[str, type[Nothing]] = dict.fromkeys([*GROUPS, STAGES], Nothing)
 """What a figure's panel may show, with what may be chosen about it."""
 WIDE: tuple[str, ...] = ()
 """What takes a page's width."""
@@ -48,7 +49,10 @@ def lacks(config: LayersConfig, show: str, chosen: Nothing) -> str:
 def part(many: Sequence[Named], show: str, chosen: Nothing) -> Part:
     """One of SHOWS of these results. Raises Refusal where they do not hold it."""
     from workbench.panels.layers.paper import Curves
+    from workbench.panels.layers.stage_map import StageMap
 
+    if show == STAGES:
+        return StageMap(many)
     return Curves(many, show)
 
 

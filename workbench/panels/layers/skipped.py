@@ -1,4 +1,4 @@
-"""What a study over a collection says of images that it could not use."""
+"""What a study over a collection says of its images: what its numbers rest on, and what could not be used."""
 
 from __future__ import annotations
 
@@ -18,3 +18,10 @@ def skipped(result: Result) -> str:
         f"Skipped, because they could not be used: {len(table):,}; the first, {first['name']}: "
         f"{first['reason']} All of them are in the table “skipped” of the run."
     )
+
+
+def said(result: Result) -> list[str]:
+    """The collection's notes and what was skipped, a text each, for whoever reads the curves."""
+    table = result.tables.get("data")
+    notes = [] if table is None else table.loc[table["what"] == "note", "value"].tolist()
+    return [text for text in (" ".join(notes), skipped(result)) if text]

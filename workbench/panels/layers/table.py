@@ -38,7 +38,7 @@ def curve(
     stages: Sequence[Stage],
     scores: Sequence[Score | None],
     of: str,
-    chance: Sequence[Chance],
+    chance: Sequence[Chance | Score | None],
     majority: float | Sequence[float] = float("nan"),
     *,
     chosen: Sequence[str] | None = None,
@@ -50,7 +50,8 @@ def curve(
         stages: all stages.
         scores: for each stage.
         of: what n counts: "images" or "patches".
-        chance: for each stage.
+        chance: for each stage its level, or the score of the same reader trained on shuffled labels: how far
+            the reader exceeds that one in pairs is its selectivity (Hewitt and Liang, EMNLP 2019).
         majority: what saying the commonest answer always gives, at all stages or at each.
         chosen: for each stage what validation chose: a penalty, a number of neighbours.
     """
@@ -64,6 +65,7 @@ def curve(
         if score is None:
             continue
         delta = UNKNOWN if before is None else drop(score, before)
+        level, selectivity = _against(score, by_chance)
         rows.append(
             {
                 "measure": measure,
@@ -73,9 +75,12 @@ def curve(
                 "value": score.value,
                 "low": score.low,
                 "high": score.high,
-                "chance": by_chance[0],
-                "chance_low": by_chance[1],
-                "chance_high": by_chance[2],
+                "chance": level[0],
+                "chance_low": level[1],
+                "chance_high": level[2],
+                "selectivity": selectivity[0],
+                "selectivity_low": selectivity[1],
+                "selectivity_high": selectivity[2],
                 "majority": float(commonest),
                 "delta": delta[0],
                 "delta_low": delta[1],
@@ -86,6 +91,13 @@ def curve(
             }
         )
     return rows
+
+
+def _against(score: Score, chance: Chance | Score | None) -> tuple[Chance, Chance]:
+    """The level of chance and, where a control reader tells it, the selectivity."""
+    if isinstance(chance, Score):
+        return (chance.value, chance.low, chance.high), drop(score, chance)
+    return chance or UNKNOWN, UNKNOWN
 
 
 def stage_rows(captured: Captured) -> list[Row]:

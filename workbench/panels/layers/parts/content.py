@@ -14,7 +14,7 @@ from workbench.datasets.batches import Batch
 from workbench.datasets.collection import Split
 from workbench.panels.layers.parts.part import Arrays, Grown, Part, Say, Seen, Subject, rows
 from workbench.panels.layers.parts.sums import held_sums, restored_sums
-from workbench.panels.layers.table import UNKNOWN, Chance, Row, curve
+from workbench.panels.layers.table import Row, curve
 
 CELLS = 4
 """Cells along each side of a patch whose mean colours are read: 16 of them, 48 numbers."""
@@ -102,7 +102,7 @@ class PatchContent(Part):
 
     def _curve(self, measure: str, key: str, outputs: slice) -> list[Row]:
         scores: list[Score | None] = []
-        chance: list[Chance] = []
+        controls: list[Score | None] = []
         for i in range(len(self.axis)):
             parts = [
                 self.grown.whole(key.format(name, i))[:, outputs]
@@ -111,16 +111,16 @@ class PatchContent(Part):
             ]
             if not parts or not parts[0].shape[1]:
                 scores.append(None)
-                chance.append(UNKNOWN)
+                controls.append(None)
                 continue
             told, misled = (
                 reading(part, resamples=self.config.resamples, seed=self.config.seed).r2 for part in parts
             )
             scores.append(told)
-            chance.append((misled.value, misled.low, misled.high))
+            controls.append(misled)
         if not any(scores):
             return []
-        return curve(measure, self.axis.stages, scores, "images", chance, chosen=self._chosen(measure))
+        return curve(measure, self.axis.stages, scores, "images", controls, chosen=self._chosen(measure))
 
     def _chosen(self, measure: str) -> list[str]:
         """The penalty that validation chose at each stage: that of pixels for their mean colours too."""

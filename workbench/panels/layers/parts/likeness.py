@@ -8,9 +8,7 @@ import numpy as np
 
 from probes.alignment import LinearCKA
 from probes.bootstrap import Score
-from workbench.capture.hidden import Captured
 from workbench.datasets.collection import Split
-from workbench.models.grids import onto_cells
 from workbench.panels.layers.parts.part import Arrays, Part, Say, Seen, Subject
 from workbench.panels.layers.table import REFERENCE, UNKNOWN, Row, curve
 
@@ -33,7 +31,7 @@ class Likeness(Part):
         """Add the test images' tokens."""
         if split != "test":
             return
-        cells = tokens_in_cells(seen.captured)
+        cells = {i: np.concatenate(tokens) for i, tokens in seen.cells.items()}
         if self.cka is None:
             self.stages = list(cells)
             self.cka = LinearCKA(len(cells), len(cells))
@@ -82,18 +80,6 @@ class Likeness(Part):
                 for b, value in zip(names, line, strict=True)
             ]
         }
-
-
-def tokens_in_cells(captured: Captured) -> dict[int, np.ndarray]:
-    """States (N · cells, width) by stage in the cells of the prompt's grid, where its patches fill them."""
-    found = {}
-    for i, (states, grid) in enumerate(zip(captured.states, captured.grids, strict=True)):
-        if grid is None:
-            continue
-        cells = onto_cells(grid, captured.grid)
-        if cells is not None:
-            found[i] = np.concatenate([cells(image) for image in states])
-    return found
 
 
 def evenly(count: int, most: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from workbench.datasets.batches import Batch
 from workbench.datasets.collection import Split
 from workbench.models.protocol import Model, Stage
 from workbench.panels.layers.table import Row, labelled
+from workbench.panels.layers.tokens_in_cells import tokens_in_cells
 
 if TYPE_CHECKING:
     from workbench.datasets.collection import Collection
@@ -65,6 +66,11 @@ class Seen:
     batch: Batch
     captured: Captured
     purity: float
+
+    @cached_property
+    def cells(self) -> dict[int, np.ndarray]:
+        """For each stage that fills them, states (N, cells, width) in the cells of the prompt's grid."""
+        return tokens_in_cells(self.captured)
 
     @cached_property
     def classes(self) -> list[np.ndarray | None]:

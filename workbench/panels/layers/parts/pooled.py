@@ -80,14 +80,13 @@ class Pooled(Part):
             raise Cancelled("Stopped.") from None
         table: list[Row] = []
         for target, read in found.items():
-            chance = [(p.control.value, p.control.low, p.control.high) for p in read]
             scores: list[Score | None] = [p.accuracy for p in read]
             table += curve(
                 accuracy_of(target),
                 self.axis.stages,
                 scores,
                 "images",
-                chance,
+                [p.control for p in read],
                 read[0].majority,
                 chosen=[f"C = {p.inverse_penalty:g}" for p in read],
             )

@@ -12,7 +12,7 @@ from probes.segmentation import Segmentation, intersection_over_union, mean_iou,
 from workbench.datasets.collection import Split
 from workbench.panels.layers.parts.part import Arrays, Grown, Part, Say, Seen, Subject, rows
 from workbench.panels.layers.parts.sums import held_sums, restored_sums
-from workbench.panels.layers.table import UNKNOWN, Chance, Row, curve
+from workbench.panels.layers.table import Row, curve
 
 
 class PatchClasses(Part):
@@ -72,9 +72,10 @@ class PatchClasses(Part):
         for name, field in (("patch accuracy", "accuracy"), ("patch mIoU", "miou")):
             scores: list[Score | None] = [None if s is None else getattr(s, field) for s in true]
             controls: list[Score | None] = [None if s is None else getattr(s, field) for s in shuffled]
-            chance: list[Chance] = [UNKNOWN if c is None else (c.value, c.low, c.high) for c in controls]
             majority = [float("nan") if s is None else getattr(s, field).value for s in commonest]
-            table += curve(name, self.axis.stages, scores, "images", chance, majority, chosen=self._chosen())
+            table += curve(
+                name, self.axis.stages, scores, "images", controls, majority, chosen=self._chosen()
+            )
         return table
 
     def tables(self) -> dict[str, list[Row]]:
