@@ -24,6 +24,7 @@ from workbench.models.hf.kernels import WATCHED, watch_kernels
 from workbench.models.hf.names import Shapes, demand_fit, refuse_misfits
 from workbench.models.hf.processor import read_processor
 from workbench.models.hf.progress import heard, quietly
+from workbench.models.hf.stored import demand_readable, stored_as
 from workbench.models.memory import demand, free_for, free_on, header, in_words, size_of
 from workbench.models.peft import unapplied
 from workbench.models.progress import Say, part
@@ -65,7 +66,7 @@ def load(
         # Without accelerate transformers reads weights into the host's memory, from where they go on.
         demand_passage(needed, name, device)
     network = _network(cls, config, folder, options, part(say, 0.0, 0.8))
-    if "device_map" not in options:
+    if "device_map" not in options and network.device != device:
         network = network.to(device)
     _sound(network, folder, files if how.quantised else ())
     family = ways(network, processor)
@@ -77,7 +78,7 @@ def load(
         folder=folder,
         revision=fingerprint(decisive, say=part(say, 0.8, 1.0)),
         parameters=sum(p.numel() for p in network.parameters()),
-        dtype=f"{how.quantised} {kind}".strip(),
+        dtype=f"{how.quantised or _stored_as(network, config)} {kind}".strip(),
         device=str(device),
         attention=str(network.config.get_text_config()._attn_implementation),
         processor=_settings(processor),
@@ -113,6 +114,7 @@ def foresee(folder: Path, how: Opening, device: torch.device) -> tuple[Any, dict
     if not code:
         cls = _class_for(config, folder)
         family_of(config)
+        demand_readable(config, how.quantised, device, folder)
         if complete(folder, WEIGHTS[0]):
             stored = [tensor for path in find_weights(folder, WEIGHTS) for tensor in header(path)]
             demand_fit(cls, config, {tensor.name: tensor.shape for tensor in stored}, folder)
@@ -240,6 +242,11 @@ def _settings(processor: Any) -> dict[str, Any]:
     """The image processor's settings, of JSON's types."""
     found = json.loads(processor.image_processor.to_json_string())
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _stored_as(network: Any, config: Any) -> str:
+    """How the weights were quantised before; a method that transformers does not know, it leaves out."""
+    return stored_as(config) if getattr(network, "hf_quantizer", None) is not None else ""
 
 
 def _watched(network: Any) -> bool:

@@ -16,6 +16,7 @@ import torch
 
 from workbench.errors import Refusal
 from workbench.models.hf.progress import heard, loading, quietly
+from workbench.models.hf.stored import stored_as
 from workbench.models.weights import listing
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -28,7 +29,7 @@ def demand_fit(cls: Any, config: Any, shapes: Shapes, folder: Path) -> None:
     Weights that were quantised before they were stored have names and shapes of their own: they are left to
     the opening.
     """
-    if getattr(config, "quantization_config", None) is None and (found := _placed(cls, config, shapes)):
+    if not stored_as(config) and (found := _placed(cls, config, shapes)):
         refuse_misfits(found, folder.name)
 
 
