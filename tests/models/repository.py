@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
+from workbench.models.memory import header
+
 
 class Hub:
     """Repositories by name, in `root`; `fetched` are the files copied so far, `reachable` whether it answers.
@@ -26,6 +28,9 @@ class Hub:
         self.floats: int | None = None
         monkeypatch.setattr("huggingface_hub.snapshot_download", self._download)
         monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda api, name, **how: self._about(name))
+        monkeypatch.setattr(
+            "huggingface_hub.HfApi.get_safetensors_metadata", lambda api, name, **how: self._headers(name)
+        )
 
     def add(self, name: str, folder: Path | None = None) -> Path:
         """A repository, a copy of a folder if one is given; where its files are."""
@@ -47,6 +52,16 @@ class Hub:
         files = [SimpleNamespace(rfilename=f, size=(place / f).stat().st_size) for f in self._files(name)]
         total = SimpleNamespace(total=self.floats) if self.floats else None
         return SimpleNamespace(siblings=files, safetensors=total)
+
+    def _headers(self, name: str) -> Any:
+        place = self.root / "hub" / name
+        if not self.reachable or not (place / "model.safetensors").is_file():
+            raise OSError("no network, or no such file")
+        tensors = {
+            tensor.name: SimpleNamespace(shape=list(tensor.shape))
+            for tensor in header(place / "model.safetensors")
+        }
+        return SimpleNamespace(files_metadata={"model.safetensors": SimpleNamespace(tensors=tensors)})
 
     def _download(self, name: str, **how: Any) -> str:
         cache = self.root / "cache" / name

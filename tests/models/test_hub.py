@@ -94,6 +94,16 @@ def test_of_a_base_its_autoencoder_alone(hub: Hub, whole_folder: Path) -> None:
     assert weights(hub) == ["model.safetensors", "ae.safetensors"]
 
 
+def test_weights_that_do_not_fit_are_named_before_they_are_fetched(hub: Hub, llava: Path) -> None:
+    path = hub.add(NAME, llava) / "model.safetensors"
+    tensors = load_file(path)
+    gone = next(name for name in tensors if name.endswith("layers.1.mlp.up_proj.weight"))
+    save_file({name: t for name, t in tensors.items() if name != gone} | {"lora": tensors[gone]}, path)
+    said = refused()
+    assert "missing: model.language_model.layers.1.mlp.up_proj.weight" in said and "unexpected: lora" in said
+    assert not weights(hub)
+
+
 class TestBeforeWeightsAreFetched:
     """Each is refused when it is opened, and beside the estimate in the same words."""
 

@@ -16,7 +16,7 @@ from workbench.models.protocol import Capability, Model, Prompt, Stage
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from workbench.models.watch import Seen
+    from workbench.models.watch import Computed, Seen
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,9 @@ def keeping_rows(
     from workbench.models.watch import watching
 
     if Capability.ATTENTION not in model.card.capabilities:
-        raise Refusal(f"The attention of {model.card.id} cannot be read. Open it with the sdpa kernel.")
+        raise Refusal(
+            f"The attention of {model.card.id} cannot be read. Open it with another kernel: sdpa or eager."
+        )
     layers = [(stage, module) for stage, module in model.attending(prompt) if stage.band == band]
     gathering = _Gathering([module for _, module in layers], rows)
 
@@ -55,7 +57,7 @@ def keeping_rows(
         if absent := [stage.name for (stage, _), w in zip(layers, found, strict=True) if w is None]:
             raise Refusal(
                 f"{model.card.id} computes the attention of {', '.join(absent)} past the kernel that is "
-                "watched. Open it with the sdpa kernel."
+                "watched. Open it with another kernel: sdpa or eager."
             )
         weights = [w.cpu().numpy() for w in found if w is not None]
         return Attended([stage for stage, _ in layers], weights, rows.cpu().numpy())
@@ -97,17 +99,15 @@ class _Gathering:
         self.pieces: list[list[tuple[int, Tensor, Tensor]]] = [[] for _ in layers]
         self.length = [0] * len(layers)
 
-    def take(self, module: nn.Module, seen: Seen) -> None:
+    def take(self, module: nn.Module, seen: Seen | Computed) -> None:
         """Keep the asked rows of one call."""
         slot = self.slots.get(id(module))
         if slot is None:
             return
         first = self.length[slot]
-        count = seen.query.shape[2]
-        inside = ((self.rows >= first) & (self.rows < first + count)).nonzero()[:, 0]
-        local = self.rows[inside].to(seen.query.device) - first
-        self.pieces[slot].append((first, inside, seen.rows(local)))
-        self.length[slot] = first + count
+        inside = ((self.rows >= first) & (self.rows < first + seen.queries)).nonzero()[:, 0]
+        self.pieces[slot].append((first, inside, seen.rows(self.rows[inside] - first)))
+        self.length[slot] = first + seen.queries
 
     def whole(self, slot: int) -> Tensor | None:
         """(B, heads, rows, keys) of one layer; None where it showed nothing."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.errors import Refusal
-from workbench.models.hub import CODE, DESCRIBING, fetch, is_hub_id, remote
+from workbench.models.hub import CODE, DESCRIBING, Remote, fetch, is_hub_id, remote, shapes
 from workbench.models.peft import adapter_in, merge
 from workbench.models.progress import Say, part
 from workbench.models.weights import BAGEL_PIXELS, Group, complete, groups, wanted
@@ -176,7 +176,7 @@ class _Source:
         about = remote(self.given, self.revision, timeout=10)
         names = wanted(folder, asked, about.files if about else None, self.given)
         if asked != [BAGEL_PIXELS] and not all((folder / name).is_file() for name in names):
-            _worth_a_download(self.given, folder, opening, about.floats if about else None)
+            _worth_a_download(self.given, folder, opening, about)
         files = (*DESCRIBING, *code, *names)
         return fetch(self.given, self.revision, files, say=say, size=about.bytes(files) if about else 0)
 
@@ -216,15 +216,21 @@ def foresee(folder: Path, opening: Opening, base: Path | None = None) -> None:
     foresee_hf(folder, opening, device)
 
 
-def _worth_a_download(name: str, folder: Path, opening: Opening, floats: int | None) -> None:
-    """Raise Refusal where weights would be of no use here: what reads its words fails, or memory lacks."""
+def _worth_a_download(name: str, folder: Path, opening: Opening, about: Remote | None) -> None:
+    """Raise Refusal where weights would be of no use here: its words cannot be read, they do not fit its
+    configuration, or memory lacks.
+    """
     from workbench.models.memory import bytes_per_number, demand, free_for
 
     if not opening.base and not is_bagel(folder):
         from workbench.models.hf.processor import read_processor
 
         read_processor(folder, trusted=opening.trust_remote_code)
-    if floats:
+        if about is not None and (promised := shapes(name, opening.revision)):
+            from workbench.models.hf.load import demand_names
+
+            demand_names(folder, promised)
+    if about is not None and (floats := about.floats):
         device = usable(opening.device)
         kind = number_type(opening.dtype, device)
         words = opening.quantised or str(kind).removeprefix("torch.")

@@ -70,6 +70,19 @@ def remote(name: str, revision: str = "", *, timeout: float = 2.0) -> Remote | N
     return Remote(files, weights.total if weights else None)
 
 
+def shapes(name: str, revision: str = "") -> dict[str, tuple[int, ...]] | None:
+    """The shapes of a repository's weights by their names, from the headers alone; None where not told."""
+    from huggingface_hub import HfApi
+
+    try:
+        about = HfApi().get_safetensors_metadata(name, revision=revision or None)
+    except Exception:
+        # As in `remote`; or there is no model.safetensors, which whoever looks for weights says.
+        return None
+    files = about.files_metadata.values()
+    return {key: tuple(tensor.shape) for file in files for key, tensor in file.tensors.items()}
+
+
 def fetch(name: str, revision: str, files: Sequence[str], *, say: Say | None = None, size: int = 0) -> Path:
     """The folder of a hub repository's files, downloaded where they are not in the cache yet.
 

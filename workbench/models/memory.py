@@ -48,7 +48,7 @@ def size_of(files: Sequence[Path], small: Callable[[str], bool] = in_transformer
     """
     linear = floats = other = 0
     for path in files:
-        for stored in _header(path):
+        for stored in header(path):
             if stored.kind not in FLOATS:
                 other += stored.bytes
             elif stored.matrix and small(stored.name):
@@ -64,17 +64,27 @@ def bytes_per_number(dtype: torch.dtype, quantised: str = "") -> float:
 
 
 @dataclass(frozen=True)
-class _Stored:
-    """One tensor as a header promises it."""
+class Stored:
+    """One tensor as a header promises it; kind: its number type's name in safetensors."""
 
     name: str
     kind: str
-    count: int
+    shape: tuple[int, ...]
     bytes: int
-    matrix: bool
+
+    @property
+    def count(self) -> int:
+        """How many numbers it holds."""
+        return math.prod(self.shape)
+
+    @property
+    def matrix(self) -> bool:
+        """Whether it has two axes."""
+        return len(self.shape) == 2
 
 
-def _header(path: Path) -> list[_Stored]:
+def header(path: Path) -> list[Stored]:
+    """What a safetensors file holds; reads no weight. Raises Refusal where it is damaged or cut off."""
     try:
         with path.open("rb") as file:
             start = file.read(8)
@@ -90,12 +100,11 @@ def _header(path: Path) -> list[_Stored]:
         if size < promised:
             raise ValueError(f"it has {size:,} of {promised:,} bytes")
         return [
-            _Stored(
+            Stored(
                 name,
                 str(entry["dtype"]),
-                math.prod(entry["shape"]),
+                tuple(int(side) for side in entry["shape"]),
                 entry["data_offsets"][1] - entry["data_offsets"][0],
-                len(entry["shape"]) == 2,
             )
             for name, entry in found.items()
         ]

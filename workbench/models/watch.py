@@ -9,50 +9,106 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-Watch = Callable[[nn.Module, "Seen"], None]
 _here = threading.local()
 
 
+@dataclass(frozen=True)
 class Seen:
     """One call of an attention: what its weights are computed from.
 
     query (B, heads, N, d) and key (B, key heads, K, d), after positions were rotated in; mask: bool (true:
     may attend) or added to the scores, broadcast to (B, heads, N, K); causal: no query sees a later key.
+
+    window: a query sees fewer keys than that before itself and, where it sees later ones, after itself.
+    cap: scores s count as cap · tanh(s / cap). bias: added to the scores, broadcast as the mask. sinks: a
+    score (heads,) that takes its share of the softmax and stands for no key, so that rows sum to less than 1.
     """
 
-    def __init__(self, query: Tensor, key: Tensor, mask: Tensor | None, causal: bool, scale: float) -> None:
-        self.query, self.key, self.mask, self.causal, self.scale = query, key, mask, causal, scale
+    query: Tensor
+    key: Tensor
+    mask: Tensor | None
+    causal: bool
+    scale: float
+    window: int | None = None
+    cap: float | None = None
+    bias: Tensor | None = None
+    sinks: Tensor | None = None
+
+    @property
+    def queries(self) -> int:
+        """How many there are, N."""
+        return self.query.shape[2]
 
     def rows(self, queries: Tensor) -> Tensor:
         """The weights of the queries at these places, int64 (R,): float32 (B, heads, R, K)."""
+        queries = queries.to(self.query.device)
         query, key = self.query[:, :, queries].float(), self.key.float()
         # Heads that share keys stand side by side: their rows meet those keys in one product, uncopied.
         shared = query.unflatten(1, (key.shape[1], -1)).flatten(2, 3)
         scores = (shared @ key.transpose(-1, -2) * self.scale).view(*query.shape[:3], key.shape[2])
-        if self.mask is not None:
-            mask = self.mask if self.mask.shape[-2] == 1 else self.mask[..., queries, :]
-            mask = mask[..., : key.shape[2]]
-            if mask.dtype == torch.bool:
-                scores = scores.masked_fill(~mask, -torch.inf)
+        if self.cap is not None:
+            scores = self.cap * torch.tanh(scores / self.cap)
+        for added in (self.bias, self.mask):
+            if added is None:
+                continue
+            added = (added if added.shape[-2] == 1 else added[..., queries, :])[..., : key.shape[2]]
+            if added.dtype == torch.bool:
+                scores = scores.masked_fill(~added, -torch.inf)
             else:
-                scores = scores + mask.float()
-        elif self.causal:
-            later = torch.arange(key.shape[2], device=key.device)[None] > queries[:, None]
-            scores = scores.masked_fill(later, -torch.inf)
-        return scores.softmax(-1)
+                scores = scores + added.float()
+        later = torch.arange(key.shape[2], device=key.device)[None] - queries[:, None]
+        if self.causal:
+            scores = scores.masked_fill(later > 0, -torch.inf)
+        if self.window is not None:
+            scores = scores.masked_fill(later.abs() >= self.window, -torch.inf)
+        if self.sinks is None:
+            return scores.softmax(-1)
+        sinks = self.sinks.float().view(1, -1, 1, 1).expand(*scores.shape[:3], 1)
+        return torch.cat([scores, sinks], dim=-1).softmax(-1)[..., :-1]
+
+
+@dataclass(frozen=True)
+class Computed:
+    """One call of an attention that computes all of its weights, (B, heads, N, K)."""
+
+    weights: Tensor
+
+    @property
+    def queries(self) -> int:
+        """How many there are, N."""
+        return self.weights.shape[2]
+
+    def rows(self, queries: Tensor) -> Tensor:
+        """As `Seen.rows`."""
+        return self.weights[:, :, queries.to(self.weights.device)].float()
+
+
+Watch = Callable[[nn.Module, Seen | Computed], None]
+
+
+def watched() -> bool:
+    """Whether anybody watches in this thread."""
+    return getattr(_here, "watch", None) is not None
 
 
 def observe(
     module: nn.Module, query: Tensor, key: Tensor, mask: Tensor | None, causal: bool, scale: float | None
 ) -> None:
     """Show one call of an attention to whoever watches in this thread."""
+    if watched():
+        show(module, Seen(query, key, mask, causal, query.shape[-1] ** -0.5 if scale is None else scale))
+
+
+def show(module: nn.Module, seen: Seen | Computed) -> None:
+    """Hand one call to whoever watches in this thread."""
     watch: Watch | None = getattr(_here, "watch", None)
     if watch is not None:
-        watch(module, Seen(query, key, mask, causal, query.shape[-1] ** -0.5 if scale is None else scale))
+        watch(module, seen)
 
 
 @contextmanager

@@ -266,7 +266,7 @@ def test_scores_are_the_sums_of_each_tokens_log_probability(model: HFModel) -> N
 
 
 def eager(model: HFModel, prompt: Prompt) -> dict[int, torch.Tensor]:
-    """All weights of every attention module, by its id, from a plain softmax over everything."""
+    """All weights (heads, N, K) of every attention module, by its id, from a plain softmax."""
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import eager_mask
 
@@ -276,6 +276,8 @@ def eager(model: HFModel, prompt: Prompt) -> dict[int, torch.Tensor]:
         groups = query.shape[1] // key.shape[1]
         key, value = (x.repeat_interleave(groups, dim=1) for x in (key, value))
         scores = query @ key.transpose(-1, -2) * (more.get("scaling") or query.shape[-1] ** -0.5)
+        if (cap := more.get("softcap")) is not None:
+            scores = cap * torch.tanh(scores / cap)
         if attention_mask is not None:
             scores = scores + attention_mask[..., : key.shape[2]]
         weights = scores.softmax(-1)
@@ -288,19 +290,17 @@ def eager(model: HFModel, prompt: Prompt) -> dict[int, torch.Tensor]:
     try:
         model.forward(prompt)
     finally:
-        model.network.set_attn_implementation("sdpa")
-    return {name: torch.block_diag(*[w[0, 0] for w in parts]) for name, parts in found.items()}
+        model.network.set_attn_implementation(model.card.attention)
+    return {
+        name: torch.stack([torch.block_diag(*heads) for heads in zip(*(w[0] for w in parts), strict=True)])
+        for name, parts in found.items()
+    }
 
 
 @pytest.mark.parametrize("band", ["llm", "vision"])
 def test_rows_of_attention_are_those_of_a_plain_softmax(model: HFModel, band: str) -> None:
     prompt = model.prepare([noise(SIZES[0])], "what is this?")
-    if Capability.ATTENTION not in model.card.capabilities:
-        # Gemma 2 caps its scores, which no fast kernel does: it runs eagerly, and its attention is not read.
-        assert model.card.family == "paligemma" and model.network.config.text_config.model_type == "gemma2"
-        with pytest.raises(Refusal, match="sdpa"):
-            attention_rows(model, prompt, torch.tensor([0]), band=band)
-        return
+    assert Capability.ATTENTION in model.card.capabilities
     layers = [layer for stage, layer in model.attending(prompt) if stage.band == band]
     length = prompt.inputs["input_ids"].shape[1]
     rows = torch.tensor([0, 5, 11]) if band == "vision" else torch.tensor([0, length // 2, length - 1])
@@ -310,5 +310,5 @@ def test_rows_of_attention_are_those_of_a_plain_softmax(model: HFModel, band: st
     everything = eager(model, prompt)
     for layer, weights in zip(layers, seen.weights, strict=True):
         truth = next(everything[id(part)] for part in layer.modules() if id(part) in everything)
-        np.testing.assert_allclose(weights[0, 0], truth[rows], atol=1e-5)
+        np.testing.assert_allclose(weights[0], truth[:, rows], atol=1e-5)
         np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)

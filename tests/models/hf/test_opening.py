@@ -19,8 +19,9 @@ from safetensors.torch import load_file, save_file
 
 from workbench import models
 from workbench.errors import Refusal
-from workbench.models import hub, memory
+from workbench.models import Opening, hub, memory
 from workbench.models.checkpoint import check_finite, finite
+from workbench.models.estimate import foreseen
 from workbench.models.hf import errors, load
 
 
@@ -261,6 +262,27 @@ def test_what_is_finite_is_told_from_what_is_not() -> None:
             spoiled[63, 5] = odd
             assert not finite(spoiled)
     assert finite(torch.ones(3, dtype=torch.int8))
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        ({"quant_method": "awq", "bits": 4, "version": "gemm"}, "quantised (awq)"),
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True}, "quantised (bitsandbytes)"),
+        ({"quant_method": "fp8"}, "quantised (fp8)"),
+    ],
+)
+def test_weights_that_were_quantised_say_before_what_they_need(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, stored: dict[str, Any], said: str
+) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"quantization_config": stored}))
+    monkeypatch.setattr(load, "find_weights", lambda *a: pytest.fail("weights were looked for"))
+    told = refused(copy)
+    assert said in told and "install" in told and "not quantised" in told
+    assert foreseen(str(copy), Opening(device="cpu")) == told
+    monkeypatch.setattr(load, "demand_bits", lambda *a: None)
+    assert "quantised already" in refused(copy, quantised="4bit")
 
 
 LORA = {"peft_type": "LORA", "base_model_name_or_path": "owner/base"}

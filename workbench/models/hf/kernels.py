@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, wraps
+from itertools import pairwise
 from typing import Any
 
 from torch import Tensor, nn
 
-from workbench.models.watch import observe
+from workbench.models.watch import Computed, Seen, show, watched
 
-WATCHED = ("sdpa", "flash_attention_2", "flash_attention_3")
+FAST = ("sdpa", "flash_attention_2", "flash_attention_3")
+WATCHED = (*FAST, "eager")
+VARLEN = ("cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k")
+"""What flash attention is told of pieces that lie one after the other and do not see one another."""
 
 
 @cache
 def watch_kernels() -> None:
     """Register, under the kernels' own names, functions that call them and show their inputs.
 
-    Masks, checks and fallbacks of transformers go by those names, so a model runs exactly as without.
+    Masks, checks and fallbacks of transformers go by those names, so a model runs exactly as without. "eager"
+    is no kernel of its own: each model brings a function that computes all weights, which is handed out by
+    `get_interface`; there it gets the same cover, and what it computed is shown.
     """
     from transformers import AttentionInterface
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-    for name in WATCHED:
+    for name in FAST:
         if name in ALL_ATTENTION_FUNCTIONS.valid_keys():
-            AttentionInterface.register(name, _shown(ALL_ATTENTION_FUNCTIONS[name]))
+            seen = _flash if name.startswith("flash") else _sdpa
+            AttentionInterface.register(name, _shown(ALL_ATTENTION_FUNCTIONS[name], seen))
+    handed: Callable[..., Any] = ALL_ATTENTION_FUNCTIONS.get_interface
+
+    def get_interface(attn_implementation: str, default: Callable[..., Any]) -> Callable[..., Any]:
+        found: Callable[..., Any] = handed(attn_implementation, default)
+        return _computing(found) if found is default else found
+
+    ALL_ATTENTION_FUNCTIONS.get_interface = get_interface
 
 
-def _shown(kernel: Callable[..., Any]) -> Callable[..., Any]:
+def _shown(kernel: Callable[..., Any], seen: Callable[..., Iterator[Seen]]) -> Callable[..., Any]:
     @wraps(kernel)
     def shown(
         module: nn.Module,
@@ -37,18 +51,51 @@ def _shown(kernel: Callable[..., Any]) -> Callable[..., Any]:
         attention_mask: Tensor | None,
         **more: Any,
     ) -> Any:
-        causal = more.get("is_causal")
-        if causal is None:
-            causal = getattr(module, "is_causal", True)
-        mask = attention_mask if attention_mask is not None and attention_mask.ndim == 4 else None
-        observe(
-            module,
-            query,
-            key,
-            mask,
-            bool(causal) and mask is None and query.shape[2] > 1,
-            more.get("scaling"),
-        )
+        if watched():
+            causal = more.get("is_causal")
+            if causal is None:
+                causal = getattr(module, "is_causal", True)
+            for piece in seen(query, key, attention_mask, bool(causal) and query.shape[2] > 1, more):
+                show(module, piece)
         return kernel(module, query, key, value, attention_mask, **more)
 
     return shown
+
+
+def _computing(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def shown(module: nn.Module, *args: Any, **more: Any) -> Any:
+        out = function(module, *args, **more)
+        if watched() and isinstance(weights := out[1], Tensor) and weights.ndim == 4:
+            show(module, Computed(weights))
+        return out
+
+    return shown
+
+
+def _sdpa(
+    query: Tensor, key: Tensor, mask: Tensor | None, causal: bool, more: dict[str, Any]
+) -> Iterator[Seen]:
+    """What scaled_dot_product_attention computes: windows are in the mask, and a mask says what is causal."""
+    yield Seen(query, key, mask, causal and mask is None, _scale(query, more), bias=more.get("position_bias"))
+
+
+def _flash(
+    query: Tensor, key: Tensor, mask: Tensor | None, causal: bool, more: dict[str, Any]
+) -> Iterator[Seen]:
+    """What flash attention computes: a mask (B, K) tells of padding only, the rest is told by name."""
+    scale, window = _scale(query, more), more.get("sliding_window")
+    cap, sinks = more.get("softcap"), more.get("s_aux")
+    if mask is None and all(more.get(name) is not None for name in VARLEN):
+        for first, end in pairwise(more["cu_seq_lens_q"].tolist()):
+            own = (query[:, :, first:end], key[:, :, first:end])
+            yield Seen(*own, None, causal, scale, window, cap, sinks=sinks)
+        return
+    if mask is not None and mask.ndim == 2:
+        mask = mask[:, None, None].bool()
+    yield Seen(query, key, mask, causal, scale, window, cap, sinks=sinks)
+
+
+def _scale(query: Tensor, more: dict[str, Any]) -> float:
+    found = more.get("scaling")
+    return query.shape[-1] ** -0.5 if found is None else float(found)

@@ -21,13 +21,15 @@ from workbench.models.hf.code import class_in, conventional, own_code
 from workbench.models.hf.errors import told
 from workbench.models.hf.families import family_of
 from workbench.models.hf.kernels import WATCHED, watch_kernels
+from workbench.models.hf.names import Shapes, demand_fit, refuse_misfits
 from workbench.models.hf.processor import read_processor
 from workbench.models.hf.progress import heard, quietly
-from workbench.models.memory import demand, free_for, free_on, in_words, size_of
+from workbench.models.hf.stored import demand_readable, stored_as
+from workbench.models.memory import demand, free_for, free_on, header, in_words, size_of
 from workbench.models.peft import unapplied
 from workbench.models.progress import Say, part
 from workbench.models.protocol import Capability, ModelCard
-from workbench.models.weights import WEIGHTS, find_weights, listing
+from workbench.models.weights import WEIGHTS, complete, find_weights
 
 CAPABILITIES = frozenset({Capability.ANSWERS, Capability.SCORES, Capability.HIDDEN_STATES})
 """Of every model; attention besides, under a kernel that is watched."""
@@ -51,7 +53,6 @@ def load(
     config, code = foresee(folder, how, device)
     cls = class_in(folder, code) if code else _class_for(config, folder)
     ways = conventional if code else family_of(config)
-    _unchosen(config)
     files = find_weights(folder, WEIGHTS)
     processor = read_processor(folder, trusted=how.trust_remote_code)
     watch_kernels()
@@ -65,7 +66,7 @@ def load(
         # Without accelerate transformers reads weights into the host's memory, from where they go on.
         demand_passage(needed, name, device)
     network = _network(cls, config, folder, options, part(say, 0.0, 0.8))
-    if "device_map" not in options:
+    if "device_map" not in options and network.device != device:
         network = network.to(device)
     _sound(network, folder, files if how.quantised else ())
     family = ways(network, processor)
@@ -77,7 +78,7 @@ def load(
         folder=folder,
         revision=fingerprint(decisive, say=part(say, 0.8, 1.0)),
         parameters=sum(p.numel() for p in network.parameters()),
-        dtype=f"{how.quantised} {kind}".strip(),
+        dtype=f"{how.quantised or _stored_as(network, config)} {kind}".strip(),
         device=str(device),
         attention=str(network.config.get_text_config()._attn_implementation),
         processor=_settings(processor),
@@ -97,7 +98,8 @@ def load(
 def foresee(folder: Path, how: Opening, device: torch.device) -> tuple[Any, dict[str, str]]:
     """The configuration, and the folder's own code where it is needed and trusted; reads no weights.
 
-    Raises Refusal for what will not be opened, whatever its weights are.
+    Raises Refusal for what will not be opened, whatever its weights are, and where weights that are there
+    have other names or shapes than the configuration asks for.
     """
     demand_bits(how.quantised, device, ("bitsandbytes", "accelerate"))
     demand_kernel(how.attention, device)
@@ -110,22 +112,35 @@ def foresee(folder: Path, how: Opening, device: torch.device) -> tuple[Any, dict
         )
     config = _config(folder, trusted=bool(code))
     if not code:
-        _class_for(config, folder)
+        cls = _class_for(config, folder)
         family_of(config)
+        demand_readable(config, how.quantised, device, folder)
+        if complete(folder, WEIGHTS[0]):
+            stored = [tensor for path in find_weights(folder, WEIGHTS) for tensor in header(path)]
+            demand_fit(cls, config, {tensor.name: tensor.shape for tensor in stored}, folder)
     return config, code
+
+
+def demand_names(folder: Path, shapes: Shapes) -> None:
+    """Raise Refusal where weights of these names and shapes do not fit a folder's configuration."""
+    if not own_code(folder):
+        config = _config(folder, trusted=False)
+        demand_fit(_class_for(config, folder), config, shapes, folder)
 
 
 def _config(folder: Path, *, trusted: bool) -> Any:
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted)
     except Exception as error:
         # transformers raises many kinds for a configuration it cannot make sense of.
         raise Refusal(
             f"{folder}/config.json is not a configuration that the installed transformers knows: "
             f"{told(error)}"
         ) from None
+    _unchosen(config)
+    return config
 
 
 def _unchosen(config: Any) -> None:
@@ -213,19 +228,7 @@ def _network(cls: Any, config: Any, folder: Path, options: dict[str, Any], say: 
             )
     except (RuntimeError, OSError, ValueError, ImportError, MemoryError, SafetensorError) as error:
         raise Refusal(f"The weights in {folder} cannot be opened: {told(error)}") from None
-    wrong = {
-        "missing": info["missing_keys"],
-        "unexpected": info["unexpected_keys"],
-        "of another shape": [
-            f"{name} is {tuple(stored)}, should be {tuple(own)}"
-            for name, stored, own in info["mismatched_keys"]
-        ],
-    }
-    if problems := [f"{label}: {listing(sorted(names))}" for label, names in wrong.items() if names]:
-        raise Refusal(
-            f"The weights in {folder} do not fit the configuration beside them. {'; '.join(problems)}. "
-            "Take weights and configuration from the same place."
-        )
+    refuse_misfits(info, folder)
     return network.eval().requires_grad_(False)
 
 
@@ -239,6 +242,11 @@ def _settings(processor: Any) -> dict[str, Any]:
     """The image processor's settings, of JSON's types."""
     found = json.loads(processor.image_processor.to_json_string())
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _stored_as(network: Any, config: Any) -> str:
+    """How the weights were quantised before; a method that transformers does not know, it leaves out."""
+    return stored_as(config) if getattr(network, "hf_quantizer", None) is not None else ""
 
 
 def _watched(network: Any) -> bool:

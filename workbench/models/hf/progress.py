@@ -29,6 +29,11 @@ def heard(say: Say | None) -> Iterator[None]:
             logging.set_tqdm_hook(before)
 
 
+def loading() -> bool:
+    """Whether weights are being loaded now, by whoever: then the bars are not to be had."""
+    return _ONE_AT_A_TIME.locked()
+
+
 @contextmanager
 def quietly() -> Iterator[None]:
     """Without transformers' own report of names that do not fit, which says that it goes on all the same.
