@@ -31,7 +31,7 @@ SCHEDULES = {
 FURTHER = Schedule(steps=1900, batch=24, matrix_lr=0.012, other_lr=1e-3, warmup=40, decay=0.9)
 """What `--start` trains: reading above all, with one pass in FURTHER_RESTORES that draws."""
 FURTHER_RESTORES = 5
-REDRAWN = Schedule(steps=130, batch=16, matrix_lr=0.004, other_lr=4e-4, warmup=10, decay=0.9)
+REDRAWN = Schedule(steps=230, batch=16, matrix_lr=0.007, other_lr=7e-4, warmup=10, decay=0.95)
 """What `--start` trains with `--drawing`."""
 ANSWERING = ("understanding", "interleaving")
 """The stages in which the model learns to answer: what --keep counts the steps of."""

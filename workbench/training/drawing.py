@@ -23,18 +23,17 @@ from workbench.training.phrases import DAMAGE, damage_thought
 from workbench.training.understanding import GENERATION, accuracy_by_kind, answer_loss
 
 DRAWN = {
-    "lens_blur": 0.15,
+    "lens_blur": 0.2,
     "motion_blur": 0.05,
     "gaussian_noise": 0.25,
     "jpeg_compression": 0.05,
-    "dark_illumination": 0.2,
+    "dark_illumination": 0.15,
     "scan_lines": 0.1,
-    "color_diffusion": 0.1,
-    "atmospheric_turbulence": 0.1,
+    "dirty_lens": 0.2,
 }
 """How often each corruption is shown."""
 UNNAMED = "lens_blur"
-"""What the thought calls a kind of damage that it has no word for: these smear, too."""
+"""What the thought calls a kind of damage that it has no word for."""
 
 
 class DrawingStage:
