@@ -58,7 +58,7 @@ def lacks(config: LayersConfig, curves: Sequence[str]) -> str:
 def lacks_kind(config: LayersConfig, kind: Measure, what: str) -> str:
     """The same for something that comes with one kind of measure over a collection."""
     if config.image:
-        return f"it looks at one picture; {what} need a collection."
+        return f"it looks at one picture; {what}: of a collection only."
     return "" if kind in config.measures else f"its measures leave out {kind!r}."
 
 
