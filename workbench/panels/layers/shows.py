@@ -53,6 +53,8 @@ def lacks(config: LayersConfig, show: str, chosen: Nothing) -> str:
                 "it looks at one picture, which leaves nothing to resample: name measures, or a collection."
             )
         return next((why for name in named if (why := promise.lacks(config, [name]))), "")
+    if show == STAGES and config.image:
+        return ""  # A picture keeps what is compared, too.
     if show in MADE_WITH:
         return promise.lacks_kind(config, MADE_WITH[show], show)
     return promise.lacks(config, GROUPS[show].measures)
