@@ -24,6 +24,7 @@ from workbench.panels.atlas.view import AtlasView  # noqa: E402
 from workbench.panels.drawing.view import DrawingView  # noqa: E402
 from workbench.panels.layers.view import LayersView  # noqa: E402
 from workbench.panels.patches.view import PatchesView  # noqa: E402
+from workbench.panels.sacrifice.view import SacrificeView  # noqa: E402
 from workbench.panels.states.view import StatesView  # noqa: E402
 from workbench.panels.tokens.view import TokensView  # noqa: E402
 
@@ -72,8 +73,10 @@ def build(
                 drawing = DrawingView(bench)
             with gr.Tab("Tokens", id="tokens") as tabs["tokens"]:
                 tokens = TokensView(bench)
+            with gr.Tab("Sacrifice", id="sacrifice") as tabs["sacrifice"]:
+                sacrifice = SacrificeView(bench)
         panels: dict[str, Panel] = {
-            panel.study: panel for panel in (states, layers, patches, atlas, drawing, tokens)
+            panel.study: panel for panel in (states, layers, patches, atlas, drawing, tokens, sacrifice)
         }
         for name, tab in tabs.items():
             tab.select(

@@ -34,6 +34,7 @@ def test_what_can_be_called_is_named_and_nothing_else_is(url: str) -> None:
         "/atlas",
         "/draw",
         "/tokens",
+        "/sacrifice",
     }
     assert not endpoints["unnamed_endpoints"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.capture.fake import FakeModel
 from workbench.panels.layers.config import MEASURES, LayersConfig
 from workbench.panels.layers.measures import ANY, GROUPS
-from workbench.panels.layers.promise import MADE_BY, OF_PICTURE, lacks
+from workbench.panels.layers.promise import COMPARED, MADE_BY, OF_PICTURE, lacks
 from workbench.panels.layers.study import run
 
 
@@ -15,7 +15,7 @@ def held(config: LayersConfig) -> set[str]:
 
 def test_every_group_says_which_kind_of_measure_makes_it() -> None:
     made = {name for names in MADE_BY.values() for name in names}
-    assert made == {measure for group in GROUPS.values() for measure in group.measures}
+    assert made | set(COMPARED) == {measure for group in GROUPS.values() for measure in group.measures}
     assert tuple(MADE_BY) == MEASURES
 
 
@@ -34,7 +34,8 @@ def test_a_picture_holds_what_is_said_of_pictures() -> None:
     config = LayersConfig(image="scene:7", permutations=20)
     assert held(config) == set(OF_PICTURE)
     assert all(lacks(config, [name]) == "" for name in OF_PICTURE)
-    assert "needs a collection" in lacks(config, ["patch mIoU"])
+    assert "needs a collection" in lacks(config, ["patch mIoU"]) and not lacks(config, COMPARED)
+    assert "leave out 'likeness'" in lacks(LayersConfig(measures=("structure",)), COMPARED)
 
 
 def test_one_curve_of_several_is_enough() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from matplotlib.text import Text
 from torch import Tensor
 
 from probes.geometry import outliers
@@ -27,7 +28,7 @@ from workbench.panels.capture import study as capture_study
 from workbench.panels.capture.config import CaptureConfig
 from workbench.panels.patches import quantities as q
 from workbench.panels.patches.config import PatchesConfig
-from workbench.panels.patches.figure import LINE, asked_of, paper
+from workbench.panels.patches.figure import LINE, Maps, asked_of, paper
 from workbench.panels.patches.ladder import ladder, numbers, visible
 from workbench.panels.patches.maps import same_place
 from workbench.panels.patches.quantities import ALL, Asked, values
@@ -207,7 +208,8 @@ def test_centred_cosines_are_centred(fake: Any) -> None:
     states = capture(fake, fake.prepare([found.images["shown"]])).states[-1][0]
     expected = similarity_map(states, 3, 12, 12, centre=True).ravel()
     np.testing.assert_allclose(values(found, "llm 4", Asked(3)), expected, atol=5e-3)
-    assert q.span([(found, Asked(3))], "llm 4") == (-1.0, 1.0)
+    low, high = q.span([(found, Asked(3))], ["llm 4"])
+    assert low < 0 < high
 
 
 def test_stages_off_the_grid_are_left_out() -> None:
@@ -273,14 +275,44 @@ def test_colours_compare_over_stages_or_say_up_to_where_they_go(result: Result) 
     stages = [
         stage for stage in q.stages_of(result) if values(result, stage, Asked(0, q.ENTROPY)) is not None
     ]
-    assert len({q.span([(result, Asked(0, q.ENTROPY))], stage) for stage in stages}) == 1
+    assert all(q.compared(result, q.ENTROPY, stage) == q.stages_of(result) for stage in stages)
+    assert q.compared(result, q.ATTENTION, "llm 1") == ["llm 1"] == q.compared(result, q.SIMILARITY, "llm 1")
     most = max(float(values(result, stage, Asked(0, q.ENTROPY)).max()) for stage in stages)  # type: ignore[union-attr]
-    assert q.span([(result, Asked(0, q.ENTROPY))], stages[0]) == (0.0, pytest.approx(most))
+    assert q.span([(result, Asked(0, q.ENTROPY))], stages) == (0.0, pytest.approx(most))
     attended = [s for s in stages if values(result, s, Asked(0, q.ATTENTION)) is not None]
     for stage in attended:
         found = values(result, stage, Asked(0, q.ATTENTION))
         assert found is not None
-        assert q.span([(result, Asked(0, q.ATTENTION))], stage)[1] == pytest.approx(float(found.max()))
+        assert q.span([(result, Asked(0, q.ATTENTION))], [stage])[1] == pytest.approx(float(found.max()))
+
+
+def test_colours_of_cosines_end_at_their_quantiles_whichever_patch_is_asked(result: Result) -> None:
+    stages = q.stages_of(result)
+    at, last = len(stages) - 1, stages[-1]
+    tokens = result.arrays[f"tokens_{at:03d}"].astype(np.float64)
+    pairs = [float(tokens[i] @ tokens[j]) for i in range(len(tokens)) for j in range(i)]
+    low, high = q.span([(result, Asked(0))], [last])
+    assert low == pytest.approx(np.quantile(pairs, 0.02), abs=0.0101) and low <= np.quantile(pairs, 0.021)
+    assert high == pytest.approx(np.quantile(pairs, 0.98), abs=0.0101) and high >= np.quantile(pairs, 0.979)
+    assert q.span([(result, Asked(7))], [last]) == (low, high)
+    both = q.span([(result, Asked(0))], [stages[0], last])
+    assert both[0] <= low and both[1] >= high
+    alike = replace(
+        result, arrays=result.arrays | {f"tokens_{at:03d}": np.full_like(tokens, tokens.shape[1] ** -0.5)}
+    )
+    low, high = q.span([(alike, Asked(0))], [last])
+    assert low < high == 1.0, "also where all are alike there is a scale"
+
+
+def test_paper_has_one_scale_or_says_that_each_map_has_its_own(result: Result) -> None:
+    def words(show: str, scale: Any = None) -> str:
+        drawn = composed([Maps([("", result)], Asked(0, show), scale=scale)], PAGE)
+        return " ".join(text.get_text() for text in drawn.findobj(Text))
+
+    assert "attention, %" in words(q.ATTENTION) and "max" not in words(q.ATTENTION)
+    assert "attention, own scales" in words(q.ATTENTION, "each") and "max" in words(q.ATTENTION, "each")
+    assert "length, own scales" in words(q.NORM) and "own" not in words(q.NORM, "one")
+    assert " to " in words(q.SIMILARITY, "each") and "own" not in words(q.SIMILARITY)
 
 
 def test_results_of_other_words_share_one_scale(fake: Any) -> None:
@@ -288,8 +320,8 @@ def test_results_of_other_words_share_one_scale(fake: Any) -> None:
     asked = Asked(0, q.WORD, "red")
     own = asked_of(one, asked, two)
     assert own.word == "" and asked_of(one, asked, one) is asked
-    ends = [q.span([pair], "llm 4")[1] for pair in ((one, asked), (two, own))]
-    assert q.span([(one, asked), (two, own)], "llm 4") == (0.0, max(ends)) and ends[0] != ends[1]
+    ends = [q.span([pair], ["llm 4"])[1] for pair in ((one, asked), (two, own))]
+    assert q.span([(one, asked), (two, own)], ["llm 4"]) == (0.0, max(ends)) and ends[0] != ends[1]
     figure = paper([("one", one), ("two", two)], asked)
     assert sum(bool(axes.images) for axes in figure.axes) == 2 * (1 + 5 + 1)
 

@@ -128,10 +128,10 @@ def checkpoint(task: float, readers: Sequence[float]) -> Result:
     """A checkpoint's result with given numbers at llm 0, 1, 2 …"""
     curves = [
         {"measure": "accuracy, shape", "stage": f"llm {k}", "band": "llm", "index": k + 3}
-        | {"value": value, "low": value - 0.05, "high": value + 0.05}
+        | {"value": value, "low": value - 0.05, "high": value + 0.05, "n": 40}
         for k, value in enumerate(readers)
     ]
-    row = {"kind": "all", "value": task, "low": task - 0.1, "high": task + 0.1}
+    row = {"kind": "all", "value": task, "low": task - 0.1, "high": task + 0.1, "chance": 0.25, "n": 20}
     return Result("sacrifice", {}, {}, {"curves": pd.DataFrame(curves), "task": pd.DataFrame([row])})
 
 

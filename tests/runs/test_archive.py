@@ -20,7 +20,7 @@ from PIL import Image
 from tests.runs.test_store import assert_equal, files, made
 from workbench.errors import Refusal
 from workbench.runs import archive
-from workbench.runs.archive import opened, pack
+from workbench.runs.archive import opened, pack, runs_at
 from workbench.runs.store import INDEX, save
 
 
@@ -314,3 +314,19 @@ def test_arrays_of_every_kind_come_back(tmp_path: Path) -> None:
     result.arrays = {kind: np.ones((2, 3), kind) for kind in ("float16", "float32", "int64", "bool")}
     pack(result, tmp_path / "run.zip")
     assert_equal(result, opened(tmp_path / "run.zip")[1])
+
+
+def test_a_folder_of_runs_is_opened_in_the_order_of_its_numbers(tmp_path: Path) -> None:
+    for name in ("step-100", "step-20", "step-3"):
+        save(made(), tmp_path / "series" / name)
+    pack(made(), tmp_path / "series" / "step-40.zip")
+    (tmp_path / "series" / "notes").mkdir()
+    assert [path.name for path in runs_at(tmp_path / "series")] == [
+        "step-3",
+        "step-20",
+        "step-40.zip",
+        "step-100",
+    ]
+    alone = tmp_path / "series" / "step-3"
+    assert runs_at(alone) == [alone] and runs_at(tmp_path / "nowhere") == [tmp_path / "nowhere"]
+    assert runs_at(tmp_path / "series" / "notes") == [tmp_path / "series" / "notes"]

@@ -35,10 +35,12 @@ def opening_of(options: argparse.Namespace) -> Opening:
 def run(options: argparse.Namespace) -> None:
     """Open the page. Raises Refusal where it cannot be served there."""
     from workbench.app import build, launch
+    from workbench.runs.archive import runs_at
 
     page = build(options.model, opening=opening_of(options))
-    for path in options.open:
-        page.saved.open_for_all(path, progress())
+    for place in options.open:
+        for path in runs_at(place):
+            page.saved.open_for_all(path, progress())
     window = not options.no_browser and "SPACE_ID" not in os.environ
     try:
         launch(page, server_name=options.host, server_port=options.port, inbrowser=window)

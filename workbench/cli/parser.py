@@ -56,7 +56,7 @@ def parser_for(asked: str) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="DIR",
-        help="a saved run to show, its folder or a .zip of it; may be given several times",
+        help="a saved run to show, its folder or a .zip, or a folder of runs; may be given several times",
     )
     _add_model(run).add_argument(
         "--no-model", action="store_const", const="", dest="model", help="open no checkpoint: saved runs only"

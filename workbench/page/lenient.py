@@ -6,6 +6,8 @@ still sent; Gradio answers that, and a number beyond its bounds, with an error o
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
 
@@ -30,3 +32,13 @@ class Number(gr.Number):
             return None
         low = payload if self.minimum is None else max(payload, self.minimum)
         return super().preprocess(low if self.maximum is None else min(low, self.maximum))
+
+
+class Dropdown(gr.Dropdown):
+    """A dropdown of one value that is at nothing where that is none of its choices."""
+
+    is_template = True
+
+    def preprocess(self, payload: str | int | float | list[str | int | float] | None) -> Any:
+        """The value, if it can be chosen."""
+        return super().preprocess(payload) if payload in [value for _, value in self.choices] else None

@@ -18,11 +18,15 @@ CHOICES = [("the image on the bench", IMAGE), ("the bundled scenes", PROBES), ("
 
 
 class Subject:
-    """The choice and, for one's own data, where they are; settings by the names "subject" and "data"."""
+    """The choice and, for one's own data, where they are; settings by the names "subject" and "data".
 
-    def __init__(self, study: str, label: str, info: str | None = None) -> None:
+    ``image`` tells whether the image on the bench can be chosen.
+    """
+
+    def __init__(self, study: str, label: str, info: str | None = None, *, image: bool = True) -> None:
+        choices = CHOICES if image else CHOICES[1:]
         self.kind = gr.Radio(
-            CHOICES, value=IMAGE, label=label, info=info, elem_id=f"{study}-subject", min_width=400
+            choices, value=choices[0][1], label=label, info=info, elem_id=f"{study}-subject", min_width=400
         )
         self.data = gr.Textbox(
             "",

@@ -47,8 +47,8 @@ STUDIES = {
     "layers": Study("layers", "LayersConfig", drawn="shows"),
     "patches": Study("patches", "PatchesConfig", drawn="shows"),
     "atlas": Study("atlas", "AtlasConfig", drawn="shows"),
-    "draw": Study("drawing", "DrawConfig"),
-    "tokens": Study("tokens", "TokensConfig"),
+    "draw": Study("drawing", "DrawConfig", drawn="shows"),
+    "tokens": Study("tokens", "TokensConfig", drawn="shows"),
     "sacrifice": Study("sacrifice", "SacrificeConfig", drawn="shows"),
     "capture": Study("capture", "CaptureConfig"),
 }

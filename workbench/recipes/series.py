@@ -8,6 +8,7 @@ from typing import Any
 
 from workbench.errors import Refusal
 from workbench.models import CONFIGURATIONS, embedded, plain
+from workbench.runs.archive import by_numbers
 
 MAKING = "python -m workbench train base --keep 100"
 """Makes a series of the embedded model."""
@@ -45,9 +46,7 @@ def _inside(folder: Path) -> list[Path]:
         below = [path for path in folder.iterdir() if any((path / file).is_file() for file in CONFIGURATIONS)]
     except OSError:
         return []
-    return sorted(
-        below, key=lambda path: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", path.name)]
-    )
+    return sorted(below, key=by_numbers)
 
 
 def _short(given: str) -> str:

@@ -7,6 +7,7 @@ nowhere. What is read is bounded before it is decompressed or decoded.
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
 import zipfile
 import zlib
@@ -60,6 +61,19 @@ def pack(result: Result, path: Path) -> None:
                 dense = name.endswith((".png", ".safetensors"))
                 entry.compress_type = zipfile.ZIP_STORED if dense else zipfile.ZIP_DEFLATED
                 target.writestr(entry, content)
+
+
+def runs_at(path: Path) -> list[Path]:
+    """The run at a path; of a folder of runs, as a series leaves one, each, in the order of their numbers."""
+    if not path.is_dir() or (path / INDEX).exists():
+        return [path]
+    inside = [each for each in path.iterdir() if (each / INDEX).is_file() or each.suffix == ".zip"]
+    return sorted(inside, key=by_numbers) or [path]
+
+
+def by_numbers(path: Path) -> list[int | str]:
+    """A key that sorts paths by the numbers in their names: step-90 before step-100."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]
 
 
 def opened(path: Path, *, name: str = "") -> tuple[str, Result]:

@@ -13,6 +13,8 @@ from workbench.panels.drawing.study import image_name
 from workbench.panels.overlay import OVERLAY, cividis
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from workbench.runs.result import Result
 
 AFTER, BEFORE = "entropy", "unguided"
@@ -38,6 +40,11 @@ class Curve:
     x: np.ndarray
     y: np.ndarray
     fine: bool = False
+
+
+def numbers(result: Result) -> DataFrame:
+    """A row for each token that was drawn; by flow for each state."""
+    return result.tables["tokens" if by_tokens(result) else "states"]
 
 
 def by_tokens(result: Result) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,13 +13,17 @@ from workbench.panels.overlay import cividis
 from workbench.panels.states.figure import wrapped
 from workbench.runs.export import OKABE_ITO
 from workbench.runs.export import PAGE as WIDTH
+from workbench.runs.parts import Box, composed, lettered
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
     from workbench.runs.result import Result
 
+Named = tuple[str, "Result"]
+"""A result with the name of its run."""
 SHOTS = 6
 GAP = 0.04
 """Inches around a picture."""
@@ -30,69 +35,90 @@ MOST_TALL = 2.0
 """Height over width of a picture's place, at most."""
 
 
-def paper(results: Result | Sequence[Result]) -> Figure:
+def paper(results: Result | Sequence[Result] | Sequence[Named]) -> Figure:
     """One block for each result, 6.75 in wide; the maps of all have one scale of colours."""
-    from matplotlib.figure import Figure
-
-    from workbench.runs.export import paper_style
-
     many = [results] if not isinstance(results, Sequence) else list(results)
-    drawn = [result for result in many if chart.by_tokens(result)]
-    high = chart.top(drawn) if drawn else 0.0
-    with paper_style():
-        blocks = [_Block(result, high) for result in many]
-        figure = Figure(figsize=(WIDTH, sum(block.height for block in blocks)))
-        top = figure.get_figheight()
-        for number, block in enumerate(blocks):
-            block.draw(figure, top, chr(ord("a") + number % 26) if len(blocks) > 1 else "")
-            top -= block.height
-    return figure
+    return composed([Drawings([each if isinstance(each, tuple) else ("", each) for each in many])], WIDTH)
+
+
+class Drawings:
+    """The same as a part of a figure: one letter for all blocks, or one for each where it stands alone."""
+
+    wide = True
+    beside = 0.0
+
+    def __init__(self, many: Sequence[Named]) -> None:
+        drawn = [result for _, result in many if chart.by_tokens(result)]
+        high = chart.top(drawn) if drawn else 0.0
+        self.many = list(many)
+        self.blocks = [_Block(name * (len(many) > 1), result, high) for name, result in many]
+
+    def height(self, width: float) -> float:
+        """Inches: one block below the other."""
+        return sum(block.height for block in self.blocks)
+
+    def draw(self, figure: Figure, box: Box, letter: str, beside: float) -> None:
+        """Draw them at their place."""
+        letters = [letter] if letter else lettered(len(self.blocks))
+        down = 0.0
+        for block, here in zip_longest(self.blocks, letters, fillvalue=""):
+            assert isinstance(block, _Block)
+            block.draw(figure, Box(box.left, box.top + down, box.width, block.height), str(here))
+            down += block.height
+
+    def numbers(self) -> DataFrame:
+        """A row for each token; by flow for each state."""
+        import pandas as pd
+
+        tables = [(name, chart.numbers(result)) for name, result in self.many]
+        return pd.concat(
+            [table.assign(run=name)[["run", *table.columns]] for name, table in tables], ignore_index=True
+        )
 
 
 class _Block:
     """What stands on paper of one result; sizes in inches."""
 
-    def __init__(self, result: Result, high: float) -> None:
+    def __init__(self, name: str, result: Result, high: float) -> None:
         self.result, self.high = result, high
         self.shots = chart.shots(result, SHOTS)
         self.cell = WIDTH / SHOTS
         tall, wide = self.shots[-1].pixels.shape[:2]
         self.picture = self.cell * min(tall / wide, MOST_TALL)
-        self.lines = [line for text in _texts(result) for line in wrapped(text, WIDTH - 4 * GAP - 0.2)]
+        texts = [name, *_texts(result)] if name else _texts(result)
+        self.lines = [line for text in texts for line in wrapped(text, WIDTH - 4 * GAP - 0.2)]
         self.height = self.picture + 2 * LINE + 0.12 + LOWER + LINE * len(self.lines) + 0.12
 
-    def draw(self, figure: Figure, top: float, letter: str) -> None:
-        height = figure.get_figheight()
+    def draw(self, figure: Figure, box: Box, letter: str) -> None:
+        def text(left: float, top: float, words: str, **look: Any) -> None:
+            box.text(figure, left, top, words, va="baseline", **look)
 
-        def axes(left: float, bottom: float, width: float, tall: float) -> Axes:
-            return figure.add_axes((left / WIDTH, bottom / height, width / WIDTH, tall / height))
-
-        def text(x: float, y: float, words: str, **look: Any) -> None:
-            figure.text(x / WIDTH, y / height, words, fontsize=8, **look)
-
-        bottom = top - self.picture
         for column, shot in enumerate(self.shots):
             left = column * self.cell
-            _show(axes(left + GAP, bottom, self.cell - 2 * GAP, self.picture - GAP), shot.pixels)
+            size = self.cell - 2 * GAP, self.picture - GAP
+            _show(box.axes(figure, left + GAP, GAP, *size), shot.pixels)
             for line, words in enumerate((_short(shot.name), shot.note), start=1):
-                text(left + self.cell / 2, bottom - LINE * line, words, ha="center")
-        lower = bottom - 2 * LINE - 0.12 - LOWER
+                text(left + self.cell / 2, self.picture + LINE * line, words, ha="center")
+        top, side = self.picture + 2 * LINE + 0.12 + 0.05, LOWER - 0.45
+        lower = top + LOWER - 0.05
         left = 0.45
         if chart.by_tokens(self.result):
-            side = LOWER - 0.45
-            _show(axes(GAP, lower + 0.4, side, side), chart.entropy_map(self.result, chart.AFTER, self.high))
-            bar = axes(GAP + side + 0.08, lower + 0.4, 0.08, side)
+            _show(
+                box.axes(figure, GAP, top, side, side),
+                chart.entropy_map(self.result, chart.AFTER, self.high),
+            )
+            bar = box.axes(figure, GAP + side + 0.08, top, 0.08, side)
             bar.imshow(cividis()[::-1, None].astype(np.uint8), aspect="auto", extent=(0, 1, 0, self.high))
             bar.set_xticks([])
             bar.yaxis.tick_right()
             bar.set_yticks([0, self.high / 2, self.high])
-            text(GAP, lower + 0.24, "entropy after guidance (nats)")
+            text(GAP, lower - 0.24, "entropy after guidance (nats)")
             left += side + 0.75
-        self._curves(axes(left, lower + 0.4, WIDTH - left - 0.1, LOWER - 0.45))
+        self._curves(box.axes(figure, left, top, WIDTH - left - 0.1, side))
         for line, words in enumerate(self.lines, start=1):
-            text(GAP + 0.17, lower - LINE * line, words)
+            text(GAP + 0.17, lower + LINE * line, words)
         if letter:
-            text(GAP, lower - LINE, letter, weight="bold")
+            text(GAP, lower + LINE, letter, weight="bold")
 
     def _curves(self, axes: Axes) -> None:
         colours = iter(OKABE_ITO)

@@ -173,11 +173,11 @@ class DrawingView(Panel):
         """A filmstrip for each result, its map and its curve."""
         from workbench.panels.drawing import figure
 
-        return figure.paper([result for _, result in named])
+        return figure.paper(list(named))
 
     def table(self, result: Result) -> DataFrame:
         """A row for each token; by flow for each state."""
-        return result.tables["tokens" if chart.by_tokens(result) else "states"]
+        return chart.numbers(result)
 
     def name(self, result: Result) -> str:
         """The first words, the seed and the model."""

@@ -29,6 +29,8 @@ MADE_BY: dict[Measure, tuple[str, ...]] = {
     "lens": ("lens entropy", "tokens that read as words"),
 }
 """The curves that each kind of measure makes over a collection; ANY stands for its labels."""
+COMPARED = ("CKA with the first",)
+"""Curves of two results beside one another, from what likeness keeps of each."""
 OF_PICTURE = (
     *MADE_BY["structure"],
     *MADE_BY["geometry"][:4],
@@ -58,11 +60,13 @@ def lacks(config: LayersConfig, curves: Sequence[str]) -> str:
 def lacks_kind(config: LayersConfig, kind: Measure, what: str) -> str:
     """The same for something that comes with one kind of measure over a collection."""
     if config.image:
-        return f"it looks at one picture; {what} need a collection."
+        return f"it looks at one picture; {what}: of a collection only."
     return "" if kind in config.measures else f"its measures leave out {kind!r}."
 
 
 def _of_picture(config: LayersConfig, name: str) -> str:
+    if name in COMPARED:
+        return ""
     if name not in OF_PICTURE:
         return f"it looks at one picture; {name} needs a collection." if _kind(name) else _unknown(name)
     if name in OF_MASKS and not config.image.startswith(SCENE):
@@ -91,6 +95,8 @@ def _of_collection(config: LayersConfig, data: Collection | None, name: str) -> 
 
 def _kind(name: str) -> Measure | None:
     """The kind of measure that makes a curve."""
+    if name in COMPARED:
+        return "likeness"
     for kind, made in MADE_BY.items():
         if any(name == each or (each.endswith(ANY) and name.startswith(each[:-1])) for each in made):
             return kind

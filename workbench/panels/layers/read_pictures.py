@@ -26,8 +26,8 @@ def has_pictures(result: Result) -> bool:
     return TRUTH in result.arrays
 
 
-def columns(result: Result, stages: Sequence[str] = ()) -> list[Column]:
-    """The pictures as they were, then those read at each of the stages; by default COUNT over the axis.
+def columns(result: Result, stages: Sequence[str] = (), count: int = COUNT) -> list[Column]:
+    """The pictures as they were, then those read at each of the stages; by default `count` over the axis.
 
     Stages that hold none are left out.
     """
@@ -37,7 +37,7 @@ def columns(result: Result, stages: Sequence[str] = ()) -> list[Column]:
         for name, index in zip(table["stage"], table["index"], strict=True)
         if f"read_{int(index):03d}" in result.arrays
     }
-    chosen = [name for name in stages if name in held] if stages else over_the_axis(list(held))
+    chosen = [name for name in stages if name in held] if stages else over_the_axis(list(held), count)
     truth = np.asarray(result.arrays[TRUTH], dtype=np.uint8)
     return [("as it was", truth), *((name, held[name]) for name in chosen)]
 

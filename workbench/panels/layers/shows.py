@@ -1,4 +1,4 @@
-"""What of a layers result can stand in a figure: curves, the table of changes."""
+"""What of a layers result can stand in a figure: curves, maps, pictures, the table of changes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from pydantic import Field
 
-from workbench.panels.layers.config import LayersConfig
+from workbench.panels.layers.config import LayersConfig, Measure
 from workbench.panels.layers.measures import GROUPS
 from workbench.panels.studies import Nothing
 
@@ -22,12 +22,22 @@ class OfChange(Nothing):
     measures: tuple[str, ...] = Field(default=(), description="its rows; without them, every one with a drop")
 
 
-CHANGE = "change"
-STAGES = "stages alike"
-SHOWS: dict[str, type[Nothing]] = dict.fromkeys([*GROUPS, STAGES], Nothing)
+class OfPictures(Nothing):
+    """What may be chosen about read pictures."""
+
+    stages: tuple[str, ...] = Field(
+        default=(), max_length=6, description="where they are read, up to six [over the axis]"
+    )
+    pictures: int = Field(default=2, ge=1, le=4, description="of the first test pictures, how many")
+
+
+CHANGE, PICTURES, STAGES = "change", "read pictures", "stages alike"
+SHOWS: dict[str, type[Nothing]] = {**dict.fromkeys([*GROUPS, STAGES], Nothing), PICTURES: OfPictures}
 """What a figure's panel may show, with what may be chosen about it."""
-WIDE: tuple[str, ...] = ()
+WIDE: tuple[str, ...] = (PICTURES,)
 """What takes a page's width."""
+MADE_WITH: dict[str, Measure] = {PICTURES: "content", STAGES: "likeness"}
+"""The kind of measure over a collection that brings a panel which is no curves."""
 TABLES: dict[str, type[Nothing]] = {CHANGE: OfChange}
 """What a figure's table may show, with what may be chosen about it."""
 
@@ -43,14 +53,22 @@ def lacks(config: LayersConfig, show: str, chosen: Nothing) -> str:
                 "it looks at one picture, which leaves nothing to resample: name measures, or a collection."
             )
         return next((why for name in named if (why := promise.lacks(config, [name]))), "")
+    if show == STAGES and config.image:
+        return ""  # A picture keeps what is compared, too.
+    if show in MADE_WITH:
+        return promise.lacks_kind(config, MADE_WITH[show], show)
     return promise.lacks(config, GROUPS[show].measures)
 
 
 def part(many: Sequence[Named], show: str, chosen: Nothing) -> Part:
     """One of SHOWS of these results. Raises Refusal where they do not hold it."""
     from workbench.panels.layers.paper import Curves
+    from workbench.panels.layers.read_paper import ReadPictures
     from workbench.panels.layers.stage_map import StageMap
 
+    if show == PICTURES:
+        about = cast(OfPictures, chosen)
+        return ReadPictures(many, about.stages, about.pictures)
     if show == STAGES:
         return StageMap(many)
     return Curves(many, show)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from workbench.panels.needs import known_stage
 from workbench.panels.patches.ladder import Rung, ladder, numbers, visible
 from workbench.panels.patches.maps import map_image, picture_image, same_place
 from workbench.panels.patches.quantities import (
-    ATTENTION,
     NORM,
     SIMILARITY,
     UNITS,
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from workbench.runs.result import Result
 
 Named = tuple[str, "Result"]
+Scale = Literal["one", "each"]
 
 MAPS = 5
 LEFT, RIGHT, SIDE = 0.22, 0.75, 0.92
@@ -57,7 +57,7 @@ def paper(
     """The picture with the patch outlined and a row of maps, 6.75 in wide; a row for each result.
 
     Beneath a map stand the likeliest tokens of the lens at the patch, and, where each map has a scale of its
-    own, the value at the high end of its colours (max).
+    own, the values at the ends of its colours; see `Maps`.
 
     Args:
         results: one result, or (name, result) pairs; the patch is that of the first, and the one that lies
@@ -85,13 +85,19 @@ class Maps:
         *,
         stage: str | None = None,
         lens: bool = True,
+        scale: Scale | None = None,
     ) -> None:
-        """As `paper`; `lens`: whether its likeliest tokens stand beneath the maps, where it was read."""
+        """As `paper`; `lens`: whether its likeliest tokens stand beneath the maps, where it was read.
+
+        `scale`: "one" for all maps, so that a stage's colours are another's, or "each" its own, which the
+        figure then says. By default norms, which grow by orders of magnitude, have their own.
+        """
         first = many[0][1]
         wanted = asked or Asked(patch_in(first, None))
         if stage is not None:
             known_stage(stage, stages_of(first))
-        self.stage, self.fixed, self.lens = stage, wanted.show not in (ATTENTION, NORM), lens
+        self.stage, self.lens = stage, lens
+        self.one = (scale or ("each" if wanted.show == NORM else "one")) == "one"
         self.blocks = [(name, result, asked_of(first, wanted, result)) for name, result in many]
 
     def height(self, width: float) -> float:
@@ -102,15 +108,20 @@ class Maps:
         """Draw them at their place."""
         letters = [letter] if letter else lettered(len(self.blocks))
         everything = [(result, own) for _, result, own in self.blocks]
+        shown = [_stages(result, own, self.stage) for result, own in everything]
+        every = list(dict.fromkeys(name for names in shown for name in names))
+        ends = {name: span(everything, every if self.one else [name]) for name in every}
         down = 0.0
-        for (name, result, own), height, here in zip_longest(self.blocks, self._heights(), letters):
+        rows = zip_longest(self.blocks, self._heights(), shown, letters)
+        for (name, result, own), height, stages, here in rows:
             at = Box(box.left, box.top + down, box.width, height)
             at.letter(figure, here or "")
             if self._named:
                 at.text(figure, LEFT, LETTER, name)
             bottom = figure.get_figheight() - at.top - self._named - TITLE - SIDE
             rungs = {rung.stage: rung for rung in ladder(result, own)} if self.lens else {}
-            _row(figure, result, own, self.stage, everything, bottom, self.fixed, rungs)
+            of_stages = {name: ends[name] for name in stages}
+            _row(figure, result, own, of_stages, bottom, self.one, rungs)
             down += height
 
     def numbers(self) -> DataFrame:
@@ -129,7 +140,7 @@ class Maps:
 
     def _heights(self) -> list[float]:
         read = [READ * (self.lens and "lens_ids" in result.arrays) for _, result, _ in self.blocks]
-        beneath = [lines + (not self.fixed) for lines in read]
+        beneath = [lines + (not self.one) for lines in read]
         return [self._named + TITLE + SIDE + LINE * lines + BETWEEN for lines in beneath]
 
 
@@ -156,24 +167,22 @@ def _row(
     figure: Figure,
     result: Result,
     asked: Asked,
-    stage: str | None,
-    everything: Sequence[tuple[Result, Asked]],
+    ends: Mapping[str, tuple[float, float]],
     bottom: float,
-    fixed: bool,
+    one: bool,
     rungs: Mapping[str, Rung],
 ) -> None:
     """The picture and the maps of one result, their lower edge so many inches above the figure's.
 
-    rungs: what the lens reads at the patch, by stage.
+    ends: of the colours, by stage; `one` tells whether all are the same. rungs: what the lens reads at the
+    patch, by stage.
     """
     width, height = figure.get_size_inches()
-    stages = _stages(result, asked, stage)
     gap = (width - LEFT - RIGHT - (MAPS + 1) * SIDE) / MAPS
     pictures = [("the input", picture_image(result, asked.token), "")]
-    for name in stages:
-        ends = span([each for each in everything if name in stages_of(each[0])], name)
-        most = "" if fixed else f"max {told(asked.show, ends[1])}"
-        pictures.append((name, map_image(result, name, asked, ends), most))
+    for name in ends:
+        own = "" if one else _ends(asked.show, *ends[name])
+        pictures.append((name, map_image(result, name, asked, ends[name]), own))
     for k, (name, pixels, most) in enumerate(pictures):
         left = LEFT + k * (SIDE + gap)
         axes = figure.add_axes((left / width, bottom / height, SIDE / width, SIDE / height))
@@ -186,26 +195,33 @@ def _row(
         if name in rungs:
             lines += [f"{_short(text)} {chance(p)}" for text, p in rungs[name].read[:READ]]
         elif k == 0 and rungs:
-            lines = [*([""] * (not fixed)), "the lens at", "the patch"]
+            lines = [*([""] * (not one)), "the lens at", "the patch"]
         for number, line in enumerate(lines):
             y = (bottom - LINE * (number + 1) + 0.02) / height
             figure.text((left + SIDE / 2) / width, y, line, fontsize=8, ha="center", va="baseline")
     bar = figure.add_axes(((width - 0.62) / width, bottom / height, 0.07 / width, SIDE / height))
-    low, high = span(everything, stages[0]) if fixed else (0.0, 1.0)
+    low, high = next(iter(ends.values())) if one else (0.0, 1.0)
     bar.imshow(np.linspace(1, 0, 128)[:, None], cmap="cividis", aspect="auto", extent=(0, 1, low, high))
     bar.set_xticks([])
     ticks = [low, (low + high) / 2, high]
-    bar.set_yticks(ticks, [_tick(value, asked.show) for value in ticks] if fixed else ["0", "", "max"])
+    bottom_end = "min" if asked.show == SIMILARITY else "0"
+    bar.set_yticks(ticks, [_tick(v) for v in ticks] if one else [bottom_end, "", "max"])
     bar.yaxis.tick_right()
     bar.tick_params(length=2, pad=1.5, labelsize=8)
     bar.spines[:].set_visible(False)
-    bar.set_ylabel(_label(result, asked), fontsize=8, labelpad=2)
+    label = _label(result, asked)
+    bar.set_ylabel(label if one else f"{label.partition(',')[0]}, own scales", fontsize=8, labelpad=2)
     bar.yaxis.set_label_position("right")
 
 
-def _tick(value: float, show: str) -> str:
-    digits = f"{value:.2g}" if show != SIMILARITY else f"{value:g}"
-    return digits.replace("-", "\N{MINUS SIGN}")
+def _tick(value: float) -> str:
+    return f"{value:.2g}".replace("-", "\N{MINUS SIGN}")
+
+
+def _ends(show: str, low: float, high: float) -> str:
+    """The ends of a map's own colours."""
+    most = told(show, high)
+    return f"{told(show, low)} to {most}" if show == SIMILARITY else f"max {most}"
 
 
 def _label(result: Result, asked: Asked) -> str:

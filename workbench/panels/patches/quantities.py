@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -37,6 +38,10 @@ UNITS = {
 """What stands beside the colours."""
 SPACE = "\N{NO-BREAK SPACE}"
 """Between a number and its unit."""
+QUANTILES = (0.02, 0.98)
+"""Of cosines: where the colours of a map of similarity end. Ours."""
+MOST = 256
+"""Patches whose cosines are taken for that."""
 ALL = -1
 """In place of a query or a head: the mean over those that say the answer, over all heads."""
 
@@ -200,22 +205,21 @@ def queries_of(result: Result) -> list[tuple[str, int]]:
     return found
 
 
-def span(asking: Sequence[tuple[Result, Asked]], stage: str) -> tuple[float, float]:
-    """The values at the two ends of the colours, for all of these results with what is asked of each.
+def span(asking: Sequence[tuple[Result, Asked]], stages: Sequence[str]) -> tuple[float, float]:
+    """The values at the two ends of the colours of maps at these stages, for all of these results together.
 
-    Cosines have the ends 0 and 1, or -1 and 1 for centred states. Entropies and probabilities go up to the
-    largest at any stage, so that colours compare while one scrubs. Attention and norms, which differ by
-    orders of magnitude between layers, go up to the largest at this stage; of norms, to the largest that is
-    no outlier.
+    Cosines lie between QUANTILES of those of every two patches, whichever patch is asked about: in a dark
+    scene all are high, and colours from 0 to 1 would be one colour. The rest goes from 0 to the largest
+    value; of norms, to the largest that is no outlier. Stages that a result does not have do not count.
     """
-    if asking[0][1].show == SIMILARITY:
-        return (-1.0, 1.0) if any(result.config.get("centre", False) for result, _ in asking) else (0.0, 1.0)
-    most = 0.0
+    low, high = (math.inf, -math.inf) if asking[0][1].show == SIMILARITY else (0.0, 0.0)
     for result, asked in asking:
-        stages = stages_of(result)
-        if asked.show in (ATTENTION, NORM):
-            stages = [name for name in stages if name == stage]
-        for name in stages:
+        held = set(stages_of(result))
+        for name in (name for name in stages if name in held):
+            if asked.show == SIMILARITY:
+                ends = _cosines(result, name)
+                low, high = min(low, ends[0]), max(high, ends[1])
+                continue
             found = values(result, name, asked)
             if found is None:
                 continue
@@ -223,8 +227,32 @@ def span(asking: Sequence[tuple[Result, Asked]], stage: str) -> tuple[float, flo
             if asked.show == NORM:
                 far = result.arrays["outliers"][row_of(result, name)]
                 plain = found[~far] if (~far).any() else found
-            most = max(most, float(np.nanmax(plain)))
-    return 0.0, most
+            high = max(high, float(np.nanmax(plain)))
+    return (low, high) if math.isfinite(low) else (-1.0, 1.0)
+
+
+def compared(result: Result, show: str, stage: str) -> list[str]:
+    """The stages whose maps have the same colours on the screen as this one's.
+
+    Entropies and probabilities keep theirs while one scrubs. Attention and norms, which differ by orders of
+    magnitude between layers, and cosines, which drift together, have those of the one stage.
+    """
+    return stages_of(result) if show in (WORD, ENTROPY) else [stage]
+
+
+def _cosines(result: Result, stage: str) -> tuple[float, float]:
+    """QUANTILES of the cosines of every two patches, rounded outwards; of many patches MOST are taken."""
+    tokens = result.arrays[f"tokens_{row_of(result, stage):03d}"].astype(np.float32)
+    count = len(tokens)
+    some = tokens[np.linspace(0, count - 1, min(count, MOST)).round().astype(int)]
+    pairs = (some @ some.T)[np.triu_indices(len(some), 1)]
+    pairs = pairs[np.isfinite(pairs)]
+    if not len(pairs):
+        return -1.0, 1.0
+    low, high = np.quantile(pairs, QUANTILES)
+    low, high = math.floor(100 * low) / 100, math.ceil(100 * high) / 100
+    high = min(high, 1.0)
+    return max(min(low, high - 0.01), -1.0), high
 
 
 def told(show: str, value: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from pydantic import Field
 
@@ -23,6 +23,9 @@ class OfMaps(Nothing):
         default=None, description="its row and column, counted from 1 [the middle of the largest object]"
     )
     stage: str | None = Field(default=None, description='one that shall be shown, such as "llm 3"')
+    scale: Literal["one", "each"] | None = Field(
+        default=None, description="of colours: one for all maps, or each its own [norms: each; else one]"
+    )
     lens: bool = Field(default=True, description="whether the lens's likeliest tokens stand beneath the maps")
 
 
@@ -63,7 +66,11 @@ def part(many: Sequence[Named], show: str, chosen: Nothing) -> Part:
         if about.stage is not None:
             known_stage(about.stage, stages_of(result))
     return Maps(
-        many, Asked(patch_in(many[0][1], about.patch), quantity, word), stage=about.stage, lens=about.lens
+        many,
+        Asked(patch_in(many[0][1], about.patch), quantity, word),
+        stage=about.stage,
+        lens=about.lens,
+        scale=about.scale,
     )
 
 

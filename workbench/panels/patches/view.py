@@ -22,6 +22,7 @@ from workbench.panels.patches.quantities import (
     SIMILARITY,
     WORD,
     Asked,
+    compared,
     heads_of,
     held,
     patch_in,
@@ -50,8 +51,8 @@ layers. *llm 0* is what enters the language model. What goes in is the image as 
 bench's question**, since the answer and what it attends to hang on it. Patches are the cells that the
 language model reads; of a tower that cuts finer ones a cell shows the mean.
 
-**Similarity** is the cosine between the states of two patches, from 0 to 1 (from −1 where states are
-centred). In a layer that has lost what is where, it spreads over other objects.
+**Similarity** is the cosine between the states of two patches. In a layer that has lost what is where, it
+spreads over other objects.
 
 **The lens** (logit lens) puts a patch's state through the model's own last norm and head and lists the
 tokens it finds likeliest; ␣ is a space. *Entropy* is low where it is sure. *p(word)* adds the tokens with
@@ -68,9 +69,11 @@ it takes from there.
 **Norm** is the Euclidean length of the state. Crossed out are outliers ("sinks", "registers"): longer than
 the median by six median absolute deviations, and than twice the median. The rule is ours.
 
-Colours of similarity, entropy and probability mean the same at every stage; those of attention and norm,
-which differ by orders of magnitude, go up to what stands at the scale. **Pinned** results stand beside the
-present one: the same place, stage and colours.
+**Colours** of entropy and probability mean the same at every stage. Those of similarity end at the 2nd and
+98th percentile of the cosines of every two patches at the stage, since in a dark scene all of them are high;
+those of attention and norm go up to the stage's largest. What the ends are stands at the scale. The figure
+for paper has one scale for all its maps, but for norms, which grow by orders of magnitude. **Pinned** results
+stand beside the present one: the same place, stage and colours.
 """
 NO_LENS = "The run that this was made from kept no lens. Capture again with this version to have its words."
 NO_ATTENTION = "This model's attention, or an answer whose attention it could be, is not to be had here."
@@ -266,7 +269,8 @@ class PatchesView(Panel):
         result = named[0][1]
         asked, stage = _asked(result, *drawn_with)
         able = [other for _, other in pinned if stage in stages_of(other) and asked.show in held(other)]
-        ends = span([(result, asked), *((other, asked_of(result, asked, other)) for other in able)], stage)
+        every = [(result, asked), *((other, asked_of(result, asked, other)) for other in able)]
+        ends = span(every, compared(result, asked.show, stage))
         row, col = divmod(asked.token, shape_of(result)[1])
         read = "lens_ids" in result.arrays
         remarks = [MISLEADS if read else NO_LENS]

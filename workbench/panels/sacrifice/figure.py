@@ -10,6 +10,7 @@ from probes.correlation import FEWEST, Correlation
 from workbench.errors import Refusal
 from workbench.panels.layers.axis import signed
 from workbench.panels.layers.marks import MARKERS
+from workbench.panels.layers.measures import GROUPS, accuracy_of
 from workbench.panels.layers.paper import BASELINE, BOTTOM, LEFT, LINE, MARKED, PANEL, TOP
 from workbench.panels.sacrifice.series import Named, correlations, points, shown_stages
 from workbench.panels.sacrifice.shows import MOST_STAGES
@@ -26,14 +27,16 @@ if TYPE_CHECKING:
 
 BESIDE = 1.15
 """Inches for the coefficients at the right."""
+ACCURACY = accuracy_of("")
+TASK_AXIS = "share of right answers ↑"
 SIZE = 3.6
 """Points: of a checkpoint's marker."""
 
 
-def paper(results: Result | Sequence[Named]) -> Figure:
-    """The scatter of one checkpoint or several, 3.25 in wide."""
+def paper(results: Result | Sequence[Named], measure: str = "", stages: Sequence[str] = ()) -> Figure:
+    """The scatter of one checkpoint or several, 3.25 in wide; see `Scatter`."""
     many = list(results) if isinstance(results, Sequence) else [("", results)]
-    return composed([Scatter(many)], COLUMN)
+    return composed([Scatter(many, measure, stages)], COLUMN)
 
 
 class Scatter:
@@ -64,15 +67,14 @@ class Scatter:
         lines: list[tuple[str, int]] = []
         for rank, stage in enumerate(self.stages):
             self._points(axes, rank, stage)
-            lines += [(line, rank) for line in _about(stage, *found[stage])]
-        lines += [(line, -1) for line in _said(self.checkpoints)]
+            lines += [(line, rank) for line in about(stage, *found[stage])]
+        lines += [(line, -1) for line in said(self.checkpoints)]
         for number, (words, rank) in enumerate(lines):
             first = rank >= 0 and (not number or lines[number - 1][1] != rank)
             _write(axes, words, number, rank, marked=first)
         axes.tick_params(length=2, pad=1.5)
-        axes.set_xlabel("share of right answers ↑", labelpad=1)
-        measure = str(self.points["measure"].iloc[0]).replace("accuracy, ", "")
-        axes.set_ylabel(f"linear reader, {measure} ↑", labelpad=2)
+        axes.set_xlabel(TASK_AXIS, labelpad=1)
+        axes.set_ylabel(reader_axis(self.points), labelpad=2)
         box.letter(figure, letter)
 
     def numbers(self) -> DataFrame:
@@ -88,6 +90,15 @@ class Scatter:
         axes.plot(x, y, color=colour, lw=0.6, alpha=0.7)
         axes.plot(x[:-1], y[:-1], MARKERS[rank], mfc="white", mec=colour, mew=0.8, ms=SIZE)
         axes.plot(x[-1:], y[-1:], MARKERS[rank], color=colour, ms=SIZE)
+
+
+def reader_axis(drawn: DataFrame) -> str:
+    """What stands at the vertical axis of these points."""
+    measure = str(drawn["measure"].iloc[0])
+    group = next(group for group in GROUPS.values() if group.among([measure]))
+    read = group.name.endswith("reader")
+    words = f"linear reader, {measure.removeprefix(ACCURACY)}" if read else measure
+    return f"{words} {group.direction[-1:]}".strip()
 
 
 def coefficients(many: Sequence[Named], measure: str = "") -> Table:
@@ -128,7 +139,7 @@ def _p(found: Correlation) -> str:
     return f"{found.p:.3f}" if math.isfinite(found.p) else ""
 
 
-def _about(stage: str, r: Correlation, rho: Correlation) -> list[str]:
+def about(stage: str, r: Correlation, rho: Correlation) -> list[str]:
     """What stands at the right about one stage."""
     lines = [stage]
     if math.isfinite(r.value):
@@ -140,7 +151,7 @@ def _about(stage: str, r: Correlation, rho: Correlation) -> list[str]:
     return lines
 
 
-def _said(count: int) -> list[str]:
+def said(count: int) -> list[str]:
     """How many checkpoints, and what that is too few for."""
     if count == 1:
         return ["n = 1:", "no correlation"]

@@ -51,12 +51,35 @@ def points(many: Sequence[Named], measure: str = "") -> DataFrame:
                     "task": answers["value"],
                     "task low": answers["low"],
                     "task high": answers["high"],
+                    "task chance": answers["chance"],
+                    "task n": int(answers["n"]),
                     "reader": row["value"],
                     "reader low": row["low"],
                     "reader high": row["high"],
+                    "reader n": int(row["n"]),
                 }
             )
     return pd.DataFrame(rows)
+
+
+def measures_in(many: Sequence[Named]) -> list[str]:
+    """The measures of the language model that all of these results hold, in the order of the first."""
+    held = []
+    for _, result in many:
+        curves = result.tables["curves"]
+        held.append(list(dict.fromkeys(curves.loc[curves["band"] == "llm", "measure"])))
+    return [name for name in held[0] if all(name in names for names in held)]
+
+
+def stages_in(many: Sequence[Named]) -> list[str]:
+    """The language stages that all of these results have, in order."""
+    return common_stages(points(many))
+
+
+def common_stages(drawn: DataFrame) -> list[str]:
+    """The same of their points."""
+    counts = drawn.groupby("stage", sort=False)["checkpoint"].count()
+    return [str(stage) for stage, count in counts.items() if count == drawn["place"].nunique()]
 
 
 def shown_stages(drawn: DataFrame, chosen: Sequence[str] = ()) -> list[str]:
@@ -65,8 +88,7 @@ def shown_stages(drawn: DataFrame, chosen: Sequence[str] = ()) -> list[str]:
     Raises:
         Refusal: one is not held by every checkpoint.
     """
-    counts = drawn.groupby("stage", sort=False)["checkpoint"].count()
-    common = [str(stage) for stage, count in counts.items() if count == drawn["place"].nunique()]
+    common = common_stages(drawn)
     for stage in chosen:
         if stage not in common:
             raise Refusal(f"Not every checkpoint has a stage {stage!r}; all have {', '.join(common)}.")

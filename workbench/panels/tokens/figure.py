@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,13 +13,19 @@ import numpy as np
 from workbench.panels.overlay import OVERLAY, cividis
 from workbench.panels.states.figure import wrapped
 from workbench.runs.export import PAGE as WIDTH
+from workbench.runs.parts import Box, composed, lettered
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
     from workbench.runs.result import Result
 
+Named = tuple[str, "Result"]
+"""A result with the name of its run."""
 COLUMNS = 5
+INDENT = 0.17
+"""Inches before the text; the letter of a row stands there."""
 GAP = 0.04
 LINE = 0.14
 """Inches between a picture and its cell; from one line of text to the next."""
@@ -105,44 +112,71 @@ def told(value: float, unit: str) -> str:
     return f"{number} {unit}".strip()
 
 
-def paper(results: Result | Sequence[Result]) -> Figure:
+def paper(results: Result | Sequence[Result] | Sequence[Named]) -> Figure:
     """A row of pictures for each result, 6.75 in wide, its numbers below."""
-    from matplotlib.figure import Figure
-
-    from workbench.runs.export import paper_style
-
     many = [results] if not isinstance(results, Sequence) else list(results)
-    cell = WIDTH / COLUMNS
-    with paper_style():
-        rows = []
-        for result in many:
-            pictures = shots(result)
-            tall, wide = pictures[0].pixels.shape[:2]
-            lines = wrapped(_numbers(result), WIDTH - 4 * GAP)
-            rows.append((pictures, cell * min(tall / wide, MOST_TALL), lines))
-        total = sum(high + LINE * (len(lines) + 3) + 0.15 for _, high, lines in rows)
-        figure = Figure(figsize=(WIDTH, total))
-        top = total
-        for pictures, high, lines in rows:
-            for column, shot in enumerate(pictures):
-                _picture(figure, shot, column * cell, top - high, (cell - 2 * GAP, high - GAP))
-            for line, words in enumerate(lines, start=3):
-                figure.text(GAP / WIDTH, (top - high - LINE * line - 0.05) / total, words, fontsize=8)
-            top -= high + LINE * (len(lines) + 3) + 0.15
-    return figure
+    return composed([Shots([each if isinstance(each, tuple) else ("", each) for each in many])], WIDTH)
 
 
-def _picture(figure: Figure, shot: Shot, left: float, bottom: float, size: tuple[float, float]) -> None:
-    """A picture of this size in inches with its name and number below."""
-    total = figure.get_figheight()
-    wide, tall = size
-    axes = figure.add_axes(((left + GAP) / WIDTH, bottom / total, wide / WIDTH, tall / total))
-    axes.imshow(shot.pixels, interpolation="nearest", aspect="equal")
-    axes.set_anchor("S")
-    axes.set_axis_off()
-    for line, words in enumerate((shot.name, shot.note), start=1):
-        where = ((left + GAP + wide / 2) / WIDTH, (bottom - LINE * line) / total)
-        figure.text(*where, words, ha="center", fontsize=8)
+class Shots:
+    """The same as a part of a figure: one letter for all rows, or one for each where it stands alone."""
+
+    wide = True
+    beside = 0.0
+
+    def __init__(self, many: Sequence[Named]) -> None:
+        self.many = list(many)
+        self.rows = [_Row(name * (len(many) > 1), result) for name, result in many]
+
+    def height(self, width: float) -> float:
+        """Inches: one row below the other."""
+        return sum(row.height for row in self.rows)
+
+    def draw(self, figure: Figure, box: Box, letter: str, beside: float) -> None:
+        """Draw them at their place."""
+        letters, down = [letter] if letter else lettered(len(self.rows)), 0.0
+        for row, here in zip_longest(self.rows, letters, fillvalue=""):
+            assert isinstance(row, _Row)
+            row.draw(figure, Box(box.left, box.top + down, box.width, row.height), str(here))
+            down += row.height
+
+    def numbers(self) -> DataFrame:
+        """What is said of all tokens of a result together."""
+        import pandas as pd
+
+        tables = [(name, result.tables["summary"]) for name, result in self.many]
+        return pd.concat(
+            [table.assign(run=name)[["run", *table.columns]] for name, table in tables], ignore_index=True
+        )
+
+
+class _Row:
+    """What stands on paper of one result; sizes in inches."""
+
+    def __init__(self, name: str, result: Result) -> None:
+        self.shots = shots(result)
+        tall, wide = self.shots[0].pixels.shape[:2]
+        self.cell = WIDTH / COLUMNS
+        self.high = self.cell * min(tall / wide, MOST_TALL)
+        words = f"{name}, {_numbers(result)}" if name else _numbers(result)
+        self.lines = wrapped(words, WIDTH - 4 * GAP - INDENT)
+        self.height = self.high + LINE * (len(self.lines) + 3) + 0.15
+
+    def draw(self, figure: Figure, box: Box, letter: str) -> None:
+        for column, shot in enumerate(self.shots):
+            left, wide = column * self.cell + GAP, self.cell - 2 * GAP
+            axes = box.axes(figure, left, GAP, wide, self.high - GAP)
+            axes.imshow(shot.pixels, interpolation="nearest", aspect="equal")
+            axes.set_anchor("S")
+            axes.set_axis_off()
+            for line, words in enumerate((shot.name, shot.note), start=1):
+                at = left + wide / 2, self.high + LINE * line
+                box.text(figure, *at, words, ha="center", va="baseline")
+        first = self.high + 3 * LINE + 0.05
+        for line, words in enumerate(self.lines):
+            box.text(figure, GAP + INDENT, first + LINE * line, words, va="baseline")
+        if letter:
+            box.text(figure, GAP, first, letter, va="baseline", weight="bold")
 
 
 def _numbers(result: Result) -> str:

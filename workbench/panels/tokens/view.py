@@ -127,7 +127,7 @@ class TokensView(Panel):
 
     def paper(self, named: Sequence[Named], *printed_with: Any) -> Figure:
         """A row of pictures for each result."""
-        return figure.paper([result for _, result in named])
+        return figure.paper(list(named))
 
     def table(self, result: Result) -> DataFrame:
         """How often each code is used."""
