@@ -18,12 +18,21 @@ CHOICES = [("the image on the bench", IMAGE), ("the bundled scenes", PROBES), ("
 
 
 class Subject:
-    """The choice and, for one's own data, where they are; settings by the names "subject" and "data"."""
+    """The choice and, below whatever stands beside it, where one's own data are (``place``).
+
+    Their settings have the names "subject" and "data".
+    """
+
+    data: gr.Textbox
 
     def __init__(self, study: str, label: str, info: str | None = None) -> None:
         self.kind = gr.Radio(
             CHOICES, value=IMAGE, label=label, info=info, elem_id=f"{study}-subject", min_width=400
         )
+        self.study = study
+
+    def place(self) -> dict[str, Any]:
+        """Ask where the data are, here and only where they are asked for; the settings by name."""
         self.data = gr.Textbox(
             "",
             label="Data",
@@ -31,13 +40,10 @@ class Subject:
             "id of a data set of the Hugging Face hub",
             placeholder="/data/pets, OWNER/NAME …",
             visible=False,
-            elem_id=f"{study}-data",
+            elem_id=f"{self.study}-data",
         )
-        self.settings: dict[str, Any] = {"subject": self.kind, "data": self.data}
-
-    def wire(self) -> None:
-        """Ask where the data are only where they are asked for."""
         self.kind.change(lambda kind: gr.Textbox(visible=kind == DATA), [self.kind], [self.data], **QUIET)
+        return {"subject": self.kind, "data": self.data}
 
 
 def square() -> gr.Number:
