@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from pydantic import Field
 
 from workbench.panels.layers.config import LayersConfig
-from workbench.panels.layers.measures import GROUPS
+from workbench.panels.layers.measures import BETWEEN, GROUPS
 from workbench.panels.studies import Nothing
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def lacks(config: LayersConfig, show: str, chosen: Nothing) -> str:
                 "it looks at one picture, which leaves nothing to resample: name measures, or a collection."
             )
         return next((why for name in named if (why := promise.lacks(config, [name]))), "")
+    if show in (BETWEEN, STAGES):  # one picture always keeps what is compared
+        return "" if config.image else promise.lacks_kind(config, "likeness", show)
     return promise.lacks(config, GROUPS[show].measures)
 
 
