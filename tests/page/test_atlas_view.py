@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.capture.fake import FakeModel
+from tests.page import visit
 from workbench.app import Page, build
 from workbench.errors import Cancelled
 from workbench.page.host import Host
@@ -24,6 +24,7 @@ from workbench.panels.atlas.view_settings import BOTH
 
 UMAP = ("umap", "each", 15, 0.1)
 TSNE = ("tsne", "each", 10, 0.1)
+SMALL = {"images": 2, "tokens": 180}
 PCA = ("pca", "each", 15, 0.1)
 FAKE = FakeModel(side=12, width=16)
 
@@ -37,8 +38,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def session(page: Page) -> Session:
-    request: Any = SimpleNamespace(session_hash="visitor")
-    return page.bench.session(request)
+    return visit.visitor(page)
 
 
 @pytest.fixture(scope="module")
@@ -64,16 +64,7 @@ def at_once(panel: AtlasView, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def values(page: Page, panel: AtlasView, **changed: Any) -> list[Any]:
-    names = ["specimen", "corruption", "intensity", "question", "seed", "model"]
-    bench = {name: component.value for name, component in zip(names, page.bench.inputs, strict=True)}
-    settings = {name: setting.value for name, setting in panel.settings.items()} | {
-        "images": 2,
-        "tokens": 180,
-    }
-    return [
-        *(bench | {k: v for k, v in changed.items() if k in bench}).values(),
-        *(settings | {k: v for k, v in changed.items() if k in settings}).values(),
-    ]
+    return visit.values(page, panel, SMALL, **changed)
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +157,7 @@ def test_both_conditions_share_a_plane(page: Page, panel: AtlasView, session: Se
 
 
 def test_a_chosen_colour_stays_where_it_holds(page: Page, panel: AtlasView, looked: Any) -> None:
-    own = page.bench.session(SimpleNamespace(session_hash="chooser"))  # type: ignore[arg-type]
+    own = visit.visitor(page, "chooser")
     panel.choose(own, "col")
     again = list(panel.look(own, *values(page, panel), None))[-1]
     assert again[panel.colour].value == "col"

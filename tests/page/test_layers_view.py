@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.capture.fake import FakeModel
+from tests.page import visit
 from workbench.app import Page, build
 from workbench.page.host import Host
 from workbench.page.session import Session, Sessions
@@ -31,8 +31,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def session(page: Page) -> Session:
-    request: Any = SimpleNamespace(session_hash="visitor")
-    return page.bench.session(request)
+    return visit.visitor(page)
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +42,7 @@ def panel(page: Page) -> LayersView:
 
 
 def values(page: Page, panel: LayersView, **changed: Any) -> list[Any]:
-    names = ["specimen", "corruption", "intensity", "question", "seed", "model"]
-    bench = {name: component.value for name, component in zip(names, page.bench.inputs, strict=True)}
-    settings = {name: setting.value for name, setting in panel.settings.items()} | SMALL
-    return [
-        *(bench | {k: v for k, v in changed.items() if k in bench}).values(),
-        *(settings | {k: v for k, v in changed.items() if k in settings}).values(),
-    ]
+    return visit.values(page, panel, SMALL, **changed)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +101,7 @@ def test_a_pinned_result_of_the_other_kind_is_not_laid_over(
 def test_what_was_chosen_stays_with_the_next_look_where_it_holds(
     page: Page, panel: LayersView, picture: dict[Any, Any]
 ) -> None:
-    session = page.bench.session(SimpleNamespace(session_hash="chooser"))  # type: ignore[arg-type]
+    session = visit.visitor(page, "chooser")
 
     def looked(**changed: Any) -> dict[Any, Any]:
         return list(panel.look(session, *values(page, panel, **changed), None))[-1]

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from tests.page import visit
 from tests.page.fake import FakeModel
 from workbench.app import Page
 from workbench.cli.parser import parser_for
@@ -30,12 +31,7 @@ from workbench.panels.states.view import StatesView
 
 def values(page: Page, **changed: Any) -> list[Any]:
     """The bench's and the panel's values as the page starts with them, but for those that changed."""
-    bench, panel = page.bench, states(page)
-    names = ["specimen", "corruption", "intensity", "question", "seed", "model"]
-    found = {name: component.value for name, component in zip(names, bench.inputs, strict=True)}
-    settings = {name: setting.value for name, setting in panel.settings.items()} | {"steps": 4}
-    settings |= {name: changed.pop(name) for name in list(changed) if name in settings}
-    return [*(found | changed).values(), *settings.values()]
+    return visit.values(page, states(page), {"steps": 4}, **changed)
 
 
 def states(page: Page) -> StatesView:

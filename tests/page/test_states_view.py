@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.page import visit
 from tests.page.conftest import opener
 from tests.page.fake import FakeModel, said, spoken
 from workbench.app import Page, build
@@ -78,14 +79,8 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
 def looked(page: Page, session: Session, **changed: Any) -> tuple[StatesView, list[dict[Any, Any]]]:
     panel = page.panels["states"]
     assert isinstance(panel, StatesView)
-    names = ["specimen", "corruption", "intensity", "question", "seed", "model"]
-    found = {name: part.value for name, part in zip(names, page.bench.inputs, strict=True)} | {
-        "model": Chosen("slow")
-    }
-    settings = {name: part.value for name, part in panel.settings.items()} | {"steps": 3}
-    for name, value in changed.items():
-        (settings if name in settings else found)[name] = value
-    seen = panel.look(session, *found.values(), *settings.values(), None)
+    given = visit.values(page, panel, {"steps": 3}, **{"model": Chosen("slow"), **changed})
+    seen = panel.look(session, *given, None)
     return panel, [updates for updates in seen if panel.trace in updates]  # before, the model opens
 
 

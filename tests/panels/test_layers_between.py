@@ -208,3 +208,11 @@ def test_a_recipe_draws_the_curves_and_the_map(clean: Result, noisy: Result, coa
     assert len(numbers) == 72 and set(numbers["second"]) == {"coarser"}
     itself = shows.part([many[0]], shows.STAGES, Nothing()).numbers()
     assert itself.set_index(["stage", "other"])["cka"]["llm 2", "llm 2"] == pytest.approx(1.0)
+
+
+def test_a_recipe_is_told_before_it_runs_what_will_not_be_compared() -> None:
+    for show in (BETWEEN, shows.STAGES):
+        assert shows.lacks(SMALL, show, Nothing()) == ""
+        assert shows.lacks(LayersConfig(image="scene:7"), show, Nothing()) == ""
+        without = SMALL.model_copy(update={"measures": ("geometry",)})
+        assert "leave out 'likeness'" in shows.lacks(without, show, Nothing())

@@ -18,16 +18,23 @@ CHOICES = [("the image on the bench", IMAGE), ("the bundled scenes", PROBES), ("
 
 
 class Subject:
-    """The choice and, for one's own data, where they are; settings by the names "subject" and "data".
+    """The choice and, below whatever stands beside it, where one's own data are (``place``).
 
-    ``image`` tells whether the image on the bench can be chosen.
+    Their settings have the names "subject" and "data". ``image`` tells whether the image
+    on the bench can be chosen.
     """
+
+    data: gr.Textbox
 
     def __init__(self, study: str, label: str, info: str | None = None, *, image: bool = True) -> None:
         choices = CHOICES if image else CHOICES[1:]
         self.kind = gr.Radio(
             choices, value=choices[0][1], label=label, info=info, elem_id=f"{study}-subject", min_width=400
         )
+        self.study = study
+
+    def place(self) -> dict[str, Any]:
+        """Ask where the data are, here and only where they are asked for; the settings by name."""
         self.data = gr.Textbox(
             "",
             label="Data",
@@ -35,13 +42,10 @@ class Subject:
             "id of a data set of the Hugging Face hub",
             placeholder="/data/pets, OWNER/NAME …",
             visible=False,
-            elem_id=f"{study}-data",
+            elem_id=f"{self.study}-data",
         )
-        self.settings: dict[str, Any] = {"subject": self.kind, "data": self.data}
-
-    def wire(self) -> None:
-        """Ask where the data are only where they are asked for."""
         self.kind.change(lambda kind: gr.Textbox(visible=kind == DATA), [self.kind], [self.data], **QUIET)
+        return {"subject": self.kind, "data": self.data}
 
 
 def square() -> gr.Number:

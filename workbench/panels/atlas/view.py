@@ -52,6 +52,7 @@ class AtlasView(Layouts):
         with gr.Row():
             self.subject = subject.Subject(STUDY, "Tokens of")
             self.conditions = conditions()
+        taken = self.subject.place()
         with gr.Row():
             self.method, self.planes = layout(available())
             self.colour = gr.Dropdown([], value=None, label="Colour", min_width=110, elem_id="atlas-colour")
@@ -66,14 +67,13 @@ class AtlasView(Layouts):
         self.ready = gr.State("")
         settings, self.neighbours, self.min_dist = measurement()
         self.stages = settings["stages"]
-        self.settings = {**self.subject.settings, "conditions": self.conditions, **settings}
+        self.settings = {**taken, "conditions": self.conditions, **settings}
         self.foot(READING)
         self.outputs = [self.plot, self.card, self.note, self.colour, self.stages, self.method, self.planes]
         way: list[Any] = [self.method, self.planes, self.neighbours, self.min_dist]
         self.drawn_with = [*way, self.colour, bench.dark, bench.narrow, self.ready]
         self.printed_with = [*way, self.colour]
         self.wire()
-        self.subject.wire()
         shown_pins = [bench.pins.all, bench.pins.shown]
         gr.on(
             [self.result.change, bench.pins.chosen.change, *(part.change for part in way)],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from pydantic import Field
 
 from workbench.panels.layers.config import LayersConfig, Measure
-from workbench.panels.layers.measures import GROUPS
+from workbench.panels.layers.measures import BETWEEN, GROUPS
 from workbench.panels.studies import Nothing
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ SHOWS: dict[str, type[Nothing]] = {**dict.fromkeys([*GROUPS, STAGES], Nothing), 
 """What a figure's panel may show, with what may be chosen about it."""
 WIDE: tuple[str, ...] = (PICTURES,)
 """What takes a page's width."""
-MADE_WITH: dict[str, Measure] = {PICTURES: "content", STAGES: "likeness"}
-"""The kind of measure over a collection that brings a panel which is no curves."""
+MADE_WITH: dict[str, Measure] = {PICTURES: "content", STAGES: "likeness", BETWEEN: "likeness"}
+"""The kind of measure over a collection that brings a panel."""
 TABLES: dict[str, type[Nothing]] = {CHANGE: OfChange}
 """What a figure's table may show, with what may be chosen about it."""
 
@@ -53,8 +53,8 @@ def lacks(config: LayersConfig, show: str, chosen: Nothing) -> str:
                 "it looks at one picture, which leaves nothing to resample: name measures, or a collection."
             )
         return next((why for name in named if (why := promise.lacks(config, [name]))), "")
-    if show == STAGES and config.image:
-        return ""  # A picture keeps what is compared, too.
+    if show in (BETWEEN, STAGES) and config.image:
+        return ""  # A picture always keeps what is compared.
     if show in MADE_WITH:
         return promise.lacks_kind(config, MADE_WITH[show], show)
     return promise.lacks(config, GROUPS[show].measures)

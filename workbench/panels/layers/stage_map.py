@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-LEFT, TOP, BOTTOM, BAR, RIGHT = 0.50, 0.30, 0.42, 0.08, 0.42
+LEFT, TOP, BOTTOM, BAR, RIGHT = 0.50, 0.22, 0.42, 0.08, 0.42
 """Inches: room for the axis at the left, above and below; the scale's width, and the room it takes."""
-TALLEST = 2.2
+TALLEST = 1.75
 """Inches."""
 STEP = 4
 """Stages from one written number to the next."""

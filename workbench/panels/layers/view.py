@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from workbench.runs.result import Result
 
 INFO = (
-    f"a collection takes minutes: of {sum(FEWER.values())} images at first, more under Measurement; the time "
-    "left is told after the first of them"
+    f"a collection takes minutes: {sum(FEWER.values())} images unless Measurement says more; the time left "
+    "is told as it goes"
 )
 
 PIN = (
@@ -57,17 +57,17 @@ class LayersView(Panel):
     def __init__(self, bench: Bench) -> None:
         super().__init__(bench)
         self.subject = subject.Subject(STUDY, "Measure", INFO)
+        measured = self.subject.place()
         self.group = lenient.Radio([], value=None, label="Show", visible=False, elem_id="layers-group")
         self.plot = gr.Plot(show_label=False, visible=False, elem_id="layers-plot")
         self.note = gr.HTML(_empty(), elem_id="layers-note")
         self.beneath = gr.HTML("", elem_id="layers-beneath")
-        self.settings = {**self.subject.settings, **measurement()}
+        self.settings = {**measured, **measurement()}
         self.foot(READING)
         self.outputs = [self.group, self.plot, self.note, self.beneath]
         self.drawn_with = [self.group, bench.dark]
         self.printed_with = [self.group]
         self.wire()
-        self.subject.wire()
         # Only what a person does is a choice; a value that a result brought with it is none.
         self.group.input(self._with_session(self.choose), [self.group], None, **QUIET)
 

@@ -61,6 +61,7 @@ class SacrificeView(Panel):
     def __init__(self, bench: Bench) -> None:
         super().__init__(bench)
         self.subject = subject.Subject(STUDY, "Ask about", image=False)
+        asked = self.subject.place()
         with gr.Row():
             self.reader = lenient.Radio(
                 [], value=None, label="Upwards", visible=False, elem_id="sacrifice-reader"
@@ -70,13 +71,12 @@ class SacrificeView(Panel):
             )
         self.plot = gr.Plot(show_label=False, visible=False, elem_id="sacrifice-plot")
         self.note = gr.HTML(_empty(), elem_id="sacrifice-note")
-        self.settings = {**self.subject.settings, **_settings()}
+        self.settings = {**asked, **_settings()}
         self.foot(READING)
         self.outputs = [self.reader, self.stage, self.plot, self.note]
         self.drawn_with = [self.reader, self.stage, bench.dark]
         self.printed_with = [self.reader, self.stage]
         self.wire()
-        self.subject.wire()
         # Only what a person does is a choice; a value that a result brought with it is none.
         for choice in (self.reader, self.stage):
             self.choosing(choice)
