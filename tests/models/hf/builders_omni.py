@@ -40,21 +40,26 @@ def ears() -> Any:
     return WhisperFeatureExtractor(feature_size=16)
 
 
+def thinker_vision() -> dict[str, Any]:
+    """A tower that attends in windows, but for one block."""
+    return {
+        "depth": 3,
+        "hidden_size": 48,
+        "intermediate_size": 64,
+        "num_heads": 4,
+        "out_hidden_size": 64,
+        "patch_size": 8,
+        "window_size": 32,
+        "fullatt_block_indexes": [1],
+        "spatial_merge_size": 2,
+        "temporal_patch_size": 2,
+    }
+
+
 def thinker_2_5(words: Any) -> dict[str, Any]:
     """What shapes a tiny thinker of Qwen2.5-Omni."""
     return {
-        "vision_config": {
-            "depth": 3,
-            "hidden_size": 48,
-            "intermediate_size": 64,
-            "num_heads": 4,
-            "out_hidden_size": 64,
-            "patch_size": 8,
-            "window_size": 32,
-            "fullatt_block_indexes": [1],
-            "spatial_merge_size": 2,
-            "temporal_patch_size": 2,
-        },
+        "vision_config": thinker_vision(),
         "audio_config": EARS,
         "text_config": TEXT | {"rope_parameters": ROPE, "layer_types": ["full_attention"] * 3},
         "image_token_index": words.image_token_id,

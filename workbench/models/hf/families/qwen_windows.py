@@ -1,4 +1,4 @@
-"""Qwen2.5-VL, Qwen2.5-Omni and EXAONE 4.5: the tower sorts patches into windows of attention."""
+"""Qwen2.5-VL and those with its tower: it sorts patches into windows of attention."""
 
 from __future__ import annotations
 
