@@ -22,8 +22,9 @@ def verify(model: Model, tolerance: float = 1e-3) -> None:
     """Show the model a picture and compare what its taps read with what it computed.
 
     Every stage must be seen exactly once; from the projector on with as many visual tokens as the grid has
-    cells; what enters the tower's blocks must change where the picture does; and the last stage, through the
-    final norm and the head, must give the model's own logits.
+    cells; with one state for each token at every language layer; what enters the tower's blocks must change
+    where the picture does; and the last stage, through the final norm and the head, must give the model's own
+    logits.
     `tolerance` is relative to the largest logit, for float32; 16-bit types get a hundred times as much.
 
     Raises Refusal with what does not hold.
@@ -58,6 +59,13 @@ def verify(model: Model, tolerance: float = 1e-3) -> None:
                 f"{name} shows {tokens} tokens at {tap.stage.name}; its grid is {tap.grid.rows} by "
                 f"{tap.grid.cols}."
             )
+    language = {tap.stage.name: seen.states[tap.stage.name][0] for tap in taps if tap.stage.band == "llm"}
+    if len({states.flatten(0, -2).shape[0] for states in language.values()}) > 1:
+        shapes = ", ".join(f"{tuple(states.shape)} at {stage}" for stage, states in language.items())
+        raise Refusal(
+            f"{name} keeps not one state for each token between its language layers ({shapes}), so what is "
+            "read there would be of other tokens. It is not opened."
+        )
     entering = next((tap for tap in taps if tap.stage.band == "vision" and tap.grid is not None), None)
     if entering is not None and not _in_place(model, entering, picture):
         raise Refusal(

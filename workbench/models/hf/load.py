@@ -115,9 +115,9 @@ def foresee(folder: Path, how: Opening, device: torch.device) -> tuple[Any, dict
         cls = _class_for(config, folder)
         family_of(config)
         demand_readable(config, how.quantised, device, folder)
-        if complete(folder, WEIGHTS[0]):
-            stored = [tensor for path in find_weights(folder, WEIGHTS) for tensor in header(path)]
-            demand_fit(cls, config, {tensor.name: tensor.shape for tensor in stored}, folder)
+        here = find_weights(folder, WEIGHTS) if complete(folder, WEIGHTS[0]) else []
+        stored = {tensor.name: tensor.shape for path in here for tensor in header(path)}
+        demand_fit(cls, config, stored or None, folder)
     return config, code
 
 
