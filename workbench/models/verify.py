@@ -75,7 +75,8 @@ def verify(model: Model, tolerance: float = 1e-3) -> None:
     if not torch.isfinite(logits).all():
         instead = "Fetch the weights again" if model.card.dtype == "float32" else "Try float32"
         raise Refusal(f"{name} computes numbers that are not finite in {model.card.dtype}. {instead}.")
-    again = model.readout(seen.states[taps[-1].stage.name][0][:, -1])
+    # A model that is shared out among devices gives its logits on another one than its head's.
+    again = model.readout(seen.states[taps[-1].stage.name][0][:, -1]).to(logits.device)
     # Words that a model forbids itself have the lowest number there is; they are no measure for the others.
     said = logits > torch.finfo(logits.dtype).min / 2
     allowed = tolerance * (1 if model.card.dtype == "float32" else 100) * float(logits[said].abs().max())

@@ -18,7 +18,7 @@ from workbench.models.memory import header
 
 CPU = torch.device("cpu")
 KINDS = ("llava", "llava_next", "qwen2_5_vl", "qwen3_vl_moe", "internvl", "llama4", "emu3", "video_llava")
-"""Of several ways to rename and join what is stored; that whole ones of every kind fit, opening them tells."""
+"""Of several ways to rename and join what is stored; that all whole ones fit, opening them tells."""
 
 
 def compared(folder: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
