@@ -49,10 +49,12 @@ def demand_bits(quantised: str, device: torch.device, packages: tuple[str, ...] 
         )
 
 
-def demand_kernel(attention: str, device: torch.device) -> None:
+def demand_kernel(attention: str, device: torch.device, dtype: str = "auto") -> None:
     """Raise Refusal where an attention kernel cannot run here, with what is lacking."""
     if attention not in FLASH:
         return
+    if dtype == "float32":
+        raise Refusal(f"{attention} computes in 16 bits only. Take bfloat16, or sdpa.")
     if device.type != "cuda":
         raise Refusal(f"{attention} runs on a CUDA device only; this is {device}. Take sdpa.")
     if not find_spec(FLASH[attention]) and not find_spec("kernels"):

@@ -186,6 +186,8 @@ def qwen2_5_vl() -> tuple[Any, Any]:
 from tests.models.hf import (  # noqa: E402
     builders_gemma,  # noqa: F401
     builders_native,  # noqa: F401
+    builders_newer,  # noqa: F401
+    builders_omni,  # noqa: F401
     builders_packed,  # noqa: F401
     builders_pixtral,  # noqa: F401
     builders_plain,  # noqa: F401

@@ -42,12 +42,12 @@ def qwen_ids(words: Any) -> dict[str, int]:
     }
 
 
-def qwen_pictures() -> Any:
-    """The Qwen models' image processor, for patches of 8 pixels."""
+def qwen_pictures(frames: int = 2) -> Any:
+    """The Qwen models' image processor, for patches of 8 pixels and so many frames of a video."""
     from transformers import Qwen2VLImageProcessorPil
 
     return Qwen2VLImageProcessorPil(
-        patch_size=8, merge_size=2, temporal_patch_size=2, min_pixels=32 * 32, max_pixels=160 * 160
+        patch_size=8, merge_size=2, temporal_patch_size=frames, min_pixels=32 * 32, max_pixels=160 * 160
     )
 
 

@@ -210,16 +210,9 @@ def granite_docling() -> tuple[Any, Any]:
     return GraniteDoclingForConditionalGeneration(config), processor
 
 
-@builder
-def minicpmv4_6() -> tuple[Any, Any]:
-    from transformers import (
-        MiniCPMV4_6Config,
-        MiniCPMV4_6ForConditionalGeneration,
-        MiniCPMV4_6ImageProcessorPil,
-        MiniCPMV4_6Processor,
-    )
-
-    words = tokenizer(
+def minicpm_words() -> Any:
+    """A tokenizer with the marks of the MiniCPM-V models."""
+    return tokenizer(
         image_token="<|image_pad|>",
         video_token="<|video_pad|>",
         image_start_token="<image>",
@@ -229,6 +222,18 @@ def minicpmv4_6() -> tuple[Any, Any]:
         image_id_start_token="<image_id>",
         image_id_end_token="</image_id>",
     )
+
+
+@builder
+def minicpmv4_6() -> tuple[Any, Any]:
+    from transformers import (
+        MiniCPMV4_6Config,
+        MiniCPMV4_6ForConditionalGeneration,
+        MiniCPMV4_6ImageProcessorPil,
+        MiniCPMV4_6Processor,
+    )
+
+    words = minicpm_words()
     config = MiniCPMV4_6Config(
         vision_config=VISION | {"image_size": 64, "patch_size": 4},
         insert_layer_id=1,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import fill
 
 import numpy as np
 import torch
-from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from tests.models.hf.builders import BUILDERS, saved
@@ -38,15 +38,27 @@ a test holds it to what they say. What is verified for every row
   word of its tokenizer leaves the visual tokens where they are;
 - the last stage through the final norm and the head gives the model's logits;
 - answers are those of `generate`, word by word; scores are sums of log-probabilities;
-- attention rows under the fast kernel equal a plain softmax over everything within 1e-5 (where
-  attention is read).
+- attention rows equal a plain softmax over everything within 1e-5, for every head of every layer that
+  attends, of the language model and of the tower. The output comes from sdpa, but for PaliGemma 2, whose
+  capped scores only its own eager function computes.
+
+At each opening, of a published checkpoint too, it is checked that what enters the tower's blocks changes
+where the picture does, that every language layer keeps one state for each token, that visual tokens and
+grid agree, and that the last stage gives the logits; a model that fails is refused.
+
+Rows of attention are read under flash attention and eager as well (`tests/models/hf/test_kernels.py`):
+windows, images that lie one after the other, padding and capped scores count as the kernel has them. That
+was held against flash attention's definition, not against its package, which needs a GPU.
 
 Janus and Emu3 also draw from words (`workbench/models/hf/drawing/`): their tokens are those of
 transformers' own generation, one by one, greedy and sampled with the same seed
 (`tests/models/hf/test_drawing.py`). Any Emu3 checkpoint can be asked to draw; Emu3-Gen is the one
 that learned it. Emu3's and Chameleon's tokens of an image are those that the language model gets
 (`tests/models/hf/test_tokenised.py`), Janus' are those of its public code, by the smallest angle;
-what transformers has of Chameleon's tokeniser cannot read them back.
+what transformers has of Chameleon's tokeniser is its encoder alone, so nothing reads them back.
+
+Qwen2.5-Omni and Qwen3-Omni open by the part that sees and answers, their thinker, also from a folder of
+the whole model; what speaks is left out.
 
 ## Opening
 
@@ -59,18 +71,22 @@ type. That was tried with a module that stands in for bitsandbytes; what roundin
 was not measured.
 
 From the hub only what is read is fetched: configuration, words, and the weight files that the index
-lists or that were chosen. A model type that is not opened, code of its own, pickled weights, an adapter
-without its model, a device or package that lacks, and a tokenizer that cannot be read are refused before
-any weight is fetched. Weights that are not finite are refused by name. An adapter of peft beside weights
-is named on the card and not applied.
+lists or that were chosen. Before any weight is fetched these are refused: a model type that is not
+opened, code of its own, pickled weights, an adapter without its model, a device or package that lacks,
+weights that were quantised by a method whose package is not here, a tokenizer that cannot be read, and
+weights whose names or shapes, as the headers of their files tell, are not those of the configuration.
+Weights that are not finite are refused by name. An adapter of peft beside weights is named on the card
+and not applied.
 
 ## Families
 
 No published checkpoint was opened for this table. `grids` are the parts of an image that visual
-tokens stand for; `tower` says whether the tower's own tokens are placed on the image too.
+tokens stand for; `tower` says whether the tower's own tokens are placed on the image too; all answer, score
+candidates and show their hidden states, `besides` is what else they do.
 
-| checkpoint | class | grids | tower | attention |
-|---|---|---|---|---|
+KNOWN
+| checkpoint | class | grids | tower | attention | besides |
+|---|---|---|---|---|---|
 """
 REFUSED = """\
 ## Refused
@@ -80,9 +96,34 @@ These types are refused before their weights are read (`workbench/models/hf/refu
 UNTRIED = """\
 ## Not tried
 
-These types of the installed transformers open where the convention holds for them and the check at
-opening passes; nothing else is verified of them:
+transformers reads the images of these types with torchvision alone, so they are refused, with that
+reason, where it is not installed. With it they open where the convention holds for them and the checks
+at opening pass; nothing else is verified of them:
 """
+KNOWN = {
+    "LLaVA": "llava",
+    "LLaVA-NeXT": "llava_next",
+    "LLaVA-OneVision": "llava_onevision",
+    "Qwen2-VL": "qwen2_vl",
+    "Qwen2.5-VL": "qwen2_5_vl",
+    "Qwen3-VL": "qwen3_vl",
+    "Qwen-Omni": "qwen2_5_omni_thinker",
+    "InternVL": "internvl",
+    "Gemma 3": "gemma3",
+    "SmolVLM": "smolvlm",
+    "Idefics 3": "idefics3",
+    "PaliGemma": "paligemma",
+    "Mistral 3": "mistral3",
+    "Pixtral": "llava_pixtral",
+    "Llama 4": "llama4",
+    "GLM-4V": "glm4v",
+    "Aya Vision": "aya_vision",
+    "Command A Vision": "cohere2_vision",
+    "Janus": "janus",
+    "Emu3": "emu3",
+    "Chameleon": "chameleon",
+}
+"""Rows of families by the names that people use, where those are not the rows' own."""
 
 
 def row(name: str, model: HFModel) -> str:
@@ -94,7 +135,10 @@ def row(name: str, model: HFModel) -> str:
     tower = "no blocks" if not stages else "placed" if stages[0].grid is not None else "not placed"
     attention = "rows" if Capability.ATTENTION in model.card.capabilities else "–"
     ways = "" if type(model.family) is Family else f" ({type(model.family).__name__})"
-    return f"| {name} | {type(model.network).__name__}{ways} | {' + '.join(parts)} | {tower} | {attention} |"
+    more = {Capability.GENERATES: "draws", Capability.TOKENISES: "tokenises"}
+    besides = ", ".join(word for known, word in more.items() if known in model.card.capabilities)
+    cells = [name, type(model.network).__name__ + ways, " + ".join(parts), tower, attention, besides]
+    return f"| {' | '.join(cells)} |"
 
 
 def refused() -> list[str]:
@@ -106,15 +150,9 @@ def refused() -> list[str]:
 
 
 def untried() -> list[str]:
-    """Two lines: types that are neither in the table nor refused, by whether they need torchvision."""
+    """A line with the types that are neither in the table nor refused: all of them need torchvision."""
     types = sorted(set(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES) - set(REASONS) - set(BUILDERS))
-    kinds = {name: IMAGE_PROCESSOR_MAPPING_NAMES.get(name) or {"pil": ""} for name in types}
-    needing = [name for name in types if "pil" not in kinds[name]]
-    others = [name for name in types if name not in needing]
-    return [
-        f"- with an image processor for torchvision only: {', '.join(f'`{name}`' for name in needing)}",
-        f"- others: {', '.join(f'`{name}`' for name in others)}",
-    ]
+    return [", ".join(f"`{name}`" for name in types)]
 
 
 def document() -> str:
@@ -125,8 +163,10 @@ def document() -> str:
             path = saved(name, Path(folder))
             model = load(path, name=name, device=torch.device("cpu"), dtype=torch.float32)
             lines.append(row(name, model))
+    known = "; ".join(f"{name} is `{at}`" for name, at in KNOWN.items())
+    head = HEAD.replace("KNOWN", fill(f"By the names that people use: {known}.", 108) + "\n")
     lists = [REFUSED, *refused(), "", UNTRIED, *untried()]
-    return HEAD + "\n".join([*lines, "", *lists]) + "\n"
+    return head + "\n".join([*lines, "", *lists]) + "\n"
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from workbench.errors import Refusal
 from workbench.models.hf.adapter import HFModel
 from workbench.models.hf.family import Family
 from workbench.models.hf.load import load
+from workbench.models.verify import verify
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +55,15 @@ def test_crops_that_do_not_divide_the_image_keep_their_own_widths(
     x0, _, x1, _ = prompt.grid.boxes[:12].T
     assert x0[::4].tolist() == [0, 67, 134] and x1[3::4].tolist() == [67, 134, 200]
     assert [(view.grid.part, view.grid.rows) for view in prompt.others] == [("thumbnail", 4)]
+
+
+def test_a_tower_whose_order_is_not_known_is_refused_at_opening(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """By the convention alone the windows of Qwen2.5-VL's tower would be taken for rows."""
+    path = saved("qwen2_5_vl", tmp_path_factory.mktemp("windows"))
+    model = load(path, name="qwen2_5_vl", device=torch.device("cpu"), dtype=torch.float32)
+    verify(model)
+    model.family = Family(model.network, model.processor)
+    with pytest.raises(Refusal, match="patches of its tower in another order"):
+        verify(model)

@@ -68,7 +68,7 @@ def test_no_question_holds_a_word_that_stands_for_an_image(model: HFModel) -> No
 
 
 class Unmixed:
-    """The model with no attention in its tower: what a visual token holds comes from its own pixels."""
+    """The model with nothing in its tower that mixes patches: a visual token holds its own pixels alone."""
 
     def __init__(self, model: HFModel) -> None:
         blocks = model.family.parts.blocks
@@ -84,7 +84,7 @@ class Unmixed:
             attention = next(
                 module
                 for name, module in block.named_modules()
-                if name.rpartition(".")[2] in ("self_attn", "attn", "attention")
+                if name.rpartition(".")[2] in ("self_attn", "attn", "attention", "conv")
             )
             self.handles.append(attention.register_forward_hook(self._silent))
 

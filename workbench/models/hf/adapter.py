@@ -33,6 +33,8 @@ from workbench.models.protocol import (
 )
 from workbench.models.spelling import beginnings, spelling
 
+ATTENDING = ("full_attention", "sliding_attention", "chunked_attention")
+"""Kinds of layers that attend by softmax, in the words of transformers' configurations."""
 MOST_CHARACTERS = 4000
 """Longest question, and longest candidate answer, that is read."""
 
@@ -130,12 +132,16 @@ class HFModel:
     def attending(self, prompt: Prompt) -> list[tuple[Stage, nn.Module]]:
         """The blocks of the tower and those layers of the language model that attend by softmax."""
         parts, stages = self.family.parts, {stage.name: stage for stage in self.stages()}
-        blocks = parts.blocks[: self.family.used_blocks]
-        found = [(stages[f"vision {i + 1}"], block) for i, block in enumerate(blocks)]
-        kinds = getattr(self.family.config.get_text_config(), "layer_types", None)
-        for i, layer in enumerate(parts.layers):
-            if kinds is None or kinds[i] in ("full_attention", "sliding_attention", "chunked_attention"):
-                found.append((stages[f"llm {i + 1}"], layer))
+        config = self.family.config
+        found: list[tuple[Stage, nn.Module]] = []
+        for band, layers, own in (
+            ("vision", parts.blocks[: self.family.used_blocks], getattr(config, "vision_config", None)),
+            ("llm", parts.layers, config.get_text_config()),
+        ):
+            kinds = getattr(own, "layer_types", None) or [ATTENDING[0]] * len(layers)
+            for i, (layer, kind) in enumerate(zip(layers, kinds, strict=False)):
+                if kind in ATTENDING:
+                    found.append((stages[f"{band} {i + 1}"], layer))
         return found
 
     @torch.inference_mode()

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from jinja2 import TemplateError
-from torch import Tensor
+from torch import Tensor, nn
 
 from workbench.errors import Refusal
 from workbench.models.drawing import DrawEvent, DrawSettings, Tokenised
@@ -231,7 +231,9 @@ class Family:
 
     def readout(self, states: Tensor) -> Tensor:
         """Logits that the final norm and the head make of states (..., width) of the last layer."""
-        logits: Tensor = self.parts.head(self.parts.norm(states))
+        # Where a model is shared out among devices, the two may lie on different ones.
+        normed = self.parts.norm(beside(states, self.parts.norm))
+        logits: Tensor = self.parts.head(beside(normed, self.parts.head))
         if not self.scales_logits:
             return logits
         text = self.config.get_text_config()
@@ -312,3 +314,9 @@ class Family:
     def tokenised(self, image: np.ndarray) -> Tokenised:
         """The image as tokens and back, where this family's capabilities say TOKENISES."""
         raise Refusal(f"A {self.config.model_type} model has no tokeniser for images: open one that has.")
+
+
+def beside(states: Tensor, module: nn.Module) -> Tensor:
+    """The states on the device of a module's weights; as they are where those are fetched when needed."""
+    weight = next(module.parameters(), None)
+    return states if weight is None or weight.device.type == "meta" else states.to(weight.device)

@@ -20,6 +20,7 @@ from workbench.models.hf.adapter import HFModel
 from workbench.models.hf.code import class_in, conventional, own_code
 from workbench.models.hf.errors import told
 from workbench.models.hf.families import family_of
+from workbench.models.hf.image_processors import demand_backend
 from workbench.models.hf.kernels import WATCHED, watch_kernels
 from workbench.models.hf.names import Shapes, demand_fit, refuse_misfits
 from workbench.models.hf.processor import read_processor
@@ -102,7 +103,7 @@ def foresee(folder: Path, how: Opening, device: torch.device) -> tuple[Any, dict
     have other names or shapes than the configuration asks for.
     """
     demand_bits(how.quantised, device, ("bitsandbytes", "accelerate"))
-    demand_kernel(how.attention, device)
+    demand_kernel(how.attention, device, how.dtype)
     code = own_code(folder)
     if code and not how.trust_remote_code:
         raise Refusal(
@@ -114,10 +115,11 @@ def foresee(folder: Path, how: Opening, device: torch.device) -> tuple[Any, dict
     if not code:
         cls = _class_for(config, folder)
         family_of(config)
+        demand_backend(config)
         demand_readable(config, how.quantised, device, folder)
-        if complete(folder, WEIGHTS[0]):
-            stored = [tensor for path in find_weights(folder, WEIGHTS) for tensor in header(path)]
-            demand_fit(cls, config, {tensor.name: tensor.shape for tensor in stored}, folder)
+        here = find_weights(folder, WEIGHTS) if complete(folder, WEIGHTS[0]) else []
+        stored = {tensor.name: tensor.shape for path in here for tensor in header(path)}
+        demand_fit(cls, config, stored or None, folder)
     return config, code
 
 
@@ -139,6 +141,8 @@ def _config(folder: Path, *, trusted: bool) -> Any:
             f"{folder}/config.json is not a configuration that the installed transformers knows: "
             f"{told(error)}"
         ) from None
+    # An omni model is a part that sees, hears and answers, and parts that speak: the first is what is opened.
+    config = getattr(config, "thinker_config", config)
     _unchosen(config)
     return config
 
@@ -152,9 +156,18 @@ def _unchosen(config: Any) -> None:
 
 def _class_for(config: Any, folder: Path) -> Any:
     import transformers
-    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+        MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES,
+    )
 
     found = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.get(config.model_type)
+    if found is None and config.model_type in MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES:
+        raise Refusal(
+            f"{folder} holds a {config.model_type} model, which transformers does not count among those that "
+            "answer questions about images: where its visual tokens are is not known. docs/models.md lists "
+            "the models that are opened."
+        )
     if found is None:
         raise Refusal(
             f"{folder} holds a {config.model_type} model, which answers no questions about images. "

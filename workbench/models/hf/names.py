@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from workbench.errors import Refusal
+from workbench.models.hf.parts import parts_of
 from workbench.models.hf.progress import heard, loading, quietly
 from workbench.models.hf.stored import stored_as
 from workbench.models.weights import listing
@@ -23,13 +24,21 @@ Shapes = Mapping[str, tuple[int, ...]]
 """Of weights as they are stored, by name."""
 
 
-def demand_fit(cls: Any, config: Any, shapes: Shapes, folder: Path) -> None:
-    """Raise Refusal with the names of weights that are missing, unexpected or of another shape.
+def demand_fit(cls: Any, config: Any, shapes: Shapes | None, folder: Path) -> None:
+    """Raise Refusal where a model keeps its parts where they are not found, or weights do not fit it.
 
-    Weights that were quantised before they were stored have names and shapes of their own: they are left to
-    the opening.
+    The refusal names weights that are missing, unexpected or of another shape. `shapes`: None where they are
+    not known yet. Weights that were quantised before they were stored have names and shapes of their own:
+    they are left to the opening, as is everything of a model that cannot be built without numbers.
     """
-    if not stored_as(config) and (found := _placed(cls, config, shapes)):
+    try:
+        with torch.device("meta"), quietly():
+            network = cls(deepcopy(config))
+    except Exception as error:
+        logging.getLogger(__name__).info("%s cannot be looked at beforehand: %s", cls.__name__, error)
+        return
+    parts_of(network)
+    if shapes and not stored_as(config) and (found := _placed(network, shapes)):
         refuse_misfits(found, folder.name)
 
 
@@ -50,7 +59,7 @@ def refuse_misfits(info: Mapping[str, Any], folder: Path | str) -> None:
         )
 
 
-def _placed(cls: Any, config: Any, shapes: Shapes) -> Mapping[str, Any] | None:
+def _placed(network: Any, shapes: Shapes) -> Mapping[str, Any] | None:
     """What transformers tells of placing such weights; None where it cannot be asked.
 
     That is while it loads another model, and where a release has other parts inside: then names are compared
@@ -63,7 +72,6 @@ def _placed(cls: Any, config: Any, shapes: Shapes) -> Mapping[str, Any] | None:
         from transformers.modeling_utils import LoadStateDictConfig
 
         with torch.device("meta"), heard(None), quietly():
-            network = cls(deepcopy(config))
             weights = {name: torch.empty(shape) for name, shape in shapes.items()}
             how = LoadStateDictConfig(
                 device_map={"": "meta"},
@@ -71,7 +79,7 @@ def _placed(cls: Any, config: Any, shapes: Shapes) -> Mapping[str, Any] | None:
                 weight_mapping=get_model_conversion_mapping(network),
                 ignore_mismatched_sizes=True,
             )
-            info = cls._load_pretrained_model(network, weights, None, how)[0]
+            info = network._load_pretrained_model(network, weights, None, how)[0]
             network.tie_weights(missing_keys=info.missing_keys, recompute_mapping=False)
             network._adjust_missing_and_unexpected_keys(info)
             found: Mapping[str, Any] = info.to_dict()

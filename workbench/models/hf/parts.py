@@ -49,7 +49,7 @@ def parts_of(network: Any) -> Parts:
     norm = next((getattr(decoder, n) for n in NORMS if isinstance(_of(decoder, n), nn.Module)), None)
     head = network.get_output_embeddings()
     if layers is None or norm is None or head is None:
-        lacking = "layers" if layers is None else "a final norm" if norm is None else "an output head"
+        lacking = "layers" if layers is None else "final norm" if norm is None else "output head"
         raise Refusal(
             f"{name} keeps no {lacking} where transformers' models do, so its states cannot be read. "
             "Open another model, or write a family for it in workbench/models/hf/families."

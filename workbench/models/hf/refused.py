@@ -18,6 +18,10 @@ ENCODER = (
     "reads the image with an encoder and answers with a decoder that looks across at it, so its visual "
     "tokens never stand in the layers that its answer is read from"
 )
+STREAMS = (
+    "keeps several residual streams side by side between its language layers, so a token has no one hidden "
+    "state there"
+)
 TIMM = "has a tower from the package timm, which the workbench neither installs nor knows the blocks of"
 PAGES = "takes pages of documents through a processor of its own, not a prompt with images in it"
 REASONS = {
@@ -30,7 +34,9 @@ REASONS = {
     "fast_vlm": TIMM,
     "florence2": ENCODER,
     "gemma3n": TIMM,
+    "fuyu": "puts every image before the text by itself, on a canvas of a size of its own",
     "git": "puts its visual tokens before the text without naming them among the prompt's tokens",
+    "glm5_next": STREAMS,
     "got_ocr2": PAGES,
     "granite4_vision": (
         "hands the language model queries that each look at a window of the image, at several layers, so its "
@@ -46,12 +52,14 @@ REASONS = {
     "instructblipvideo": QUERIES,
     "kosmos-2": QUERIES,
     "kosmos-2.5": QUERIES,
+    "mistral4": "reads words alone: with a tower before it, its checkpoints are of the type mistral_large4",
     "mllama": CROSS,
     "perception_lm": TIMM,
     "pi0": "answers with the movements of a robot, not with words",
     "pix2struct": ENCODER,
     "pp_chart2table": PAGES,
     "pp_formulanet": ENCODER,
+    "qwen4_exp": STREAMS,
     "shieldgemma2": "answers whether an image keeps to a policy, asked by its processor in words of its own",
     "t5gemma2": ENCODER,
     "udop": ENCODER,

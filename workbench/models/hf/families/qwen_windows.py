@@ -1,9 +1,9 @@
-"""Qwen2.5-VL and EXAONE 4.5: the tower sorts patches into windows of attention."""
+"""Qwen2.5-VL and those with its tower: it sorts patches into windows of attention."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from workbench.models.protocol import Prompt, Stage, Tap, View
 class QwenWindows(Family):
     """Blocks and merger see patches in the order of the windows; the language model gets them sorted."""
 
-    model_types = ("qwen2_5_vl", "exaone4_5")
+    model_types: ClassVar[tuple[str, ...]] = ("qwen2_5_vl", "exaone4_5", "qwen2_5_omni_thinker")
 
     def _windows(self, inputs: Inputs) -> Tensor:
         """For each merged token of the first image, in the tower's order, its place row by row."""

@@ -79,7 +79,7 @@ class ShapedTiles(Family):
 class MiniCPM(ShapedTiles):
     """The whole image stands before its tiles. The tower merges patches half way, so it sees no one grid."""
 
-    model_types: ClassVar[tuple[str, ...]] = ("minicpmv4_6",)
+    model_types: ClassVar[tuple[str, ...]] = ("minicpmv4_6", "minicpmv4_7")
     whole_first = True
 
     @property

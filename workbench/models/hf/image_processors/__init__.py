@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
+
+from workbench.errors import Refusal
+
+OURS = ("cohere2_vision", "lfm2_vl", "llama4")
+"""The model types they are for."""
 
 
 @cache
@@ -23,3 +29,17 @@ def register() -> None:
         (Llama4Config, Llama4ImageProcessor),
     ):
         AutoImageProcessor.register(config, image_processor_classes={"pil": kind, **absent}, exist_ok=True)
+
+
+def demand_backend(config: Any) -> None:
+    """Raise Refusal where torchvision alone reads images for models of this type, and it is not there."""
+    from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
+    from transformers.utils import is_torchvision_available
+
+    known = IMAGE_PROCESSOR_MAPPING_NAMES.get(config.model_type)
+    if not known or "pil" in known or config.model_type in OURS or is_torchvision_available():
+        return
+    raise Refusal(
+        f"transformers reads the images of {config.model_type} models with the package torchvision alone, "
+        "which is not installed. Install the build of it that goes with the installed torch."
+    )
