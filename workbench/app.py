@@ -21,6 +21,7 @@ from workbench.page.saved import SavedRuns  # noqa: E402
 from workbench.page.session import MAX_AGE, Sessions  # noqa: E402
 from workbench.page.wiring import QUIET  # noqa: E402
 from workbench.panels.atlas.view import AtlasView  # noqa: E402
+from workbench.panels.corruptions.view import CorruptionsView  # noqa: E402
 from workbench.panels.drawing.view import DrawingView  # noqa: E402
 from workbench.panels.layers.view import LayersView  # noqa: E402
 from workbench.panels.patches.view import PatchesView  # noqa: E402
@@ -72,8 +73,10 @@ def build(
                 drawing = DrawingView(bench)
             with gr.Tab("Tokens", id="tokens") as tabs["tokens"]:
                 tokens = TokensView(bench)
+            with gr.Tab("Corruptions", id="corrupt") as tabs["corrupt"]:
+                corruptions = CorruptionsView(bench)
         panels: dict[str, Panel] = {
-            panel.study: panel for panel in (states, layers, patches, atlas, drawing, tokens)
+            panel.study: panel for panel in (states, layers, patches, atlas, drawing, tokens, corruptions)
         }
         for name, tab in tabs.items():
             tab.select(

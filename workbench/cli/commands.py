@@ -155,6 +155,20 @@ def sacrifice(options: argparse.Namespace) -> None:
     _study(options, SacrificeConfig, study.prepared, study.run, figure.paper)
 
 
+def corrupt(options: argparse.Namespace) -> None:
+    """What each kind of damage does to an image; no model is opened."""
+    from workbench.panels.command import from_flags
+    from workbench.panels.corruptions import figure, study
+    from workbench.panels.corruptions.config import CorruptConfig
+    from workbench.runs.store import check_place
+
+    config = from_flags(CorruptConfig, vars(options))
+    check_place(options.out)
+    picture = study.prepared(config)
+    result = study.run(config, picture=picture, progress=progress())
+    _write(options.out, result, figure.paper)
+
+
 def capture(options: argparse.Namespace) -> None:
     """Capture the images together or one by one, each run told its size and written before the next.
 
@@ -231,8 +245,7 @@ def _study(
     from workbench import models
     from workbench.panels.command import from_flags
     from workbench.panels.specimen import outside
-    from workbench.runs.export import save_figure, save_numbers
-    from workbench.runs.store import check_place, save
+    from workbench.runs.store import check_place
 
     config = from_flags(kind, vars(options))
     check_place(options.out)
@@ -241,15 +254,28 @@ def _study(
     if picture is not None and (said := outside(getattr(config, "image", ""), model.card)):
         print(said, file=sys.stderr)
     result = run(config, model, picture=picture, progress=progress())
+    _write(options.out, result, paper, numbers)
+
+
+def _write(
+    out: Path,
+    result: Result,
+    paper: Callable[[Result], Figure],
+    numbers: Callable[[Result], DataFrame] | None = None,
+) -> None:
+    """Write a result to its folder, with its figure and, where given, the figure's numbers beside it."""
+    from workbench.runs.export import save_figure, save_numbers
+    from workbench.runs.store import save
+
     try:
         drawn = paper(result)
     except Refusal:
         raise
     except Exception:
-        save(result, options.out)  # A fault of ours in the drawing must not cost what was measured.
+        save(result, out)  # A fault of ours in the drawing must not cost what was measured.
         raise
-    save(result, options.out)
-    save_figure(drawn, options.out / "figure")
+    save(result, out)
+    save_figure(drawn, out / "figure")
     if numbers is not None:
-        save_numbers(numbers(result), options.out / "numbers.csv")
-    print(f"Written to {options.out}: {', '.join(sorted(path.name for path in options.out.iterdir()))}")
+        save_numbers(numbers(result), out / "numbers.csv")
+    print(f"Written to {out}: {', '.join(sorted(path.name for path in out.iterdir()))}")

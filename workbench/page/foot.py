@@ -142,7 +142,8 @@ class Foot(Frame):
             return gr.Code(f"# {refusal}", visible=True)
         except Cancelled:
             return gr.skip()
-        command = as_command(self.study, config, model=on.model.name, opening=on.model.opening)
+        model = on.model.name if self.asks_model else ""
+        command = as_command(self.study, config, model=model, opening=on.model.opening if model else None)
         return gr.Code(command, visible=True)
 
     def _all(self, named: Sequence[Named], *printed_with: Any) -> DataFrame:
