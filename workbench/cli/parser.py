@@ -70,7 +70,8 @@ def parser_for(asked: str) -> argparse.ArgumentParser:
         help="what the model draws on its way to an answer",
         needs="--image FILE --question TEXT",
         description="Degrade an image, ask a question, and keep what the model thinks, draws and answers: "
-        "figures as PNG, SVG and PDF, the numbers as CSV, everything else beside them.",
+        "figures as PNG, SVG and PDF, the numbers as CSV, the whole response as one page of HTML, everything "
+        "else beside them.",
     )
 
     study(
@@ -203,6 +204,7 @@ def _add_study(
     if name == asked:
         if name == "states":
             _add_preset(settings)
+            _add_strip(parser.add_argument_group("figure"))
         add_flags(settings, STUDIES[name].config_class())
     _add_model(parser)
     parser.set_defaults(command=getattr(do, name))
@@ -306,6 +308,20 @@ def _add_map(group: argparse._ArgumentGroup) -> None:
         default="",
         metavar="NAME",
         help='a stage that the row of maps shall show, such as "llm 3" [five over the axis]',
+    )
+
+
+def _add_strip(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--at",
+        nargs="+",
+        type=int,
+        default=[],
+        metavar="N",
+        help="steps that the filmstrip shows, up to 8; the noise is 0 [four spread evenly]",
+    )
+    group.add_argument(
+        "--estimates", action="store_true", help="a row with the image that each step's velocity points to"
     )
 
 

@@ -51,7 +51,7 @@ class Foot(Frame):
             )
             self.pin = gr.Button("Pin", size="sm", scale=0, min_width=64, elem_id=f"{self.study}-pin")
             gr.HTML('<p class="aft quiet">Download</p>')
-            self.downloads = Downloads(self.study)
+            self.downloads = Downloads(self.study, document=self.documents)
             self.copy = gr.Button(
                 "Copy as command", size="sm", scale=0, min_width=150, elem_id=f"{self.study}-copy"
             )
@@ -123,6 +123,7 @@ class Foot(Frame):
                     lambda: self.paper(named, *printed_with),
                     lambda: self._all(named, *printed_with),
                     named[0][1],
+                    lambda: self.document(named[0][1]),
                 )
         except Cancelled:
             return {self.status: gr.skip()}

@@ -58,6 +58,8 @@ class Frame(ABC):
     needs: frozenset[Capability]
     asks_model: bool = True
     """Whether a model takes part in a look; where none does, ``measured`` gets None for it."""
+    documents: bool = False
+    """Whether a result can be had as a page of HTML, which ``document`` writes."""
     question: str
     explanation: str
     invitation: str
@@ -111,6 +113,10 @@ class Frame(ABC):
     def behind(self, result: Result, *printed_with: Any) -> DataFrame:
         """The same for the file of numbers, where they follow the choices that the figure follows."""
         return self.table(result)
+
+    def document(self, result: Result) -> str:
+        """The result as one page of HTML; asked for only where the panel ``documents``."""
+        raise NotImplementedError
 
     @abstractmethod
     def name(self, result: Result) -> str:

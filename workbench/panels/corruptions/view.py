@@ -74,20 +74,15 @@ class CorruptionsView(Panel):
         self.foot(READING)
         self.outputs = [self.sheet, self.pinned_rows]
         self.wire()
-        self.sheet.select(self.lay, None, [bench.corruption, bench.intensity, self.status], **QUIET)
+        self.sheet.select(self.lay, None, [bench.corruption, bench.intensity], **QUIET)
 
     def lay(self, chosen: gr.EventData) -> Updates:
         """The damage of the clicked cell on the bench."""
         found = chosen._data if isinstance(chosen._data, dict) else {}
         name, level = found.get("corruption"), found.get("level")
         if name not in CORRUPTIONS or level not in LEVELS:
-            return {self.status: gr.skip()}
-        words = f"On the bench now: {CORRUPTIONS[name].within} {LEVELS[level]:.2f}."
-        return {
-            self.bench.corruption: name,
-            self.bench.intensity: LEVELS[level],
-            self.status: markup.status(words),
-        }
+            return {self.bench.corruption: gr.skip()}
+        return {self.bench.corruption: name, self.bench.intensity: LEVELS[level]}
 
     def config(self, on: OnBench, settings: Mapping[str, Any]) -> CorruptConfig:
         """The config of a look at the image on the bench."""
