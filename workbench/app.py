@@ -21,6 +21,7 @@ from workbench.page.saved import SavedRuns  # noqa: E402
 from workbench.page.session import MAX_AGE, Sessions  # noqa: E402
 from workbench.page.wiring import QUIET  # noqa: E402
 from workbench.panels.atlas.view import AtlasView  # noqa: E402
+from workbench.panels.corruptions.view import CorruptionsView  # noqa: E402
 from workbench.panels.drawing.view import DrawingView  # noqa: E402
 from workbench.panels.layers.view import LayersView  # noqa: E402
 from workbench.panels.patches.view import PatchesView  # noqa: E402
@@ -32,6 +33,18 @@ MAX_UPLOAD = "1100mb"
 """Above what images.read and runs.archive take, so that their sentences are the ones that are read."""
 GROUND = "() => [document.body.classList.contains('dark'), window.innerWidth <= 600]"
 """Whether the page is dark, and narrow."""
+
+PANELS: tuple[tuple[str, type[Panel]], ...] = (
+    ("States", StatesView),
+    ("Layers", LayersView),
+    ("Patches", PatchesView),
+    ("Atlas", AtlasView),
+    ("Corruptions", CorruptionsView),
+    ("Drawing", DrawingView),
+    ("Tokens", TokensView),
+    ("Sacrifice", SacrificeView),
+)
+"""The tabs, in order."""
 
 
 class Page(gr.Blocks):
@@ -60,24 +73,11 @@ def build(
     with Page(title="Afterimage", analytics_enabled=False, delete_cache=(3600, int(MAX_AGE))) as page:
         bench = Bench(models, visits)
         with gr.Tabs(elem_id="panels") as row:
+            panels: dict[str, Panel] = {}
             tabs: dict[str, gr.Tab] = {}
-            with gr.Tab("States", id="states") as tabs["states"]:
-                states = StatesView(bench)
-            with gr.Tab("Layers", id="layers") as tabs["layers"]:
-                layers = LayersView(bench)
-            with gr.Tab("Patches", id="patches") as tabs["patches"]:
-                patches = PatchesView(bench)
-            with gr.Tab("Atlas", id="atlas") as tabs["atlas"]:
-                atlas = AtlasView(bench)
-            with gr.Tab("Drawing", id="draw") as tabs["draw"]:
-                drawing = DrawingView(bench)
-            with gr.Tab("Tokens", id="tokens") as tabs["tokens"]:
-                tokens = TokensView(bench)
-            with gr.Tab("Sacrifice", id="sacrifice") as tabs["sacrifice"]:
-                sacrifice = SacrificeView(bench)
-        panels: dict[str, Panel] = {
-            panel.study: panel for panel in (states, layers, patches, atlas, drawing, tokens, sacrifice)
-        }
+            for label, view in PANELS:
+                with gr.Tab(label, id=view.study) as tabs[view.study]:
+                    panels[view.study] = view(bench)
         for name, tab in tabs.items():
             tab.select(
                 partial(bench.facing, name),

@@ -6,9 +6,10 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from workbench.cli.progress import opening_progress, progress
@@ -62,10 +63,22 @@ def states(options: argparse.Namespace) -> None:
     """What the model draws on its way to an answer."""
     from workbench.models.presets import preset
     from workbench.panels.states import figure, study
+    from workbench.panels.states.document import document
 
     if options.preset:
         options = argparse.Namespace(**preset(options.preset).parameters() | vars(options))
-    _study(options, study.StatesConfig, study.prepared, study.run, figure.paper)
+    chosen = figure.Chosen(at=tuple(options.at), estimates=options.estimates)
+    steps = int(getattr(options, "steps", study.StatesConfig().steps))
+    if len(chosen.at) > figure.MOST_COLUMNS or not all(0 <= step <= steps for step in chosen.at):
+        raise Refusal(f"--at takes up to {figure.MOST_COLUMNS} of the steps 0 (the noise) to {steps}.")
+    _study(
+        options,
+        study.StatesConfig,
+        study.prepared,
+        study.run,
+        lambda result: figure.paper(result, chosen),
+        documents={"trace.html": document},
+    )
 
 
 def layers(options: argparse.Namespace) -> None:
@@ -162,6 +175,20 @@ def sacrifice(options: argparse.Namespace) -> None:
     _study(options, SacrificeConfig, study.prepared, study.run, figure.paper)
 
 
+def corrupt(options: argparse.Namespace) -> None:
+    """What each kind of damage does to an image; no model is opened."""
+    from workbench.panels.command import from_flags
+    from workbench.panels.corruptions import figure, study
+    from workbench.panels.corruptions.config import CorruptConfig
+    from workbench.runs.store import check_place
+
+    config = from_flags(CorruptConfig, vars(options))
+    check_place(options.out)
+    picture = study.prepared(config)
+    result = study.run(config, picture=picture, progress=progress())
+    _write(options.out, result, figure.paper)
+
+
 def capture(options: argparse.Namespace) -> None:
     """Capture the images together or one by one, each run told its size and written before the next.
 
@@ -228,18 +255,19 @@ def _study(
     paper: Callable[..., Figure],
     *,
     numbers: Callable[[Result], DataFrame] | None = None,
+    documents: Mapping[str, Callable[[Result], str]] = MappingProxyType({}),
 ) -> None:
     """Run a study and write its result: the folder as the page keeps it, and figures beside it.
 
-    `numbers` are those of the figure where no table of the result holds them.
+    `numbers` are those of the figure where no table of the result holds them; `documents` are texts by the
+    name of their file.
 
     Whatever can be refused is refused before the model opens, which may take minutes.
     """
     from workbench import models
     from workbench.panels.command import from_flags
     from workbench.panels.specimen import outside
-    from workbench.runs.export import save_figure, save_numbers
-    from workbench.runs.store import check_place, save
+    from workbench.runs.store import check_place
 
     config = from_flags(kind, vars(options))
     check_place(options.out)
@@ -248,15 +276,31 @@ def _study(
     if picture is not None and (said := outside(getattr(config, "image", ""), model.card)):
         print(said, file=sys.stderr)
     result = run(config, model, picture=picture, progress=progress())
+    _write(options.out, result, paper, numbers, documents)
+
+
+def _write(
+    out: Path,
+    result: Result,
+    paper: Callable[[Result], Figure],
+    numbers: Callable[[Result], DataFrame] | None = None,
+    documents: Mapping[str, Callable[[Result], str]] = MappingProxyType({}),
+) -> None:
+    """Write a result to its folder, with its figure and, where given, numbers and documents beside it."""
+    from workbench.runs.export import save_figure, save_numbers, save_text
+    from workbench.runs.store import save
+
     try:
         drawn = paper(result)
     except Refusal:
         raise
     except Exception:
-        save(result, options.out)  # A fault of ours in the drawing must not cost what was measured.
+        save(result, out)  # A fault of ours in the drawing must not cost what was measured.
         raise
-    save(result, options.out)
-    save_figure(drawn, options.out / "figure")
+    save(result, out)
+    save_figure(drawn, out / "figure")
     if numbers is not None:
-        save_numbers(numbers(result), options.out / "numbers.csv")
-    print(f"Written to {options.out}: {', '.join(sorted(path.name for path in options.out.iterdir()))}")
+        save_numbers(numbers(result), out / "numbers.csv")
+    for name, document in documents.items():
+        save_text(document(result), out / name)
+    print(f"Written to {out}: {', '.join(sorted(path.name for path in out.iterdir()))}")

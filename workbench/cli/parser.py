@@ -14,7 +14,7 @@ from workbench.panels.studies import STUDIES
 if TYPE_CHECKING:
     pass
 
-COMMANDS = tuple("run states layers patches atlas draw tokens sacrifice capture figure train".split())
+COMMANDS = tuple("run states layers patches atlas draw tokens sacrifice corrupt capture figure train".split())
 SUMMARY = """\
 Afterimage shows what happens to an image inside a multimodal model.
 
@@ -26,6 +26,7 @@ Afterimage shows what happens to an image inside a multimodal model.
   python -m workbench atlas --out DIR        tokens on a plane; --image F for one picture's
   python -m workbench draw --prompt "a red star" --out DIR
   python -m workbench tokens --image F --model ID --out DIR
+  python -m workbench corrupt --image F --seed N --out DIR   sixteen kinds of damage, three times each
   python -m workbench capture MODEL F -o DIR keep what one pass shows, for any panel to open later
   python -m workbench run --no-model --open DIR    read a saved run where there is no checkpoint
   python -m workbench figure RECIPE.yaml --out DIR   a paper's figure from a recipe; see assets/recipes
@@ -69,7 +70,8 @@ def parser_for(asked: str) -> argparse.ArgumentParser:
         help="what the model draws on its way to an answer",
         needs="--image FILE --question TEXT",
         description="Degrade an image, ask a question, and keep what the model thinks, draws and answers: "
-        "figures as PNG, SVG and PDF, the numbers as CSV, everything else beside them.",
+        "figures as PNG, SVG and PDF, the numbers as CSV, the whole response as one page of HTML, everything "
+        "else beside them.",
     )
 
     study(
@@ -152,6 +154,18 @@ def parser_for(asked: str) -> argparse.ArgumentParser:
     _add_place(capture.add_argument_group("model"))
     capture.set_defaults(command=do.capture)
 
+    corrupt = commands.add_parser(
+        "corrupt",
+        help="what each kind of damage does to an image",
+        usage="%(prog)s --image FILE --out DIR [options]",
+        description="Damage an image in each of MMD-Bench's 16 ways at each of its three intensities: "
+        "48 PNGs, a sheet of them as PNG, SVG and PDF, and what each costs as CSV. No model is opened.",
+    )
+    _add_out(corrupt)
+    if asked == "corrupt":
+        add_flags(corrupt.add_argument_group("study"), STUDIES["corrupt"].config_class())
+    corrupt.set_defaults(command=do.corrupt)
+
     figure = commands.add_parser(
         "figure",
         help="a paper's figure, from the runs that its recipe names",
@@ -185,17 +199,22 @@ def _add_study(
     parser = commands.add_parser(
         name, help=help, usage=f"%(prog)s {needs} --out DIR [options]", description=description
     )
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder for the result; made if need be"
-    )
+    _add_out(parser)
     settings = parser.add_argument_group("study")
     if name == asked:
         if name == "states":
             _add_preset(settings)
+            _add_strip(parser.add_argument_group("figure"))
         add_flags(settings, STUDIES[name].config_class())
     _add_model(parser)
     parser.set_defaults(command=getattr(do, name))
     return parser
+
+
+def _add_out(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the result; made if need be"
+    )
 
 
 def _add_model(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
@@ -289,6 +308,20 @@ def _add_map(group: argparse._ArgumentGroup) -> None:
         default="",
         metavar="NAME",
         help='a stage that the row of maps shall show, such as "llm 3" [five over the axis]',
+    )
+
+
+def _add_strip(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--at",
+        nargs="+",
+        type=int,
+        default=[],
+        metavar="N",
+        help="steps that the filmstrip shows, up to 8; the noise is 0 [four spread evenly]",
+    )
+    group.add_argument(
+        "--estimates", action="store_true", help="a row with the image that each step's velocity points to"
     )
 
 

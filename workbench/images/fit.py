@@ -32,6 +32,16 @@ def fitted(picture: Picture) -> Picture:
     return type(picture)(small, (*picture.notes, note), read(small).sha256)
 
 
+def within(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """The picture with its long side at most ``side`` pixels: itself where it is small enough."""
+    height, width = pixels.shape[:2]
+    if max(height, width) <= side:
+        return pixels
+    scale = side / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+
+
 def squared(
     pixels: NDArray[np.uint8], side: int, *maps: NDArray[Any]
 ) -> tuple[NDArray[np.uint8], list[NDArray[Any]]]:

@@ -15,8 +15,9 @@ class Controls:
     ``looks`` and ``stops`` are the buttons that do the same, ``all`` is all of them.
     """
 
-    def __init__(self, study: str, bench: Bench) -> None:
-        some = bool(bench.host.first.name)  # without a model there is nothing to look with
+    def __init__(self, study: str, bench: Bench, asks_model: bool = True) -> None:
+        # Without a model there is nothing to look with.
+        some = bool(bench.host.first.name) or not asks_model
         own_look = gr.Button(
             "Look",
             interactive=some,

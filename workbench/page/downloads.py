@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from workbench.runs.result import Result
 
-FORMATS = {"png": "PNG", "svg": "SVG", "pdf": "PDF", "csv": "CSV", "zip": "Whole run"}
-"""What can be downloaded: a file's ending, and what its button says."""
+FORMATS = {"png": "PNG", "svg": "SVG", "pdf": "PDF", "html": "HTML", "csv": "CSV", "zip": "Whole run"}
+"""What can be downloaded: a file's ending, and what its button says. HTML only where a panel has it."""
 # A click on a button of this kind hands over the file that it holds. So it holds none until the click has had
 # one written; that is handed over and let go, and the next click asks for what is on the screen by then.
 BUSY = "() => { document.getElementById('%s')?.setAttribute('aria-busy', 'true'); }"
@@ -41,7 +41,7 @@ HAND_OVER = """(file) => {
 class Downloads:
     """A button for each format, asleep until there is something to download."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, document: bool = False) -> None:
         self.name = name
         self.buttons = {
             form: gr.DownloadButton(
@@ -52,6 +52,7 @@ class Downloads:
                 elem_id=f"{name}-{form}",
             )
             for form, label in FORMATS.items()
+            if form != "html" or document
         }
 
     def awake(self) -> dict[Any, Any]:
@@ -83,15 +84,16 @@ class Downloads:
         figure: Callable[[], Figure],
         numbers: Callable[[], DataFrame],
         run: Result,
+        document: Callable[[], str] | None = None,
     ) -> Path:
         """The file in one of ``FORMATS``, written under ``root`` unless what ``ids`` name was written before.
 
-        The whole run is ``run`` alone; the others may show pinned results, too.
+        The whole run and the document are of ``run`` alone; the others may show pinned results, too.
 
         Raises Refusal where the disk is full or may not be written.
         """
         from workbench.runs.archive import pack
-        from workbench.runs.export import save_figure, save_numbers
+        from workbench.runs.export import save_figure, save_numbers, save_text
 
         folder = root / hashlib.sha256("/".join([self.name, *ids]).encode()).hexdigest()[:16]
         stem = folder / f"afterimage-{self.name}"
@@ -101,6 +103,8 @@ class Downloads:
                 save_numbers(numbers(), path)
             elif form == "zip":
                 pack(run, path)
+            elif form == "html" and document is not None:
+                save_text(document(), path)
             else:
                 save_figure(figure(), stem, (form,))
         return path

@@ -71,7 +71,8 @@ class Endpoint(Frame):
 
         def work(say: lane.Say, stop: lane.Stop) -> None:
             config = self._checked(on, settings)
-            done.append(self.measured(on, config, self.bench.host.model(on.model, stop=stop), say, stop))
+            model = self.bench.host.model(on.model, stop=stop) if self.asks_model else None
+            done.append(self.measured(on, config, model, say, stop))
 
         try:
             for _ in lane.follow(session, work):

@@ -52,7 +52,7 @@ class Foot(Frame):
             )
             self.pin = gr.Button("Pin", size="sm", scale=0, min_width=64, elem_id=f"{self.study}-pin")
             gr.HTML('<p class="aft quiet">Download</p>')
-            self.downloads = Downloads(self.study)
+            self.downloads = Downloads(self.study, document=self.documents)
             self.copy = gr.Button(
                 "Copy as command", size="sm", scale=0, min_width=150, elem_id=f"{self.study}-copy"
             )
@@ -133,6 +133,7 @@ class Foot(Frame):
                     drawn,
                     lambda: self._all(named, *printed_with),
                     named[0][1],
+                    lambda: self.document(named[0][1]),
                 )
         except Cancelled:
             return {self.status: gr.skip()}
@@ -153,7 +154,8 @@ class Foot(Frame):
             return gr.Code(f"# {refusal}", visible=True)
         except Cancelled:
             return gr.skip()
-        command = as_command(self.study, config, model=on.model.name, opening=on.model.opening)
+        model = on.model.name if self.asks_model else ""
+        command = as_command(self.study, config, model=model, opening=on.model.opening if model else None)
         return gr.Code(command, visible=True)
 
     def _all(self, named: Sequence[Named], *printed_with: Any) -> DataFrame:

@@ -14,14 +14,16 @@ import gradio as gr
 from workbench.errors import Refusal
 from workbench.page import lane, pins, results
 from workbench.page.bench import Bench, OnBench
+from workbench.page.host import Chosen
 from workbench.page.session import Session
+from workbench.panels.needs import NOBODY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
     from pydantic import BaseModel
 
-    from workbench.models.protocol import Capability, Model, ModelCard
+    from workbench.models.protocol import Capability, ModelCard
     from workbench.runs.result import Result
 
 Updates = dict[Any, Any]
@@ -54,6 +56,10 @@ class Frame(ABC):
 
     study: str
     needs: frozenset[Capability]
+    asks_model: bool = True
+    """Whether a model takes part in a look; where none does, ``measured`` gets None for it."""
+    documents: bool = False
+    """Whether a result can be had as a page of HTML, which ``document`` writes."""
     question: str
     explanation: str
     invitation: str
@@ -77,7 +83,7 @@ class Frame(ABC):
         """sha256 of the images that go in, by name: with model and config they decide the result."""
 
     @abstractmethod
-    def measured(self, on: OnBench, config: Any, model: Model, say: lane.Say, stop: lane.Stop) -> Result:
+    def measured(self, on: OnBench, config: Any, model: Any, say: lane.Say, stop: lane.Stop) -> Result:
         """Run the study; ``say`` passes anything on to ``progressing``."""
 
     @abstractmethod
@@ -107,6 +113,10 @@ class Frame(ABC):
     def behind(self, result: Result, *printed_with: Any) -> DataFrame:
         """The same for the file of numbers, where they follow the choices that the figure follows."""
         return self.table(result)
+
+    def document(self, result: Result) -> str:
+        """The result as one page of HTML; asked for only where the panel ``documents``."""
+        raise NotImplementedError
 
     @abstractmethod
     def name(self, result: Result) -> str:
@@ -140,6 +150,10 @@ class Frame(ABC):
     def kept(self, session: Session, key: str | None) -> Result | None:
         """A result of this session by its id, to be read only; none once the visit is over."""
         return results.kept(session, key)
+
+    def _card(self, model: Chosen) -> ModelCard | None:
+        """The card of the model that looks, once it was open; that of none where none takes part."""
+        return self.bench.host.card(model) if self.asks_model else NOBODY
 
     def _with_session(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return with_session(self.bench, function)

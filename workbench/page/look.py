@@ -122,7 +122,8 @@ class Look(Frame):
     def beginning(self, session: Session) -> Updates:
         """What the buttons and the status say before the lane is free."""
         session.waiting.add(self.study)
-        return {self.status: markup.status("Waiting for the model"), **self.controls.busy()}
+        words = "Waiting for the model" if self.asks_model else "Waiting for other work to end"
+        return {self.status: markup.status(words), **self.controls.busy()}
 
     def serving(self, session: Session, model: Chosen) -> Updates:
         """Look sleeps while the model on the bench cannot serve this panel; ``refresh`` says why."""
@@ -163,14 +164,15 @@ class Look(Frame):
                     on.model, say=lambda words, share: say(Loading(words, share)), stop=stop
                 )
 
-            card = self.bench.host.card(on.model) or model().card
+            card = self._card(on.model) or model().card
             key = self._key(on, config, card)
             result = results.kept(session, key)
             if result is None:
                 results.check_room(session)
-                opened = model()
-                card = opened.card
-                key = self._key(on, config, card)  # its files may be others than when it was last open
+                opened = model() if self.asks_model else None
+                if opened is not None:
+                    card = opened.card
+                    key = self._key(on, config, card)  # its files may be others than when it was last open
                 result = self.measured(on, config, opened, say, stop)
                 if stop():
                     raise Cancelled
@@ -260,7 +262,7 @@ class Look(Frame):
         if key is None:
             return ""
         if key in session.opened and result is not None:
-            return whence(result) if model.name else f"{whence(result)} {AGAIN}"
+            return whence(result) if model.name or not self.asks_model else f"{whence(result)} {AGAIN}"
         return STALE
 
     def _screen(self, session: Session, result: Result | None) -> Updates:
@@ -271,7 +273,7 @@ class Look(Frame):
         """The id that a look at these values would have; None before its model was open, or one is wrong."""
         try:
             on, config = self._laid(session, values)
-            card = self.bench.host.card(on.model)
+            card = self._card(on.model)
             return None if card is None else (self._key(on, config, card), on, card)
         except (Refusal, Cancelled):
             return None  # said when somebody looks; a question half typed is no mistake yet
@@ -283,9 +285,9 @@ class Look(Frame):
 
     def _unable(self, model: Chosen) -> str:
         """Why this model cannot serve this panel, once it was open; empty where it can."""
-        if not model.name:
+        if not model.name and self.asks_model:
             return NO_MODEL
-        card = self.bench.host.card(model)
+        card = self._card(model)
         return missing(card, self.needs) if card is not None else ""
 
     def _key(self, on: OnBench, config: BaseModel, card: ModelCard) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import io
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
 import numpy as np
+
+from workbench.runs import png
 
 BOX = 192
 """Pixels of the square that one picture of a row is shown in."""
@@ -42,12 +43,8 @@ def image(pixels: np.ndarray, alt: str, box: int = BOX) -> str:
 
 
 def data_uri(pixels: np.ndarray) -> str:
-    """The picture as a PNG inside a data address."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    """The picture as a PNG inside a data address, made quickly: it is sent once."""
+    return png.data_uri(pixels, level=1)
 
 
 def figure(name: str, note: str, pixels: np.ndarray | None, *, empty: str = "", mark: str = "") -> str:
@@ -108,6 +105,23 @@ def table(rows: Sequence[tuple[str, str, str]], now: int | None = None, remark: 
             f'<span role="cell" class="num">{escape(number)}</span></div>'
         )
     return f'<div class="aft trace" role="table">{"".join(lines)}</div>'
+
+
+def tokens(texts: Iterable[tuple[str, Iterable[tuple[str, float, bool]]]]) -> str:
+    """Named texts token by token: each with its log-probability in nats, and whether it stands out."""
+    rows = []
+    for name, said in texts:
+        spans = []
+        for token, logprob, own in said:
+            chance = math.exp(min(0.0, logprob))
+            kind = ' class="own"' if own else ""
+            hint = f"log p = {logprob:.3f}, p = {chance:.3f}"
+            spans.append(f'<span{kind} style="--p:{chance:.3f}" title="{hint}">{escape(token)}</span>')
+        rows.append(
+            f'<div role="row"><span role="rowheader">{escape(name)}</span>'
+            f'<span role="cell" class="said">{"".join(spans)}</span></div>'
+        )
+    return f'<div class="aft trace said-tokens" role="table" aria-label="tokens">{"".join(rows)}</div>'
 
 
 def strip(title: str, images: Iterable[str], lines: Iterable[str]) -> str:

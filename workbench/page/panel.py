@@ -34,7 +34,7 @@ class Panel(Look, Drawing, Foot, Endpoint):
         gr.HTML(markup.heading(self.question, self.explanation))
         with gr.Row(elem_classes="state-row"):
             self.status = gr.HTML(markup.status(self.invitation), elem_id=f"{self.study}-status")
-            self.controls = Controls(self.study, bench)
+            self.controls = Controls(self.study, bench, self.asks_model)
 
     def wire(self) -> Any:
         """Connect all parts; returns the event that draws the curves or pictures of a new result."""

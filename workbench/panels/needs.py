@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from workbench.errors import Refusal
 from workbench.models.protocol import Capability, ModelCard
@@ -16,6 +17,25 @@ DOES: dict[Capability, str] = {
     Capability.INTERLEAVES: "draw on its way to an answer",
     Capability.TOKENISES: "write an image as tokens",
 }
+
+NOBODY = ModelCard(
+    id="no model",
+    family="none",
+    folder=Path(),
+    revision="",
+    parameters=0,
+    dtype="",
+    device="",
+    attention="",
+    processor={},
+    vision_layers=0,
+    llm_layers=0,
+    width=0,
+    capabilities=frozenset(),
+    licence="",
+    knows="",
+)
+"""Stands for the model in a study that asks none."""
 
 
 def missing(card: ModelCard, needs: frozenset[Capability]) -> str:

@@ -50,5 +50,6 @@ STUDIES = {
     "draw": Study("drawing", "DrawConfig", drawn="shows"),
     "tokens": Study("tokens", "TokensConfig", drawn="shows"),
     "sacrifice": Study("sacrifice", "SacrificeConfig", drawn="shows"),
+    "corrupt": Study("corruptions", "CorruptConfig", drawn="shows"),
     "capture": Study("capture", "CaptureConfig"),
 }

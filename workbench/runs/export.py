@@ -164,6 +164,18 @@ def save_numbers(table: DataFrame, path: Path) -> None:
             table.to_csv(fresh, index=False)
 
 
+def save_text(text: str, path: Path) -> None:
+    """Save a text as UTF-8. The file appears whole or not at all; missing parents are made.
+
+    Raises:
+        Refusal: the disk is full or may not be written.
+    """
+    with told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole(path) as fresh:
+            fresh.write_text(text, encoding="utf-8")
+
+
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A name beside ``path`` to write to; what was written takes its place, unless writing failed."""

@@ -104,10 +104,10 @@ def lens_flare(image: Bytes, intensity: float, generator: np.random.Generator, s
     height, width = image.shape[:2]
     flare = np.zeros(image.shape, np.float32)
     for _ in range(3 + int(30 * intensity)):
-        x, y = generator.integers(width + 1), generator.integers(height + 1)
-        strokes.disc(flare, (x, y), generator.integers(10, 51) * scale, _FLARE, scale)
-        angle, length = generator.uniform(0, 2 * math.pi), generator.integers(30, 151) * scale
-        end = x + length * math.cos(angle), y + length * math.sin(angle)
+        x, y = strokes.between(generator, 0, width), strokes.between(generator, 0, height)
+        strokes.disc(flare, (x, y), strokes.between(generator, 10, 50) * scale, _FLARE, scale)
+        angle, length = generator.uniform(0, 2 * math.pi), strokes.between(generator, 30, 150) * scale
+        end: tuple[float, float] = (x + length * math.cos(angle), y + length * math.sin(angle))
         if scale >= 1:
             end = math.trunc(end[0]), math.trunc(end[1])
         strokes.line(flare, (x, y), end, 2 * scale, _FLARE, scale)
@@ -126,21 +126,21 @@ def dirty_lens(image: Bytes, intensity: float, generator: np.random.Generator, s
     dirt = np.zeros((height, width, 1), np.float32)
 
     def somewhere() -> tuple[float, float]:
-        return generator.integers(width + 1), generator.integers(height + 1)
+        return strokes.between(generator, 0, width), strokes.between(generator, 0, height)
 
     if intensity > 0.1:
         for _ in range(int(10 * intensity)):
             centre = somewhere()
-            axes = generator.integers(150, 301) * scale, generator.integers(100, 201) * scale
-            strokes.ellipse(dirt, centre, axes, generator.integers(181), (50.0,))
+            axes = strokes.between(generator, 150, 300) * scale, strokes.between(generator, 100, 200) * scale
+            strokes.ellipse(dirt, centre, axes, strokes.between(generator, 0, 180), (50.0,))
     for _ in range(int(300 * intensity)):
-        centre, radius = somewhere(), generator.integers(4, 21) * scale
-        strokes.disc(dirt, centre, radius, (generator.integers(50, 101),), scale)
+        centre, radius = somewhere(), strokes.between(generator, 4, 20) * scale
+        strokes.disc(dirt, centre, radius, (float(strokes.between(generator, 50, 100)),), scale)
     if intensity > 0.5:
         for _ in range(int(5 * intensity)):
             centre = somewhere()
-            strokes.disc(dirt, centre, generator.integers(20, 51) * scale, (80.0,), scale)
-            strokes.disc(dirt, centre, generator.integers(10, 31) * scale, (120.0,), scale)
+            strokes.disc(dirt, centre, strokes.between(generator, 20, 50) * scale, (80.0,), scale)
+            strokes.disc(dirt, centre, strokes.between(generator, 10, 30) * scale, (120.0,), scale)
     size = odd(240 * scale)
     blurred = np.floor(gaussian(dirt.transpose(2, 0, 1), size, 30 * scale) + EXACT)
     return from_planes((1 - 0.7 * intensity) * planes(image) + np.float32(0.8 * intensity) * blurred)

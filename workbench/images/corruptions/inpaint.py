@@ -59,7 +59,7 @@ def _march() -> Callable[..., Any]:
 
     arrival, mean = njit(nogil=True)(_arrival), njit(nogil=True)(_mean)
 
-    @njit(nogil=True)  # type: ignore[untyped-decorator]
+    @njit(nogil=True)
     def march(pixels: Any, inside: Any, times: Any, radius: int, limit: float) -> None:
         """Reach every pixel inside, those of the lowest time first; with a radius, fill it, too."""
         height, width = inside.shape
@@ -90,7 +90,7 @@ def _march() -> Callable[..., Any]:
                 heapq.heappush(waiting, (reached, order, i, j))
                 order += 1
 
-    return march  # type: ignore[no-any-return]
+    return march
 
 
 def _arrival(down: float, across: float, later_down: bool, later_across: bool) -> float:

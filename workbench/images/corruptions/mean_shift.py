@@ -18,6 +18,7 @@ from workbench.images.corruptions.filters import mirrored
 
 Bytes = NDArray[np.uint8]
 STEPS = 5
+ZERO: Any = np.int32(0)
 NEAR = 16
 """Least squared distance in colour at which two neighbours count as an edge."""
 
@@ -43,10 +44,10 @@ def _halved(image: Bytes) -> Bytes:
     """Half the height and width, rounded up, after the binomial filter of five taps; rounded once."""
     height, width = image.shape[:2]
     padded = image[mirrored(height, 2, 2)][:, mirrored(width, 2, 2)].astype(np.int32)
-    taps = (1, 4, 6, 4, 1)
-    down = sum(tap * padded[i : i + height : 2] for i, tap in enumerate(taps))
-    both = sum(tap * down[:, i : i + width : 2] for i, tap in enumerate(taps))
-    return ((np.asarray(both) + 128) >> 8).astype(np.uint8)
+    taps = np.array([1, 4, 6, 4, 1], np.int32)
+    down = np.stack([padded[i : i + height : 2] for i in range(len(taps))], -1) @ taps
+    both = np.stack([down[:, i : i + width : 2] for i in range(len(taps))], -1) @ taps
+    return ((both + 128) >> 8).astype(np.uint8)
 
 
 def _doubled(image: Bytes, size: tuple[int, ...]) -> Bytes:
@@ -102,10 +103,11 @@ def _every(planes: Any, result: Any, where: Any, radius: float, squared: int) ->
             for _ in range(STEPS):
                 top, bottom = max(0, round(y - radius)), min(height - 1, round(y + radius))
                 left, right = max(0, round(x - radius)), min(width - 1, round(x + radius))
-                count, sum_x, sum_y, sum_red, sum_green, sum_blue = 0, 0, 0, 0, 0, 0
+                count, sum_x, sum_y = 0, 0, 0
+                sum_red, sum_green, sum_blue = 0, 0, 0
                 for k in range(top, bottom + 1):
-                    row_red, row_green, row_blue = np.int32(0), np.int32(0), np.int32(0)
-                    row, row_x = np.int32(0), np.int32(0)
+                    row_red, row_green, row_blue = ZERO, ZERO, ZERO
+                    row, row_x = ZERO, ZERO
                     r, g, b = (
                         reds[k, left : right + 1],
                         greens[k, left : right + 1],

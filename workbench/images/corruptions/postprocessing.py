@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from workbench.images.corruptions import inpaint, strokes
@@ -25,21 +27,23 @@ def graffiti(image: Bytes, intensity: float, generator: np.random.Generator, sca
     """10 i lines of any colour; above 0.55 a red word, where the image is high enough for one."""
     height, width = image.shape[:2]
     drawn = image.astype(np.float32)
+    between = partial(strokes.between, generator)
     for _ in range(int(10 * intensity)):
         colour = generator.integers(256, size=3).astype(np.float32)
-        ends = [(int(generator.integers(width)), int(generator.integers(height))) for _ in range(2)]
-        thickness = generator.integers(1, max(1, int(5 * intensity)) + 1)
-        strokes.line(drawn, *ends, float(thickness * scale), colour, scale)
+        start = between(0, width - 1), between(0, height - 1)
+        end = between(0, width - 1), between(0, height - 1)
+        thickness = between(1, max(1, int(5 * intensity)))
+        strokes.line(drawn, start, end, thickness * scale, colour, scale)
     if intensity > 0.55:
-        number = str(generator.integers(1, 101))
-        text = (*_WORDS, number)[generator.integers(len(_WORDS) + 1)]
-        size = 5 * intensity
+        number = str(between(1, 100))
+        text = (*_WORDS, number)[between(0, len(_WORDS))]
+        size, margin = 5 * intensity, 10 * scale
         thickness = int(size)
-        across, margin = strokes.width_of(text, size, thickness) * scale, 10 * scale
+        across = strokes.width_of(text, size, thickness) * scale
         high = round((strokes.ASCENT + strokes.DESCENT) * size + (thickness + 1) / 2) * scale
         if height - margin > high + margin:
-            x = generator.integers(max(1, int(width - across - margin)) + 1)
-            y = generator.integers(int(high + margin), int(height - margin) + 1)
+            x = between(0, max(1, int(width - across - margin)))
+            y = between(int(high + margin), int(height - margin))
             strokes.words(drawn, text, (x, y), size * scale, thickness * scale, _RED, scale)
     return to_bytes(drawn)
 
@@ -49,8 +53,8 @@ def watermark_damage(image: Bytes, intensity: float, generator: np.random.Genera
     height, width = image.shape[:2]
     hidden = np.zeros((height, width), np.bool_)
     for _ in range(int(1 + 15 * intensity)):
-        x, y = (generator.integers(max(0, int(side - 50 * scale)) + 1) for side in (width, height))
-        across, down = generator.integers(50, 201) * scale, generator.integers(20, 81) * scale
+        x, y = (strokes.between(generator, 0, max(0, int(side - 50 * scale))) for side in (width, height))
+        across, down = strokes.between(generator, 50, 200) * scale, strokes.between(generator, 20, 80) * scale
         strokes.rectangle(hidden, x, y, x + across, y + down)
     repaired = inpaint.filled(image, hidden, max(1, round(3 * scale)))
     result = to_bytes((1 - intensity) * image.astype(np.float32) + np.float32(intensity) * repaired)

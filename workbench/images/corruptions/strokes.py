@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Colour = Sequence[float] | NDArray[np.float32]
 Point = tuple[float, float]
 """x, y in pixels; a pixel's centre is whole."""
 
@@ -53,7 +54,12 @@ _LETTERS = {
 }
 
 
-def disc(layer: Floats, centre: Point, radius: float, colour: Sequence[float], scale: float) -> None:
+def between(generator: np.random.Generator, least: int, most: int) -> int:
+    """A whole number drawn evenly from ``least`` to ``most``, both included."""
+    return int(generator.integers(least, most + 1))
+
+
+def disc(layer: Floats, centre: Point, radius: float, colour: Colour, scale: float) -> None:
     """A filled circle on the layer (H, W, C), with ``colour`` (C,); all lengths are already in its pixels."""
     rows, columns = _window(layer, [centre], radius)
     y, x = rows[:, None] - centre[1], columns - centre[0]
@@ -64,7 +70,7 @@ def disc(layer: Floats, centre: Point, radius: float, colour: Sequence[float], s
     _paint(layer, rows, columns, covered, colour)
 
 
-def ellipse(layer: Floats, centre: Point, axes: Point, degrees: float, colour: Sequence[float]) -> None:
+def ellipse(layer: Floats, centre: Point, axes: Point, degrees: float, colour: Colour) -> None:
     """A filled ellipse with these half axes, the first turned by so many degrees from x towards y."""
     rows, columns = _window(layer, [centre], max(axes))
     y, x = rows[:, None] - centre[1], columns - centre[0]
@@ -73,9 +79,7 @@ def ellipse(layer: Floats, centre: Point, axes: Point, degrees: float, colour: S
     _paint(layer, rows, columns, (along / axes[0]) ** 2 + (beside / axes[1]) ** 2 <= 1, colour)
 
 
-def line(
-    layer: Floats, start: Point, end: Point, width: float, colour: Sequence[float], scale: float
-) -> None:
+def line(layer: Floats, start: Point, end: Point, width: float, colour: Colour, scale: float) -> None:
     """A straight line with round ends."""
     if scale >= 1 and round(width) == 1:
         steps = int(max(abs(end[0] - start[0]), abs(end[1] - start[1])))
@@ -104,7 +108,7 @@ def width_of(text: str, size: float, width: float) -> float:
 
 
 def words(
-    layer: Floats, text: str, origin: Point, size: float, width: float, colour: Sequence[float], scale: float
+    layer: Floats, text: str, origin: Point, size: float, width: float, colour: Colour, scale: float
 ) -> None:
     """Letters and digits from the left end of their base line, at a font's scale, stroked so wide."""
     x, base = origin[0], origin[1] - DESCENT * size
@@ -152,7 +156,7 @@ def _paint(
     rows: NDArray[np.intp],
     columns: NDArray[np.intp],
     covered: NDArray[np.floating] | NDArray[np.bool_],
-    colour: Sequence[float],
+    colour: Colour,
 ) -> None:
     if len(rows) == 0 or len(columns) == 0:
         return

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from workbench.panels.states.study import SAME, image_name
+from workbench.errors import Refusal
+from workbench.panels.states.study import SAME, estimate_name, image_name
 from workbench.runs.export import PAGE as WIDTH
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ INDENT = 0.17
 """Inches before the text; the letter of a strip stands there."""
 MOST_TALL = 2.0
 """Height over width of a cell, at most: a very tall picture is shown smaller instead."""
+MOST_COLUMNS = 8
+"""Steps side by side on paper."""
 _CHANCE = re.compile(r"\(p\S* [=<] [\d.]+\)")
 ALONE = ("original", "degraded")
 """What the model also answers on from vision tokens alone."""
@@ -45,16 +48,30 @@ class Shot:
     """One picture, ready to be shown: its name, pixels uint8 (H, W, 3), PSNR in dB, its time t.
 
     What has no PSNR or no time has NaN. ``drawing`` counts from 1; 0 is what was not drawn, and the restored
-    image, which ends the last drawing. ``several``: there are more drawings than one.
+    image, which ends the last drawing. ``several``: there are more drawings than one. A step has its number
+    and, but for the first, the image that its velocity pointed to.
     """
 
-    kind: Literal["original", "degraded", "step", "restored"]
+    kind: Literal["original", "degraded", "step", "estimate", "restored"]
     name: str
     pixels: np.ndarray
     psnr: float = math.nan
     t: float = math.nan
     drawing: int = 0
     several: bool = False
+    step: int = -1
+    estimate: np.ndarray | None = None
+    estimate_psnr: float = math.nan
+
+    @property
+    def pointed(self) -> Shot | None:
+        """The image that the step's velocity pointed to, as a picture of its own, if there is one."""
+        if self.estimate is None:
+            return None
+        name = f"x\N{SUBSCRIPT ZERO} at step {self.step}"
+        return replace(
+            self, kind="estimate", name=name, pixels=self.estimate, psnr=self.estimate_psnr, t=math.nan
+        )
 
     @property
     def label(self) -> str:
@@ -138,7 +155,12 @@ def screen(result: Result) -> list[Shot]:
     for row in steps.itertuples():
         image = result.images[image_name(row.drawing, row.step)]
         name = f"step {row.step} of {last}"
-        shots.append(Shot("step", name, image, row.psnr, row.t, row.drawing, several))
+        # Results from before estimates were kept have none.
+        estimate = result.images.get(estimate_name(row.drawing, row.step))
+        pointed = float(getattr(row, "psnr_estimate", math.nan))
+        shots.append(
+            Shot("step", name, image, row.psnr, row.t, row.drawing, several, row.step, estimate, pointed)
+        )
     if "restored" in result.images:
         shots.append(Shot("restored", "restored", result.images["restored"], _value(result, "restored")))
     return shots
@@ -150,11 +172,39 @@ def _value(result: Result, event: str) -> float:
     return float(rows["psnr"].iloc[0]) if len(rows) else math.nan
 
 
-def paper(results: Result | Sequence[Result], steps: int = 4) -> Figure:
+@dataclass(frozen=True)
+class Chosen:
+    """Which steps a filmstrip shows.
+
+    ``at`` names them by number, the noise being 0; where it is empty, ``steps`` of those taken, spread
+    evenly, the noise and the last one left out. ``estimates`` adds a row with the image that each step's
+    velocity points to.
+    """
+
+    steps: int = 4
+    at: tuple[int, ...] = ()
+    estimates: bool = False
+
+    @property
+    def columns(self) -> int:
+        """How many steps stand side by side."""
+        return len(self.at) or self.steps
+
+
+def numbered(text: str) -> tuple[int, ...]:
+    """Numbers of steps as a person writes them, at most `MOST_COLUMNS`. Raises Refusal otherwise."""
+    words = text.replace(",", " ").split()
+    if not all(word.isdecimal() for word in words) or len(words) > MOST_COLUMNS:
+        raise Refusal(
+            f"“{text[:40]}” names no steps: write up to {MOST_COLUMNS} numbers, as in 1 4 9, or nothing."
+        )
+    return tuple(int(word) for word in words)
+
+
+def paper(results: Result | Sequence[Result], chosen: Chosen = Chosen()) -> Figure:  # noqa: B008 - frozen
     """A filmstrip for each result, 6.75 in wide: original, degraded, denoising, restored; the words below.
 
-    ``steps`` of the steps taken are shown, spread evenly, the noise and the last one left out; each drawing
-    has a row of its own.
+    Each drawing has a row of its own. Raises Refusal where a chosen step was not taken.
     """
     from matplotlib.figure import Figure
 
@@ -162,7 +212,7 @@ def paper(results: Result | Sequence[Result], steps: int = 4) -> Figure:
 
     many = [results] if not isinstance(results, Sequence) else list(results)
     with paper_style():
-        strips = [_strip(result, steps) for result in many]
+        strips = [_strip(result, chosen) for result in many]
         height = sum(strip.height for strip in strips)
         figure = Figure(figsize=(WIDTH, height))
         top = height
@@ -179,8 +229,8 @@ class Filmstrips:
     wide = True
     beside = 0.0
 
-    def __init__(self, many: Sequence[Named], steps: int = 4) -> None:
-        self.many, self.steps = list(many), steps
+    def __init__(self, many: Sequence[Named], chosen: Chosen) -> None:
+        self.many, self.chosen = list(many), chosen
 
     def height(self, width: float) -> float:
         """Inches: one strip below the other."""
@@ -201,14 +251,22 @@ class Filmstrips:
         return pd.concat([t[["run", *t.columns.drop("run")]] for t in tables], ignore_index=True)
 
     def _strips(self) -> list[_Strip]:
-        return [_strip(result, self.steps) for _, result in self.many]
+        return [_strip(result, self.chosen) for _, result in self.many]
+
+
+@dataclass
+class _Row:
+    """Pictures side by side (None: a gap), and what they are where it has to be said."""
+
+    shots: list[Shot | None]
+    label: str = ""
 
 
 @dataclass(frozen=True)
 class _Strip:
-    """What stands on paper of one result: rows of pictures (None: a gap), lines of text; sizes in inches."""
+    """What stands on paper of one result: rows of pictures, lines of text; sizes in inches."""
 
-    rows: list[list[Shot | None]]
+    rows: list[_Row]
     lines: list[str]
     cell: float
     picture: float
@@ -223,32 +281,51 @@ class _Strip:
         return self.row * len(self.rows) + LINE * len(self.lines) + 0.1
 
 
-def _strip(result: Result, steps: int) -> _Strip:
+def _strip(result: Result, chosen: Chosen) -> _Strip:
     shots = screen(result)
-    rows = _rows(shots, steps)
-    cell = WIDTH / (steps + 3)
+    rows = _rows(shots, chosen)
+    cell = WIDTH / (chosen.columns + 3)
     tallest = max(shot.pixels.shape[0] / shot.pixels.shape[1] for shot in shots)
     lines = [line for text in _texts(result) for line in wrapped(text, WIDTH - INDENT - GAP)]
     return _Strip(rows, lines, cell, cell * min(tallest, MOST_TALL))
 
 
-def _rows(shots: Sequence[Shot], steps: int) -> list[list[Shot | None]]:
-    """A row for each drawing: ``steps`` of its steps, then its end; in the first row what was given, too."""
+def _rows(shots: Sequence[Shot], chosen: Chosen) -> list[_Row]:
+    """A row for each drawing: its chosen steps, then its end; in the first row what was given, too.
+
+    Below each, where asked for, a row with the images that its steps point to.
+    """
     drawn = [shot for shot in shots if shot.kind == "step"]
     last = max((shot.drawing for shot in drawn), default=0)
-    rows: list[list[Shot | None]] = []
+    rows, below = [], {}
     for drawing in range(1, last + 1):
-        *walk, end = [shot for shot in drawn if shot.drawing == drawing]
-        between = walk[1:]
-        places = sorted({round(i * (len(between) - 1) / max(steps - 1, 1)) for i in range(steps)})
-        middle = [between[i] for i in places] if between else []
-        rows.append([None, None, *middle, *[None] * (steps - len(middle))])
+        walk = [shot for shot in drawn if shot.drawing == drawing]
+        middle = _picked(walk, chosen)
+        gaps: list[Shot | None] = [None] * (chosen.columns - len(middle))
+        label = f"drawing {drawing}" if drawing > 1 else ""
+        row = _Row([None, None, *middle, *gaps], label)
+        if chosen.estimates:
+            below[drawing] = _Row([None, None, *(shot.pointed for shot in middle)])
         if drawing < last:
-            rows[-1].append(replace(end, name=f"drawing {drawing}", t=math.nan))
-    rows = rows or [[None, None]]
-    rows[0][:2] = [shot for shot in shots if shot.kind in ("original", "degraded")]
-    rows[-1] += [shot for shot in shots if shot.kind == "restored"]
-    return rows
+            row.shots.append(replace(walk[-1], name=f"drawing {drawing}", t=math.nan))
+        rows.append(row)
+    rows = rows or [_Row([None, None])]
+    rows[0].shots[:2] = [shot for shot in shots if shot.kind in ("original", "degraded")]
+    rows[-1].shots += [shot for shot in shots if shot.kind == "restored"]
+    return [each for number, row in enumerate(rows, start=1) for each in (row, below.get(number)) if each]
+
+
+def _picked(walk: Sequence[Shot], chosen: Chosen) -> list[Shot]:
+    """The chosen steps of one drawing. Raises Refusal where one was not taken."""
+    if chosen.at:
+        taken = {shot.step: shot for shot in walk}
+        for step in chosen.at:
+            if step not in taken:
+                raise Refusal(f"There is no step {step} to show: the drawing has steps 0 to {max(taken)}.")
+        return [taken[step] for step in chosen.at]
+    between = walk[1:-1]
+    places = {round(i * (len(between) - 1) / max(chosen.steps - 1, 1)) for i in range(chosen.steps)}
+    return [between[place] for place in sorted(places)] if between else []
 
 
 def _draw(figure: Figure, strip: _Strip, top: float, letter: str) -> None:
@@ -257,9 +334,9 @@ def _draw(figure: Figure, strip: _Strip, top: float, letter: str) -> None:
     def text(x: float, y: float, words: str, **look: Any) -> None:
         figure.text(x / WIDTH, y / height, words, fontsize=8, **look)
 
-    for number, row in enumerate(strip.rows, start=1):
+    for row in strip.rows:
         bottom = top - 0.02 - strip.picture
-        for column, shot in enumerate(row):
+        for column, shot in enumerate(row.shots):
             if shot is None:
                 continue
             left = column * strip.cell
@@ -270,8 +347,8 @@ def _draw(figure: Figure, strip: _Strip, top: float, letter: str) -> None:
             axes.set_axis_off()
             for line, words in enumerate((shot.name, shot.short_note), start=1):
                 text(left + strip.cell / 2, bottom - LINE * line, words, ha="center")
-        if number > 1:
-            text(2 * strip.cell - 0.08, bottom + strip.picture / 2, f"drawing {number}", ha="right")
+        if row.label:
+            text(2 * strip.cell - 0.08, bottom + strip.picture / 2, row.label, ha="right")
         top -= strip.row
     for line, words in enumerate(strip.lines, start=1):
         if letter and line == 1:

@@ -18,6 +18,10 @@ class OfFilmstrip(Nothing):
     """What may be chosen about a filmstrip."""
 
     steps: int = Field(default=4, ge=1, le=8, description="denoising steps that are shown")
+    at: tuple[int, ...] = Field(
+        default=(), max_length=8, description="these steps, by number, instead of some spread evenly"
+    )
+    estimates: bool = Field(default=False, description="a row with the image that each step points to")
 
 
 FILMSTRIP = "filmstrip"
@@ -33,9 +37,10 @@ def lacks(config: BaseModel, show: str, chosen: Nothing) -> str:
 
 def part(many: Sequence[Named], show: str, chosen: Nothing) -> Part:
     """One of SHOWS of these results."""
-    from workbench.panels.states.figure import Filmstrips
+    from workbench.panels.states.figure import Chosen, Filmstrips
 
-    return Filmstrips(many, cast(OfFilmstrip, chosen).steps)
+    given = cast(OfFilmstrip, chosen)
+    return Filmstrips(many, Chosen(given.steps, given.at, given.estimates))
 
 
 def table(many: Sequence[Named], show: str, chosen: Nothing) -> Table:

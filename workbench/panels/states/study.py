@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,6 +24,7 @@ from workbench.models.protocol import (
     Model,
     Sampling,
     Thought,
+    Token,
     VisualState,
     never,
 )
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 STUDY = "states"
 SAME = "same context, no drawing"
 """What `Direct` is on where it answers as the response does, but for the drawing; only beside a drawing."""
+RESPONSE = "response"
+"""What the tokens of the response's own texts are on."""
+TOKEN = {"on": "str", "text": int, "place": int, "token": "str", "id": int, "logprob": float, "answer": bool}
+"""Columns of the table of tokens, with their types."""
 NEEDS = frozenset({Capability.ANSWERS, Capability.GENERATES, Capability.INTERLEAVES})
 _ANSWERED = re.compile(r"<answer>(.*?)(</answer>|$)", re.DOTALL)
 _TAG = re.compile(r"</?[a-z_]+>")
@@ -181,6 +186,7 @@ class Record:
         self.trace: list[dict[str, Any]] = []
         self.answers: list[dict[str, Any]] = []
         self.latents: list[np.ndarray] = []
+        self.tokens: list[dict[str, Any]] = []
 
     def add(self, event: StudyEvent) -> None:
         """Keep what an event says."""
@@ -190,7 +196,10 @@ class Record:
                 self._row("degraded", psnr=self._psnr(degraded))
             case Direct(on, answer):
                 self._answer(on, answer)
-            case Thought(text, done=True):
+                self._tokens(on, 1, answer.tokens, answer=True)
+            case Thought(text, tokens, done=True):
+                texts = sum(row["place"] == 1 for row in self.tokens if row["on"] == RESPONSE)
+                self._tokens(RESPONSE, texts + 1, tokens)
                 if said := spoken(text):
                     self._row("thought", text=said)
             case Decision(restore, probability):
@@ -199,6 +208,10 @@ class Record:
                 self.drawings += event.step == 0
                 self.images[image_name(self.drawings, event.step)] = event.image
                 self.latents.append(np.asarray(event.latent, dtype=np.float32))
+                estimated = math.nan
+                if event.estimate is not None:
+                    self.images[estimate_name(self.drawings, event.step)] = event.estimate
+                    estimated = self._psnr(event.estimate)
                 self._row(
                     "step",
                     drawing=self.drawings,
@@ -206,11 +219,13 @@ class Record:
                     t=event.t,
                     velocity_norm=event.velocity_norm if event.step else math.nan,
                     psnr=self._psnr(event.image),
+                    psnr_estimate=estimated,
                 )
             case Final(answer, restored):
                 if restored is not None:
                     self.images["restored"] = restored
                     self._row("restored", psnr=self._psnr(restored))
+                mark_answer(self.tokens, answer.tokens)
                 self._answer("restored" if restored is not None else "no drawing", answer)
 
     def _psnr(self, image: np.ndarray) -> float:
@@ -222,10 +237,18 @@ class Record:
 
     def _row(self, event: str, *, text: str = "", drawing: int = 0, step: int = -1, **values: float) -> None:
         """A row of the trace; a number that the event does not have is NaN, a step it does not have -1."""
-        numbers = dict.fromkeys(("probability", "t", "velocity_norm", "psnr"), math.nan)
+        numbers = dict.fromkeys(("probability", "t", "velocity_norm", "psnr", "psnr_estimate"), math.nan)
         self.trace.append(
             {"event": event, "text": text, "drawing": drawing, "step": step, **numbers, **values}
         )
+
+    def _tokens(self, on: str, text: int, tokens: Sequence[Token], *, answer: bool = False) -> None:
+        """A row for each token of a text; ``answer``: whether it is one of the answer's words."""
+        self.tokens += [
+            {"on": on, "text": text, "place": place, "token": t.text, "id": t.id, "logprob": t.logprob}
+            | {"answer": answer}
+            for place, t in enumerate(tokens, start=1)
+        ]
 
     def _answer(self, on: str, answer: Answer) -> None:
         probability, logprob = float(answer.probability), float(answer.logprob)
@@ -233,8 +256,13 @@ class Record:
         self._row(f"answer, {on}", text=answer.text, probability=probability)
 
     def result(self) -> Result:
-        """What was collected: tables, images, a manifest; ``latents`` (all steps of all drawings, …), and
-        ``compared_at``, int64 (2,), the height and width at which PSNR was measured.
+        """What was collected, which is all of the response.
+
+        Tables: "trace", a row for each event in order; "tokens" (on, text, place, token, id, logprob in nats,
+        answer): every token of the response's texts, which count from 1, and of the answers without drawing;
+        "answers". Images: `image_name` and `estimate_name` of every step, "restored", what was given. Arrays:
+        ``latents`` float32 (all steps of all drawings, …), and ``compared_at``, int64 (2,), the height and
+        width at which PSNR was measured.
         """
         import pandas as pd
 
@@ -248,7 +276,11 @@ class Record:
             study=STUDY,
             config=config,
             manifest=manifest(self.model.card, config, self.config.seed, images, self.started),
-            tables={"trace": pd.DataFrame(self.trace), "answers": pd.DataFrame(self.answers)},
+            tables={
+                "trace": pd.DataFrame(self.trace),
+                "tokens": pd.DataFrame(self.tokens, columns=list(TOKEN)).astype(TOKEN),
+                "answers": pd.DataFrame(self.answers),
+            },
             arrays=arrays | ({"latents": np.stack(self.latents)} if self.latents else {}),
             images=dict(self.images),
         )
@@ -257,6 +289,22 @@ class Record:
 def image_name(drawing: int, step: int) -> str:
     """The name under which a result keeps one step of one drawing (the first drawing is 1)."""
     return f"drawing_{drawing}_step_{step:03d}"
+
+
+def estimate_name(drawing: int, step: int) -> str:
+    """The name of the image that this step's velocity pointed to; step 0 has none."""
+    return f"drawing_{drawing}_estimate_{step:03d}"
+
+
+def mark_answer(rows: list[dict[str, Any]], tokens: Sequence[Token]) -> None:
+    """Mark the answer's words among the tokens of the response: the last stretch of the same."""
+    own = [row for row in rows if row["on"] == RESPONSE]
+    ids, wanted = [row["id"] for row in own], [token.id for token in tokens]
+    for start in range(len(ids) - len(wanted), -1, -1):
+        if wanted and ids[start : start + len(wanted)] == wanted:
+            for row in own[start : start + len(wanted)]:
+                row["answer"] = True
+            return
 
 
 def words(event: StudyEvent, drawings: int) -> str:

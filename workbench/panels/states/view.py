@@ -31,6 +31,7 @@ from workbench.panels.specimen import outside
 from workbench.panels.states import figure
 from workbench.panels.states.study import (
     NEEDS,
+    RESPONSE,
     SAME,
     STUDY,
     Laid,
@@ -58,6 +59,10 @@ rectified flow, and each step here shows what the latent decodes to at that mome
 back into the context, and the answer is given after it. A model may draw more than once; it never sees the
 steps in between, which are decoded for you.
 
+The **x₀ estimate** of a step is the image that its velocity points to, were it to go on
+straight. **Tokens** are all that the response says, tags included; the fuller the colour, the likelier the
+token was, and the answer's words are underlined.
+
 **PSNR** compares with the original, in decibels; higher is better ↑. Original and picture are compared at the
 size that the model takes, which stands under the pictures.
 
@@ -84,10 +89,11 @@ AT_MOST_EVERY = 0.05
 Row = Mapping[str, Any]
 """A row of a result's table."""
 # Scrubbing happens in the browser: every step is on the page already.
-SCRUB = """(step) => {
-  document.querySelectorAll("#states-pictures figure[data-step]").forEach((figure) => {
-    figure.hidden = Number(figure.dataset.step) !== step;
-  });
+SCRUB = """(step, pointed) => {
+  const figures = [...document.querySelectorAll("#states-pictures figure[data-step]")];
+  const here = figures.filter((figure) => Number(figure.dataset.step) === step);
+  const wanted = (pointed && here.find((figure) => figure.dataset.kind === "estimate")) || here[0];
+  figures.forEach((figure) => { figure.hidden = figure !== wanted; });
 }"""
 
 
@@ -133,6 +139,7 @@ class StatesView(Panel):
 
     study = STUDY
     needs = NEEDS
+    documents = True
     question = "What does the model draw on its way to the answer?"
     explanation = (
         "The thought, each denoising step, the restored image and the answer, as they happen, "
@@ -154,7 +161,15 @@ class StatesView(Panel):
             buttons=[],
             elem_id="states-step",
         )
+        self.pointed = gr.Checkbox(
+            False,
+            label="Show the image that each step points to (x\N{SUBSCRIPT ZERO} estimate)",
+            container=False,
+            visible=False,
+            elem_id="states-pointed",
+        )
         self.trace = gr.HTML("", elem_id="states-trace")
+        self.tokens = gr.HTML("", elem_id="states-tokens")
         self.expected = gr.HTML("", elem_id="states-expected")
         with gr.Row(visible=False, elem_id="states-compare") as self.comparison:
             self.slider = gr.ImageSlider(
@@ -168,19 +183,38 @@ class StatesView(Panel):
             self.pair = gr.Radio(list(PAIRS), value=next(iter(PAIRS)), label="Compare", elem_id="states-pair")
         self.pinned_rows = gr.HTML("", elem_id="states-pinned")
         self.settings = _settings()
+        with gr.Accordion("Figure", open=False), gr.Row():
+            at = gr.Textbox(
+                "",
+                label="Steps on paper",
+                info="by number, as in 1 4 9; the noise is 0; empty: four spread evenly",
+                max_lines=1,
+                min_width=240,
+                elem_id="states-at",
+            )
+            estimates = gr.Checkbox(
+                False,
+                label="A row of x\N{SUBSCRIPT ZERO} estimates",
+                min_width=200,
+                elem_id="states-estimates",
+            )
         self.foot(READING)
+        self.printed_with = [at, estimates]
         self.outputs = [
             self.outside,
             self.pictures,
             self.step,
+            self.pointed,
             self.trace,
+            self.tokens,
             self.expected,
             self.comparison,
             self.slider,
             self.pinned_rows,
         ]
         self.wire()
-        self.step.change(None, [self.step], None, js=SCRUB, api_visibility="private")
+        for changed in (self.step.change, self.pointed.change):
+            changed(None, [self.step, self.pointed], None, js=SCRUB, api_visibility="private")
         self.pair.change(self._with_session(self.compare), [self.pair, self.result], [self.slider], **QUIET)
 
     def config(self, on: OnBench, settings: Mapping[str, Any]) -> StatesConfig:
@@ -241,7 +275,7 @@ class StatesView(Panel):
                 self.trace: _trace(seen.trace, seen.answers, seen.restore, seen.said),
             }
             if isinstance(event, Laid):
-                updates |= {self.step: gr.Slider(visible=False), self.comparison: gr.Row(visible=False)}
+                updates |= self._bare()
             if isinstance(event, Laid | VisualState) or isinstance(event, Decision) and seen.undrawn:
                 updates[self.pictures] = _pictures(seen)
             return updates
@@ -254,17 +288,27 @@ class StatesView(Panel):
             return {
                 self.pictures: _pictures(Seen()),
                 self.trace: "",
-                self.step: gr.Slider(visible=False),
-                self.comparison: gr.Row(visible=False),
+                **self._bare(),
             }
         trace, answers = (result.tables[name].to_dict("records") for name in ("trace", "answers"))
         last = sum(row["event"] == "step" for row in trace) - 1
         return {
             self.pictures: _finished(result),
             self.trace: _trace(trace, answers, result.config["restore"]),
+            self.tokens: _tokens(result),
             self.step: gr.Slider(maximum=max(last, 1), value=last, visible=last > 0),
+            self.pointed: gr.Checkbox(False, visible=_has_estimates(result)),
             self.comparison: gr.Row(visible="restored" in result.images),
             self.numbers: _numbers(result),
+        }
+
+    def _bare(self) -> Updates:
+        """What only a finished look has, away."""
+        return {
+            self.step: gr.Slider(visible=False),
+            self.pointed: gr.Checkbox(visible=False),
+            self.comparison: gr.Row(visible=False),
+            self.tokens: "",
         }
 
     def standing(self, session: Session, result: Result) -> Updates:
@@ -286,6 +330,7 @@ class StatesView(Panel):
         """Also as a pinned look, with every pair that can be compared."""
         super().prove(result)
         self.overlaid([], [("", result)])
+        self.document(result)
         for pair in PAIRS:
             _pair(result, pair)
 
@@ -294,8 +339,16 @@ class StatesView(Panel):
         return {self.pinned_rows: "".join(_pinned_row(name, other) for name, other in pinned)}
 
     def paper(self, named: Sequence[Named], *printed_with: Any) -> Figure:
-        """A filmstrip for each result."""
-        return figure.paper([result for _, result in named])
+        """A filmstrip for each result, of the chosen steps."""
+        at, estimates = printed_with or ("", False)
+        chosen = figure.Chosen(at=figure.numbered(at), estimates=bool(estimates))
+        return figure.paper([result for _, result in named], chosen)
+
+    def document(self, result: Result) -> str:
+        """The whole response."""
+        from workbench.panels.states.document import document
+
+        return document(result)
 
     def table(self, result: Result) -> DataFrame:
         """The trace."""
@@ -454,9 +507,27 @@ def _finished(result: Result) -> str:
     for index, shot in enumerate(steps):
         hidden = "" if index == len(steps) - 1 else " hidden"
         cells.append(_figure(shot, f'data-step="{index}"{hidden}'))
+        if (pointed := shot.pointed) is not None:
+            cells.append(_figure(pointed, f'data-step="{index}" data-kind="estimate" hidden'))
     restored = [shot for shot in shots if shot.kind == "restored"]
     cells += [_figure(shot) for shot in restored] or _undrawn(UNDRAWN)
     return markup.row(cells, ROW) + markup.remark(figure.size_note(result.arrays["compared_at"]))
+
+
+def _has_estimates(result: Result) -> bool:
+    return any(shot.estimate is not None for shot in figure.screen(result))
+
+
+def _tokens(result: Result) -> str:
+    """Every token of the response with its probability as a shade; empty where a result has none."""
+    table = result.tables.get("tokens")
+    own = [] if table is None else table[table["on"] == RESPONSE].to_dict("records")
+    if not own:
+        return ""
+    texts: dict[int, list[tuple[str, float, bool]]] = {}
+    for row in own:
+        texts.setdefault(row["text"], []).append((row["token"], row["logprob"], row["answer"]))
+    return markup.tokens([(f"text {number}", tokens) for number, tokens in texts.items()])
 
 
 def _trace(trace: Sequence[Row], answers: Sequence[Row], restore: str, saying: Thought | None = None) -> str:
