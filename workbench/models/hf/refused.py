@@ -52,7 +52,7 @@ REASONS = {
     "instructblipvideo": QUERIES,
     "kosmos-2": QUERIES,
     "kosmos-2.5": QUERIES,
-    "mistral4": "reads words alone: with a tower before it, its checkpoints are of the type mistral_large4",
+    "mistral4": "is a language model alone, without a tower for images",
     "mllama": CROSS,
     "perception_lm": TIMM,
     "pi0": "answers with the movements of a robot, not with words",
