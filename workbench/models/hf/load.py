@@ -78,7 +78,7 @@ def load(
         family=config.model_type,
         folder=folder,
         revision=fingerprint(decisive, say=part(say, 0.8, 1.0)),
-        parameters=sum(p.numel() for p in network.parameters()),
+        parameters=network.num_parameters(),  # of 4 bits, too, which are stored two in one
         dtype=f"{how.quantised or _stored_as(network, config)} {kind}".strip(),
         device=str(device),
         attention=str(network.config.get_text_config()._attn_implementation),
