@@ -149,6 +149,8 @@ def values(page: Page, study: str) -> list[Any]:
 
 def test_without_a_model_look_sleeps_and_every_panel_says_so(bare: Page, visit: Session) -> None:
     for study, panel in bare.panels.items():
+        if not panel.asks_model:
+            continue  # it looks all the same
         said = panel.refresh(visit, *values(bare, study), None)[panel.status]
         assert "open a model to look" in said
         assert not any(b.interactive for b in panel.serving(visit, NONE).values())

@@ -48,7 +48,7 @@ class Downloads:
                 label,
                 size="sm",
                 interactive=False,
-                min_width=max(64, 12 * len(label)),
+                min_width=max(48, 11 * len(label)),
                 elem_id=f"{name}-{form}",
             )
             for form, label in FORMATS.items()
