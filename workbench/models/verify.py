@@ -94,13 +94,14 @@ def _in_place(model: Model, tap: Tap, picture: np.ndarray) -> bool:
     painted = picture.copy()
     painted[:bottom, :right] = 255 - painted[:bottom, :right]
     before, after = (_entering(model, tap, image) for image in (picture, painted))
-    changed = ((after - before).norm(dim=-1) > 1e-2 * before.norm(dim=-1)).cpu().numpy()
+    moved = ((after - before).norm(dim=-1) / before.norm(dim=-1).clamp(min=1e-12)).cpu().numpy()
     x0, y0, x1, y1 = tap.grid.boxes.T
     # Resizing smears an edge over its neighbours.
     x, y = 4 + x1 - x0, 4 + y1 - y0
     inside = (x0 >= 0) & (y0 >= 0) & (x1 <= right - x) & (y1 <= bottom - y)
     outside = (x0 >= right + x) | (y0 >= bottom + y)
-    return bool(changed[inside].all()) and not bool(changed[outside].any())
+    # How much a patch has to move nobody knows; that others stay is told with room for rounding.
+    return bool((moved[inside] > 0).all()) and not bool((moved[outside] > 1e-2).any())
 
 
 class _Enough(Exception):
