@@ -53,7 +53,7 @@ def values(page: Page, study: str, model: str) -> list[Any]:
 
 def test_each_panel_declares_what_it_needs(page: Page) -> None:
     for panel in page.panels.values():
-        assert panel.needs and panel.needs <= frozenset(Capability)
+        assert bool(panel.needs) == panel.asks_model and panel.needs <= frozenset(Capability)
 
 
 def test_the_tab_says_why_and_only_this_panels_look_sleeps(page: Page, session: Session) -> None:
