@@ -25,6 +25,7 @@ from workbench.panels.corruptions.view import CorruptionsView  # noqa: E402
 from workbench.panels.drawing.view import DrawingView  # noqa: E402
 from workbench.panels.layers.view import LayersView  # noqa: E402
 from workbench.panels.patches.view import PatchesView  # noqa: E402
+from workbench.panels.perceptual.view import PerceptualView  # noqa: E402
 from workbench.panels.sacrifice.view import SacrificeView  # noqa: E402
 from workbench.panels.states.view import StatesView  # noqa: E402
 from workbench.panels.tokens.view import TokensView  # noqa: E402
@@ -39,6 +40,7 @@ PANELS: tuple[tuple[str, type[Panel]], ...] = (
     ("Layers", LayersView),
     ("Patches", PatchesView),
     ("Atlas", AtlasView),
+    ("Perceptual", PerceptualView),
     ("Corruptions", CorruptionsView),
     ("Drawing", DrawingView),
     ("Tokens", TokensView),

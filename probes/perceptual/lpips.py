@@ -20,7 +20,8 @@ class Lpips:
     """Distance in the features of a trunk, weighted by heads that were fitted to human judgements.
 
     Zhang, Isola, Efros, Shechtman and Wang, "The Unreasonable Effectiveness of Deep Features as a Perceptual
-    Metric", CVPR 2018, equation 1, version 0.1 of the authors' package. Lower is better: 0 for equal pictures.
+    Metric", CVPR 2018, equation 1, version 0.1 of the authors' package. Lower is better: 0 for equal
+    pictures.
 
     Pictures are float (N, 3, H, W) in 0..255, each side at least LEAST.
     """

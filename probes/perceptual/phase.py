@@ -29,17 +29,17 @@ LONG = 256
 def fsim(pictures: Tensor, references: Tensor) -> Tensor:
     """FSIM with colour (FSIMc): (N,), 1 where equal; higher is better.
 
-    Zhang, Zhang, Mou and Zhang, "FSIM: A Feature Similarity Index for Image Quality Assessment", IEEE TIP 20(8),
-    2011, equations 4 to 9, with Kovesi's phase congruency and the constants of the authors' code. NaN where
-    neither picture has any structure.
+    Zhang, Zhang, Mou and Zhang, "FSIM: A Feature Similarity Index for Image Quality Assessment", IEEE TIP
+    20(8), 2011, equations 4 to 9, with Kovesi's phase congruency and the constants of the authors' code. NaN
+    where neither picture has any structure.
     """
     step = max(1, round(min(pictures.shape[-2:]) / LONG))
     x, y = (yiq(functional.avg_pool2d(each, step)) for each in (pictures, references))
-    features = [congruency(each[:, 0])[:, None] for each in (x, y)]
-    edges = [gradient(each[:, :1], SCHARR) for each in (x, y)]
+    features_x, features_y = (congruency(each[:, 0])[:, None] for each in (x, y))
+    edges_x, edges_y = (gradient(each[:, :1], SCHARR) for each in (x, y))
     colour = alike(x[:, 1:2], y[:, 1:2], T3) * alike(x[:, 2:], y[:, 2:], T4)
-    weight = torch.maximum(*features)
-    local = alike(*features, T1) * alike(*edges, T2) * colour.abs() ** LAMBDA
+    weight = torch.maximum(features_x, features_y)
+    local = alike(features_x, features_y, T1) * alike(edges_x, edges_y, T2) * colour.abs() ** LAMBDA
     return (local * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3))
 
 

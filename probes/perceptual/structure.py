@@ -40,8 +40,9 @@ def ssim(pictures: Tensor, references: Tensor) -> Tensor:
 def ms_ssim(pictures: Tensor, references: Tensor) -> Tensor:
     """Multi-scale SSIM, (N,) in 0..1: contrast and structure at five scales, luminance at the coarsest.
 
-    Wang, Simoncelli and Bovik, "Multiscale structural similarity for image quality assessment", Asilomar 2003,
-    equation 7. A negative factor counts as 0, as in public code, where its power would be no real number.
+    Wang, Simoncelli and Bovik, "Multiscale structural similarity for image quality assessment", Asilomar
+    2003, equation 7. A negative factor counts as 0, as in public code, where its power would be no real
+    number.
 
     Raises:
         ValueError: a side is shorter than LEAST pixels.

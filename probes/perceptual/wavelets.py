@@ -17,9 +17,9 @@ LEAST = 16
 def haarpsi(pictures: Tensor, references: Tensor) -> Tensor:
     """Similarity of Haar wavelet coefficients, weighted by the coarsest: (N,) in 0..1, higher is better.
 
-    Reisenhofer, Bosse, Kutyniok and Wiegand, "A Haar wavelet-based perceptual similarity index for image quality
-    assessment", Signal Processing: Image Communication 61, 2018, equations 10 to 12 with C = 30 and alpha = 4.2,
-    in colour and after halving the size as in the authors' code.
+    Reisenhofer, Bosse, Kutyniok and Wiegand, "A Haar wavelet-based perceptual similarity index for image
+    quality assessment", Signal Processing: Image Communication 61, 2018, equations 10 to 12 with C = 30 and
+    alpha = 4.2, in colour and after halving the size as in the authors' code.
 
     Raises:
         ValueError: a side is shorter than LEAST pixels.
@@ -30,8 +30,10 @@ def haarpsi(pictures: Tensor, references: Tensor) -> Tensor:
     fine_x, fine_y = ([_haar(each[:, :1], scale).abs() for scale in range(1, SCALES + 1)] for each in (x, y))
     local = torch.stack([alike(a, b, CONSTANT) for a, b in zip(fine_x[:2], fine_y[:2], strict=True)]).mean(0)
     weights = torch.maximum(fine_x[2], fine_y[2])
-    colour = [functional.avg_pool2d(functional.pad(each[:, 1:], (0, 1, 0, 1)), 2, 1).abs() for each in (x, y)]
-    local = torch.cat([local, alike(*colour, CONSTANT).mean(1, keepdim=True)], 1)
+    colour_x, colour_y = (
+        functional.avg_pool2d(functional.pad(each[:, 1:], (0, 1, 0, 1)), 2, 1).abs() for each in (x, y)
+    )
+    local = torch.cat([local, alike(colour_x, colour_y, CONSTANT).mean(1, keepdim=True)], 1)
     weights = torch.cat([weights, weights.mean(1, keepdim=True)], 1)
     share = ((ALPHA * local).sigmoid() * weights).sum((1, 2, 3)) / weights.sum((1, 2, 3))
     return (torch.logit(share) / ALPHA) ** 2

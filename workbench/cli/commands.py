@@ -189,6 +189,23 @@ def corrupt(options: argparse.Namespace) -> None:
     _write(options.out, result, figure.paper)
 
 
+def perceptual(options: argparse.Namespace) -> None:
+    """How near pictures are to a reference. No model is opened."""
+    from workbench.panels.command import from_flags
+    from workbench.panels.perceptual import figure, study
+    from workbench.panels.perceptual.config import PerceptualConfig
+    from workbench.panels.perceptual.reading import left_out
+    from workbench.runs.store import check_place
+
+    config = from_flags(PerceptualConfig, vars(options))
+    check_place(options.out)
+    pictures = study.prepared(config)
+    result = study.run(config, picture=pictures, progress=progress())
+    for sentence in left_out(result):
+        print(sentence, file=sys.stderr)
+    _write(options.out, result, figure.paper)
+
+
 def capture(options: argparse.Namespace) -> None:
     """Capture the images together or one by one, each run told its size and written before the next.
 

@@ -14,7 +14,9 @@ from workbench.panels.studies import STUDIES
 if TYPE_CHECKING:
     pass
 
-COMMANDS = tuple("run states layers patches atlas draw tokens sacrifice corrupt capture figure train".split())
+COMMANDS = tuple(
+    "run states layers patches atlas draw tokens sacrifice corrupt perceptual capture figure train".split()
+)
 SUMMARY = """\
 Afterimage shows what happens to an image inside a multimodal model.
 
@@ -27,6 +29,7 @@ Afterimage shows what happens to an image inside a multimodal model.
   python -m workbench draw --prompt "a red star" --out DIR
   python -m workbench tokens --image F --model ID --out DIR
   python -m workbench corrupt --image F --seed N --out DIR   sixteen kinds of damage, three times each
+  python -m workbench perceptual A B --out DIR   how near B is to A; a folder of states for all its steps
   python -m workbench capture MODEL F -o DIR keep what one pass shows, for any panel to open later
   python -m workbench run --no-model --open DIR    read a saved run where there is no checkpoint
   python -m workbench figure RECIPE.yaml --out DIR   a paper's figure from a recipe; see assets/recipes
@@ -132,6 +135,29 @@ def parser_for(asked: str) -> argparse.ArgumentParser:
         "readers find at each of its layers. A recipe lays many checkpoints of one training beside one "
         "another (assets/recipes/sacrifice.yaml).",
     )
+
+    perceptual = commands.add_parser(
+        "perceptual",
+        help="how near pictures are to a reference, in numbers and maps",
+        usage="%(prog)s A B [C ...] --out DIR [options]",
+        description="Compare pictures with the first one: SSIM, PSNR, FSIM and others, LPIPS and DISTS where "
+        "the weights of their networks are on this machine or can be fetched. A folder or .zip that the "
+        "command states wrote stands for all its pictures: original, degraded, every denoising step, "
+        "restored. No model is opened.",
+    )
+    perceptual.add_argument(
+        "images",
+        metavar="IMAGE",
+        nargs="+",
+        help="a file, scene:SEED, or a saved run of states; the first picture is the reference",
+    )
+    perceptual.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the result; made if need be"
+    )
+    compared = perceptual.add_argument_group("study")
+    if asked == "perceptual":
+        add_flags(compared, STUDIES["perceptual"].config_class(), but=("images",))
+    perceptual.set_defaults(command=do.perceptual)
 
     capture = commands.add_parser(
         "capture",

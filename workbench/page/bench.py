@@ -76,6 +76,8 @@ class Bench:
         self.host, self.sessions = host, sessions
         self.looks: dict[str, gr.Button] = {}
         self.stops: dict[str, gr.Button] = {}
+        self.results: dict[str, gr.State] = {}
+        """By study, the id of the result that its panel shows."""
         self.specimen = gr.State(f"{shelf.SAMPLE}0")
         first = shelf.sample(0)
         with gr.Sidebar(width=340, elem_id="bench"):

@@ -70,9 +70,9 @@ class Endpoint(Frame):
         done: list[Result] = []
 
         def work(say: lane.Say, stop: lane.Stop) -> None:
-            config = self._checked(on, settings)
+            laid, config = self.laid(session, on, settings)
             model = self.bench.host.model(on.model, stop=stop) if self.asks_model else None
-            done.append(self.measured(on, config, model, say, stop))
+            done.append(self.measured(laid, config, model, say, stop))
 
         try:
             for _ in lane.follow(session, work):

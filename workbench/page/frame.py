@@ -162,7 +162,11 @@ class Frame(ABC):
         """What lies on the bench and the config that follows, from the values of both. Raises Refusal."""
         count = len(self.bench.inputs)
         on = self.bench.on(session, *values[:count])
-        return on, self._checked(on, dict(zip(self.settings, values[count:], strict=True)))
+        return self.laid(session, on, dict(zip(self.settings, values[count:], strict=True)))
+
+    def laid(self, session: Session, on: OnBench, settings: Mapping[str, Any]) -> tuple[OnBench, Any]:
+        """What is looked at, with what a panel adds to the bench, and the config. Raises Refusal."""
+        return on, self._checked(on, settings)
 
     def _checked(self, on: OnBench, settings: Mapping[str, Any]) -> Any:
         """The config; what its type refuses is a Refusal in one sentence."""

@@ -28,7 +28,7 @@ class Panel(Look, Drawing, Foot, Endpoint):
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self.result = gr.State(None)
+        self.result = bench.results[self.study] = gr.State(None)
         self.settings = {}
         self.outputs = self.drawn_with = self.printed_with = ()
         gr.HTML(markup.heading(self.question, self.explanation))

@@ -89,18 +89,24 @@ def _short(given: Any) -> str:
 
 
 def as_command(
-    study: str, config: BaseModel, *, model: str = "", opening: Opening | None = None, out: str = ""
+    study: str,
+    config: BaseModel,
+    *,
+    model: str = "",
+    opening: Opening | None = None,
+    out: str = "",
+    placed: str = "",
 ) -> str:
     """The command that does the same look; what is left at its default or acts on nothing is left out.
 
-    ``model`` is opened as ``opening`` says.
+    ``model`` is opened as ``opening`` says. ``placed`` is the field whose values stand without a flag.
 
     Of an uploaded picture only the name is known: a line above the command says where its path belongs.
     """
-    words = ["python", "-m", "workbench", study]
+    words = ["python", "-m", "workbench", study, *map(_words, getattr(config, placed, ()))]
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)
-        if value == field.get_default(call_default_factory=True) or _idle(name, config):
+        if name == placed or value == field.get_default(call_default_factory=True) or _idle(name, config):
             continue
         if isinstance(value, bool):
             words.append(flag(name) if value else "--no-" + name.replace("_", "-"))

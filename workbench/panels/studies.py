@@ -18,13 +18,15 @@ class Study:
 
     folder: of `panels`. config: the class whose fields are its settings. settings: the file with that class.
     drawn: the file with `SHOWS`, `WIDE` and `part`, of which figures are composed, `TABLES` and `table`, and
-    `lacks`, which tells from a config what its run will not hold; empty where there is none.
+    `lacks`, which tells from a config what its run will not hold; empty where there is none. of_runs: whether
+    it asks no model and looks at pictures, such as those of other runs of a recipe.
     """
 
     folder: str
     config: str
     settings: str = "config"
     drawn: str = ""
+    of_runs: bool = False
 
     def config_class(self) -> type[BaseModel]:
         """The config, whose fields are a command's flags and a recipe's keys."""
@@ -51,5 +53,6 @@ STUDIES = {
     "tokens": Study("tokens", "TokensConfig", drawn="shows"),
     "sacrifice": Study("sacrifice", "SacrificeConfig", drawn="shows"),
     "corrupt": Study("corruptions", "CorruptConfig", drawn="shows"),
+    "perceptual": Study("perceptual", "PerceptualConfig", drawn="shows", of_runs=True),
     "capture": Study("capture", "CaptureConfig"),
 }

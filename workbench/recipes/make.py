@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import models
 from workbench.errors import Refusal
 from workbench.models.progress import Say
+from workbench.panels.perceptual.config import RUN
 from workbench.panels.studies import STUDIES
 from workbench.recipes.kept import MADE_FROM, kept, key_of
 from workbench.recipes.recipe import Look, Recipe, Shown
@@ -84,6 +85,13 @@ def _check(out: Path, recipe: Recipe) -> None:
                 (*look.place, "saved"),
                 f"the run {look.name} is to be read from {look.saved}, which is not there.",
             )
+        for image in getattr(look.config, "images", ()) if _of_pictures(look) else ():
+            name = image.removeprefix(RUN)
+            if image.startswith(RUN) and (name not in recipe.looks or _of_pictures(recipe.looks[name])):
+                raise recipe.document.refused(
+                    (*look.place, "images"),
+                    f"the run {look.name} looks at {image}, and no run of that name draws anything.",
+                )
 
 
 def _results(recipe: Recipe, out: Path, opening: Say | None, progress: Progress) -> dict[str, Result]:
@@ -91,6 +99,8 @@ def _results(recipe: Recipe, out: Path, opening: Say | None, progress: Progress)
     found: dict[str, Result] = {}
     missing: list[Look] = []
     for look in recipe.looks.values():
+        if _of_pictures(look):
+            continue
         with recipe.document.said_at(look.place):
             result = _saved(look) if look.saved else kept(look, out / RUNS / look.name)
         if result is None:
@@ -120,7 +130,33 @@ def _results(recipe: Recipe, out: Path, opening: Say | None, progress: Progress)
         found[look.name] = result
 
     _with_models(missing, opening, run)
-    return found
+    for look in filter(_of_pictures, recipe.looks.values()):
+        found[look.name] = _compared(look, recipe, out, progress)
+    return {name: found[name] for name in recipe.looks}
+
+
+def _of_pictures(look: Look) -> bool:
+    """Whether this look asks no model: it is taken once the runs are there whose pictures it may name."""
+    return not look.saved and STUDIES[look.study].of_runs
+
+
+def _compared(look: Look, recipe: Recipe, out: Path, progress: Progress) -> Result:
+    """A look at pictures: of files, or of other runs of the recipe."""
+    runs = {
+        other.name: Path(other.saved).expanduser() if other.saved else out / RUNS / other.name
+        for other in recipe.looks.values()
+    }
+    if (result := kept(look, out / RUNS / look.name, runs)) is not None:
+        return result
+    study = STUDIES[look.study].file("study")
+    pictures = study.prepared(look.config, runs=runs)
+    result = study.run(
+        look.config, picture=pictures, progress=lambda share, words: progress(share, f"{look.name}: {words}")
+    )
+    assert result is not None
+    result.manifest[MADE_FROM] = key_of(look, runs)
+    save(result, out / RUNS / look.name)
+    return result
 
 
 def _saved(look: Look) -> Result:

@@ -1,0 +1,454 @@
+"""The panel "Perceptual" on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import gradio as gr
+import numpy as np
+
+from probes.perceptual.registry import MEASURES
+from workbench.errors import Cancelled, Refusal
+from workbench.page import lenient, markup
+from workbench.page.bench import Bench, OnBench
+from workbench.page.panel import Named, Panel, Updates
+from workbench.page.session import Session
+from workbench.page.wiring import QUIET
+from workbench.panels.command import as_command
+from workbench.panels.perceptual import reading
+from workbench.panels.perceptual.choices import measures_here, missing_here, ticked_here
+from workbench.panels.perceptual.config import PerceptualConfig
+from workbench.panels.perceptual.pictures import Shown, enough, of_states
+from workbench.panels.perceptual.study import STUDY, image_name, run, weights
+from workbench.panels.specimen import from_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+    from workbench.runs.result import Result
+
+READING = """
+The first picture is the **reference**: of the states on the page, the original. Every other one is compared
+with it. ↑ means that higher is nearer to it, ↓ that lower is.
+
+**PSNR** counts errors pixel by pixel, **SSIM** and **MS-SSIM** compare brightness, contrast and structure
+under a window, **GMSD** gradients, **FSIMc** edges and colour, **HaarPSI** wavelets, **VIFp** how much
+information about the reference is left; above 1 it has more contrast. **LPIPS** and **DISTS** compare what a
+network that was trained on photographs finds; they need its weights. Nothing is ever measured with weights
+that were not trained: where they are missing, the measure is left out.
+
+The **map** is brighter where the picture is further from the reference; the ends of its colours stand below.
+That of SSIM shows 1 − SSIM, from 0 to 1; that of LPIPS and the absolute difference go up to the highest value
+there. **Over denoising** shows a measure at every step; the dotted line is the degraded picture, which a
+drawing has to pass before it is worth anything by that measure.
+
+Numbers of different measures cannot be compared with one another, and those of LPIPS only for the same
+network, weights and size; the table names them. Most were fitted to judgements about photographs: of drawn
+scenes of 96 pixels they say less. A near picture is not yet one that helps the answer.
+"""
+STATES, FILES = "states", "files"
+SOURCES = [("the states on the page", STATES), ("my files", FILES)]
+HERE = "the states on the page"
+"""What stands for their run in a config."""
+WHERE = "results/states"
+"""The folder that the command which States copies writes to."""
+THEIR_RUN = f"# {WHERE} is what the command that States copies writes."
+OWN_PATHS = "# Put the paths of your own files here: the page knows their names only."
+BOX = 384
+CHOSEN = "perceptual"
+"""What the session remembers the choices by."""
+
+
+@dataclass(frozen=True)
+class OnTable(OnBench):
+    """The bench with the pictures that are compared; `key`: of the states that they are of."""
+
+    shown: tuple[Shown, ...] = ()
+    runs: tuple[Any, ...] = ()
+    key: str = ""
+
+
+class PerceptualView(Panel):
+    """Components and handlers of the panel. Built inside its tab."""
+
+    study = STUDY
+    needs = frozenset()
+    asks_model = False
+    question = "How close is the drawing to the clean image, and where is it not?"
+    explanation = (
+        "Measures of image quality for every picture on the way to the answer, or for files of your own, "
+        "with a map. No model is asked."
+    )
+    invitation = "Look at States first, or give files of your own; then press Look here."
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__(bench)
+        # The id of the result that States, which stands before, shows.
+        self.settings = {"states": bench.results[STATES], **_settings()}
+        self.left_out = gr.HTML("", elem_id="perceptual-left-out")
+        self.empty = gr.HTML(_empty(), elem_id="perceptual-empty")
+        with gr.Column(visible=False, elem_id="perceptual-parts") as self.parts:
+            with gr.Row():
+                self.pair = lenient.Dropdown([], label="Compared", min_width=260, elem_id="perceptual-pair")
+                self.map = lenient.Radio([], label="Map", min_width=300, elem_id="perceptual-map-of")
+            with gr.Row(elem_id="perceptual-maps"):
+                with gr.Column(elem_classes="patch-column", min_width=0):
+                    self.slider = gr.ImageSlider(
+                        format="png",
+                        show_label=False,
+                        height=BOX,
+                        buttons=["fullscreen"],
+                        interactive=False,
+                        elem_classes="compare-slider",
+                    )
+                    self.sides = gr.HTML("")
+                with gr.Column(elem_classes="patch-column", min_width=0):
+                    self.drawn = gr.Image(
+                        format="png",
+                        show_label=False,
+                        container=False,
+                        height=BOX,
+                        buttons=[],
+                        interactive=False,
+                        elem_classes="difference-map",
+                    )
+                    self.caption = gr.HTML("", elem_id="perceptual-caption")
+            self.scores = gr.HTML("", elem_id="perceptual-scores")
+            self.measure = lenient.Dropdown(
+                [], label="Over denoising", visible=False, min_width=200, elem_id="perceptual-measure"
+            )
+            self.plot = gr.Plot(show_label=False, visible=False, elem_id="perceptual-plot")
+        self.beside = gr.HTML("", elem_id="perceptual-beside")
+        self.foot(READING)
+        self.outputs = [
+            *(self.slider, self.sides, self.drawn, self.caption, self.scores, self.plot, self.beside),
+        ]
+        self.printed_with = [self.pair, self.map, self.measure]
+        self.drawn_with = [*self.printed_with, bench.dark]
+        self.wire()
+        # Only what a person does is a choice; a value that a result brought with it is none.
+        for name, part in (("pair", self.pair), ("map", self.map), ("measure", self.measure)):
+            part.input(self._with_session(partial(self.choose, name)), [part], None, **QUIET)
+        source, files = self.settings["source"], self.settings["files"]
+        source.change(lambda chosen: gr.File(visible=chosen == FILES), [source], [files], **QUIET)
+
+    @property
+    def every(self) -> list[Any]:
+        """Also what a result brings with it and no drawing of it changes."""
+        return [*super().every, self.left_out, self.empty, self.parts, self.pair, self.map, self.measure]
+
+    def config(self, on: OnBench, settings: Mapping[str, Any]) -> PerceptualConfig:
+        """The config of a comparison of what was laid."""
+        given = dict(settings)
+        given.pop("states", None)
+        of_states_ = given.pop("source") == STATES
+        files = [Path(path).name for path in given.pop("files") or []]
+        return PerceptualConfig(images=(HERE,) if of_states_ else tuple(files), **given)
+
+    def laid(
+        self, session: Session, on: OnBench, settings: Mapping[str, Any]
+    ) -> tuple[OnBench, PerceptualConfig]:
+        """The bench with the states' pictures, or with those of the files. Raises Refusal."""
+        config = self._checked(on, settings)
+        bench = {field.name: getattr(on, field.name) for field in fields(OnBench)}
+        if settings["source"] == STATES:
+            key = str(settings.get("states") or "")
+            result = self.kept(session, key)
+            if result is None:
+                raise Refusal(
+                    "There are no states on the page: look at States first, or give files of your own."
+                )
+            return OnTable(**bench, shown=tuple(enough(of_states(result))), runs=(result,), key=key), config
+        shown = []
+        for path in settings["files"] or []:
+            found = from_file(Path(path), Path(path).name)
+            shown.append(Shown(found.name, found.picture.pixels, notes=found.picture.notes))
+        return OnTable(**bench, shown=tuple(enough(shown))), config
+
+    def images(self, on: OnBench, config: PerceptualConfig) -> Mapping[str, str]:
+        """The pictures, and the weights that the measures take."""
+        assert isinstance(on, OnTable)
+        pictures = {"states": on.key} if on.key else {f"{k}": each.sha256 for k, each in enumerate(on.shown)}
+        return pictures | weights(config)
+
+    def measured(
+        self,
+        on: OnBench,
+        config: PerceptualConfig,
+        model: None,
+        say: Callable[[Any], None],
+        stop: Callable[[], bool],
+    ) -> Result:
+        """Run the study, passing its progress on."""
+        assert isinstance(on, OnTable)
+        pictures = (list(on.shown), list(on.runs))
+        return run(config, picture=pictures, progress=lambda done, text: say((done, text)), stop=stop)
+
+    def shown(self, result: Result | None) -> Updates:
+        """The choices that a result brings with it; pictures and map are drawn by ``overlaid``."""
+        if result is None:
+            return {self.empty: _empty(), self.parts: gr.Column(visible=False), self.left_out: ""}
+        sentences = reading.left_out(result)
+        if not any(MEASURES[name].trunk for name in result.config["measures"] if name in MEASURES):
+            sentences += [missing_here(short=True)]
+        return {
+            self.empty: "",
+            self.parts: gr.Column(visible=True),
+            self.left_out: markup.notice(" ".join(sentences).strip(), plain=True),
+            self.numbers: _numbers(result),
+            **self._offering(result, {}),
+        }
+
+    def _offering(self, result: Result, chosen: Mapping[str, Any]) -> Updates:
+        """What a result lets be chosen, and what is chosen of it."""
+        pair, kind, measure = _fitting(result, *(chosen.get(name) for name in ("pair", "map", "measure")))
+        names = reading.places(result)
+        pairs = [(f"{names[k]}, against {names[r]}", _word((k, r))) for k, r in reading.pairs_of(result)]
+        curved = [name for name in reading.measures_of(result) if reading.curves(result, name)]
+        return {
+            self.pair: gr.Dropdown(pairs, value=_word(pair)),
+            self.map: gr.Radio(
+                [(_map_name(each), each) for each in reading.maps_of(result, pair)], value=kind
+            ),
+            self.measure: gr.Dropdown(
+                [(f"{reading.title(name)} {reading.arrow(name)}", name) for name in curved],
+                value=measure if measure in curved else None,
+                visible=bool(curved),
+            ),
+        }
+
+    def prove(self, result: Result) -> None:
+        """Also every map of every pair, and as a pinned result."""
+        super().prove(result)
+        for pair in reading.pairs_of(result):
+            for kind in reading.maps_of(result, pair):
+                reading.spread(result, kind, pair)
+        self.overlaid([("", result)], [("", result)], None, None, None, False)
+
+    def choose(self, name: str, session: Session, value: Any) -> None:
+        """Remember a choice for the looks that follow."""
+        session.chosen.setdefault(CHOSEN, {})[name] = value
+
+    def standing(self, session: Session, result: Result) -> Updates:
+        """What was chosen, as far as this result has it."""
+        return self._offering(result, session.chosen.get(CHOSEN, {}))
+
+    def overlaid(self, named: Sequence[Named], pinned: Sequence[Named], *drawn_with: Any) -> Updates:
+        """The chosen pair with its map and numbers, curves, and the numbers of pinned results."""
+        if not named:
+            return {self.beside: "", self.plot: gr.Plot(visible=False)}
+        from workbench.panels.perceptual.screen import screen
+
+        *choices, dark = drawn_with
+        result = named[0][1]
+        pair, kind, measure = _fitting(result, *choices)
+        names = reading.places(result)
+        picture, reference = (result.images[image_name(place)] for place in pair)
+        values = reading.spread(result, kind, pair)
+        between = reading.span(kind, [values])
+        theme: Literal["light", "dark"] = "dark" if dark else "light"
+        curves = screen([*named, *pinned], measure, theme=theme)
+        return {
+            self.slider: (markup.enlarged(reference, BOX), markup.enlarged(picture, BOX)),
+            self.sides: markup.remark(f"Left: {names[pair[1]]}, the reference. Right: {names[pair[0]]}."),
+            self.drawn: markup.enlarged(reading.coloured(values, between), BOX),
+            self.caption: _caption(kind, between),
+            self.scores: _scores(result, pair),
+            self.plot: gr.Plot(value=curves, visible=True) if curves else gr.Plot(visible=False),
+            self.beside: "".join(_beside(name, other, kind) for name, other in pinned),
+        }
+
+    def paper(self, named: Sequence[Named], *printed_with: Any) -> Figure:
+        """Pictures, the chosen map and numbers of each result; the chosen curve first."""
+        from workbench.panels.perceptual import figure
+
+        first = named[0][1]
+        pair, kind, measure = _fitting(first, *printed_with)
+        able = [each for each in named if kind in reading.maps_of(each[1], reading.last_pair(each[1]))]
+        held = [m for m in reading.foremost(first) if all(m in reading.measures_of(r) for _, r in able)]
+        order = [measure, *(name for name in held if name != measure)] if measure in held else held
+        return figure.paper(able or [named[0]], kind=kind, pair=pair, measures=order)
+
+    def table(self, result: Result) -> DataFrame:
+        """Every score with what it takes to repeat it."""
+        return result.tables["scores"]
+
+    def name(self, result: Result) -> str:
+        """What was compared: what was done to the image and the model, or the files."""
+        about = result.manifest.get("runs") or []
+        if not about:
+            return ", ".join(reading.places(result)[:3])
+        from workbench.images.corruptions import CORRUPTIONS
+
+        config = about[0]["config"]
+        known = CORRUPTIONS.get(config.get("corruption", ""))
+        done = f"{known.within} {config['intensity']:.2f}" if known else "clean"
+        return f"{done}, {result.manifest['model']['id']}"
+
+    def as_command(self, session: Session, *values: Any) -> Any:
+        """The command that does the same; of states and files it says where their paths belong."""
+        count = len(self.bench.inputs) + len(self.settings)
+        try:
+            _, config = self._laid(session, values[:count])
+        except Refusal as refusal:
+            return gr.Code(f"# {refusal}", visible=True)
+        except Cancelled:
+            return gr.skip()
+        own = config.images != (HERE,)
+        config = config if own else config.model_copy(update={"images": (WHERE,)})
+        command = as_command(STUDY, config, placed="images")
+        return gr.Code(f"{OWN_PATHS if own else THEIR_RUN}\n{command}", visible=True)
+
+
+def _settings() -> dict[str, Any]:
+    """What can be set, by its name in the config; source and files first."""
+    defaults = PerceptualConfig()
+    with gr.Row():
+        source = gr.Radio(SOURCES, value=STATES, label="Pictures", min_width=220, elem_id="perceptual-source")
+        files = gr.File(
+            label="Files: the reference first",
+            file_count="multiple",
+            file_types=["image"],
+            height=120,
+            visible=False,
+            elem_id="perceptual-files",
+        )
+    with gr.Accordion("Measurement", open=False, elem_id="perceptual-settings"):
+        measures = gr.CheckboxGroup(
+            measures_here(),
+            value=ticked_here(),
+            label="Measures",
+            info=missing_here(),
+            elem_id="perceptual-measures",
+        )
+        with gr.Row():
+            against = gr.Radio(
+                [("the reference", "reference"), ("the one before", "previous"), ("all others", "all")],
+                value=defaults.against,
+                label="Compare each picture with",
+                min_width=300,
+            )
+            size = gr.Radio(
+                [("the smallest", "smallest"), ("the reference", "reference"), ("refuse", "same")],
+                value=defaults.size,
+                label="Where sizes differ, take that of",
+                info="bicubic; the size stands with every number",
+                min_width=300,
+            )
+        with gr.Row():
+            given = gr.Textbox(
+                "",
+                label="Folder with weights",
+                info="of AlexNet, VGG16, SqueezeNet, where they are not in torch's own cache",
+                max_lines=1,
+                min_width=300,
+            )
+            download = gr.Checkbox(
+                defaults.download,
+                label="Download missing weights",
+                info="of the measures that are ticked, on Look",
+                min_width=220,
+            )
+    return {
+        "source": source,
+        "files": files,
+        "measures": measures,
+        "against": against,
+        "size": size,
+        "weights": given,
+        "download": download,
+    }
+
+
+def _word(pair: tuple[int, int]) -> str:
+    """A pair as a choice's value."""
+    return f"{pair[0]},{pair[1]}"
+
+
+def _fitting(result: Result, pair: Any, kind: Any, measure: Any) -> tuple[tuple[int, int], str, str]:
+    """The choices as far as this result has them: some may be of an earlier one."""
+    found = {_word(each): each for each in reading.pairs_of(result)}
+    chosen = found.get(str(pair)) or reading.last_pair(result)
+    maps = reading.maps_of(result, chosen)
+    held = reading.measures_of(result)
+    first = next((name for name in reading.FIRST if name in held), held[0])
+    return chosen, kind if kind in maps else maps[0], measure if measure in held else first
+
+
+def _map_name(kind: str) -> str:
+    return "difference" if kind == reading.DIFFERENCE else reading.map_title(kind)
+
+
+def _empty() -> str:
+    return markup.placeholder("reference and drawing stand here, with a map of where they differ")
+
+
+def _caption(kind: str, between: tuple[float, float]) -> str:
+    from workbench.panels.overlay import scale_bar
+
+    words = f"{reading.map_title(kind)}: brighter is further from the reference."
+    return markup.scale(words[:1].upper() + words[1:], scale_bar(), *reading.ends_of(kind, between))
+
+
+def _scores(result: Result, pair: tuple[int, int]) -> str:
+    """The numbers of a pair, with direction, range and what they were taken with."""
+    rows = []
+    for row in reading.scores_of(result, pair):
+        measure = str(row["measure"])
+        better = f"{row['better']} is better, {reading.ends(measure)}"
+        with_ = f"; {row['backbone']}" if row["backbone"] else ""
+        with_ += f", sha256 {str(row['weights'])[:12]}" if row["weights"] else ""
+        rows.append(
+            (
+                f"{reading.title(measure)} {reading.arrow(measure)}",
+                better + with_,
+                reading.number(measure, float(row["value"])),
+            )
+        )
+    size = str(result.manifest["size"])
+    return markup.table(rows) + markup.remark(f"{size[:1].upper()}{size[1:]}.")
+
+
+def _beside(name: str, other: Result, kind: str) -> str:
+    """A pinned result in a row: its last picture, the same map, its numbers."""
+    pair = reading.last_pair(other)
+    pictures = [other.images[image_name(pair[0])]]
+    if kind in reading.maps_of(other, pair):
+        values = reading.spread(other, kind, pair)
+        pictures.append(reading.coloured(values, reading.span(kind, [values])))
+    said = "; ".join(
+        f"{reading.title(m)} {reading.arrow(m)} {reading.number(m, v)}"
+        for m in reading.measures_of(other)
+        if not np.isnan(v := reading.value(other, m, pair))
+    )
+    names = reading.places(other)
+    lines = [f"{names[pair[0]]}, against {names[pair[1]]}", said, str(other.manifest["size"])]
+    return markup.strip(name, [markup.image(each, name, 96) for each in pictures], lines)
+
+
+def _numbers(result: Result) -> Any:
+    """The scores in the columns that one reads."""
+    table = result.tables["scores"].copy()
+    table["value"] = [
+        reading.number(measure, float(value))
+        for measure, value in zip(table["measure"], table["value"], strict=True)
+    ]
+    table["measure"] = [f"{reading.title(name)} {reading.arrow(name)}" for name in table["measure"]]
+    table["weights"] = [str(text)[:12] for text in table["weights"]]
+    columns = [
+        "picture",
+        "reference",
+        "measure",
+        "value",
+        "channels",
+        "resize",
+        "backbone",
+        "weights",
+        "source",
+    ]
+    return table[columns]
