@@ -291,6 +291,7 @@ class Reply(Protocol):
         ...
 
 
+@runtime_checkable
 class Branch(Protocol):
     """A response that drew, held at the place where its last drawing came back.
 
