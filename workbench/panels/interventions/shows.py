@@ -12,6 +12,7 @@ from workbench.panels.studies import Nothing
 
 if TYPE_CHECKING:
     from workbench.panels.interventions.chart import Named
+    from workbench.panels.interventions.config import InterventionsConfig
     from workbench.runs.parts import Part
     from workbench.runs.parts import Table as Written
 
@@ -28,6 +29,18 @@ PICTURES, TABLE = "pictures", "interventions"
 SHOWS: dict[str, type[Nothing]] = {**dict.fromkeys(MEASURES, OfEffects), PICTURES: Nothing}
 WIDE = (PICTURES,)
 TABLES: dict[str, type[Nothing]] = {TABLE: OfEffects}
+
+
+def lacks(config: InterventionsConfig, show: str, chosen: Nothing) -> str:
+    """Why a run of these settings will not hold it, in a sentence; empty where it may."""
+    if show == PICTURES:
+        return "" if config.image else "it is of a collection, and keeps no pictures: give it an image"
+    if config.image:
+        return "it is of one image, and effects are means over a collection: leave its image out"
+    route = cast(OfEffects, chosen).route
+    if route and route not in config.routes:
+        return f"it has no route {route!r}: name one of {', '.join(config.routes)}"
+    return ""
 
 
 def part(many: Sequence[Named], show: str, chosen: Nothing) -> Part:
