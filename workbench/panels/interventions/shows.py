@@ -34,12 +34,12 @@ TABLES: dict[str, type[Nothing]] = {TABLE: OfEffects}
 def lacks(config: InterventionsConfig, show: str, chosen: Nothing) -> str:
     """Why a run of these settings will not hold it, in a sentence; empty where it may."""
     if show == PICTURES:
-        return "" if config.image else "it is of a collection, and keeps no pictures: give it an image"
+        return "" if config.image else "it is of a collection, of which no pictures are kept."
     if config.image:
-        return "it is of one image, and effects are means over a collection: leave its image out"
+        return "it is of one image, and effects are means over a collection."
     route = cast(OfEffects, chosen).route
     if route and route not in config.routes:
-        return f"it has no route {route!r}: name one of {', '.join(config.routes)}"
+        return f"its routes are {', '.join(config.routes)}."
     return ""
 
 
