@@ -264,7 +264,7 @@ class TestShown:
         np.testing.assert_allclose(
             trace.x, here.loc[["none", "degraded", "clean", "other", "blank", "noise"], "value"]
         )
-        said = verdict(result)
+        said = " ".join(verdict(result))
         assert "By re-encode, leaving the drawing out changes" in said and "n = 6 images" in said
         written = table([("", result)], TABLE, OfEffects(route="both")).written
         assert len(written) == 7 and set(written["route"]) == {"both"}
@@ -279,7 +279,7 @@ class TestShown:
         words = [text.get_text() for text in drawn.texts]
         assert "its own drawing" not in words and words.count("own drawing") == 1
         assert drawn.get_size_inches()[0] == 6.75
-        assert "By re-encode, the answer “bright”" in verdict(result)
+        assert "By re-encode, the answer “bright”" in " ".join(verdict(result))
         with pytest.raises(Refusal, match="is of one image"):
             part([("", result)], "delta", OfEffects())
 

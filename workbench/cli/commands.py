@@ -93,7 +93,7 @@ def intervene(options: argparse.Namespace) -> None:
         options = argparse.Namespace(**preset(options.preset).parameters() | vars(options))
 
     def paper(result: Result) -> Figure:
-        print(*filter(None, (verdict(result), skipped(result))), sep="\n", file=sys.stderr)
+        print(*verdict(result), *filter(None, [skipped(result)]), sep="\n", file=sys.stderr)
         return figure.paper(result)
 
     _study(options, InterventionsConfig, study.prepared, study.run, paper)

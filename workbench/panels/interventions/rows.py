@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.page import markup
 from workbench.panels.interventions.config import OWN
 from workbench.panels.interventions.states import ABOUT, LABELS
+from workbench.panels.interventions.verdict import verdict
 from workbench.panels.layers.axis import signed
 from workbench.panels.states.figure import probability
 
@@ -25,6 +26,12 @@ def empty() -> str:
     return markup.placeholder(
         "the drawing and what stands in its place, side by side, with the answer that follows each"
     )
+
+
+def told(result: Result) -> str:
+    """What the numbers say, a line for each route."""
+    lines = "".join(f"<p>{escape(sentence)}</p>" for sentence in verdict(result))
+    return f'<div class="aft told">{lines}</div>'
 
 
 def pictures(result: Result) -> str:
@@ -73,7 +80,5 @@ def _cell(state: str, row: Mapping[str, Any]) -> str:
 
 def pinned_row(title: str, result: Result) -> str:
     """A pinned look in one row: its drawing, and what each route says of it."""
-    from workbench.panels.interventions.verdict import verdict
-
     images = [markup.image(result.images[key], f"{title}: {key}", BOX) for key in ("degraded", OWN)]
-    return markup.strip(title, images, [result.config["question"], verdict(result)])
+    return markup.strip(title, images, [result.config["question"], *verdict(result)])

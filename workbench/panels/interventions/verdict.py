@@ -17,13 +17,13 @@ WITHOUT = ("none", "blank", "noise", "other", "degraded")
 """States that lack what the drawing shows. The clean image has it, and a painted edit may."""
 
 
-def verdict(result: Result) -> str:
-    """One sentence for each route. Ours: a drawing is load-bearing where answers change without it."""
-    if "effects" in result.tables:
-        table = result.tables["effects"]
-        return " ".join(_of_many(table[table["route"] == route], str(route)) for route in _routes(table))
-    table = result.tables["answers"]
-    return " ".join(_of_one(table[table["route"] == route], str(route)) for route in _routes(table))
+def verdict(result: Result) -> list[str]:
+    """A sentence for each route. Ours: a drawing is load-bearing where answers change without it."""
+    many = "effects" in result.tables
+    table = result.tables["effects" if many else "answers"]
+    tell = _of_many if many else _of_one
+    said = [tell(table[table["route"] == route], str(route)) for route in _routes(table)]
+    return [sentence for sentence in said if sentence]
 
 
 def _routes(table: DataFrame) -> list[str]:

@@ -19,10 +19,9 @@ from workbench.panels.interventions import painting
 from workbench.panels.interventions.config import OWN, PAINTED, STATES, InterventionsConfig
 from workbench.panels.interventions.effects import MEASURES
 from workbench.panels.interventions.explained import READING
-from workbench.panels.interventions.rows import empty, pictures, pinned_row
+from workbench.panels.interventions.rows import empty, pictures, pinned_row, told
 from workbench.panels.interventions.states import LABELS
 from workbench.panels.interventions.study import NEEDS, STUDY, run
-from workbench.panels.interventions.verdict import verdict
 from workbench.panels.layers.skipped import skipped
 
 if TYPE_CHECKING:
@@ -150,7 +149,7 @@ class InterventionsView(Panel):
         one = not measures
         said = "".join(markup.notice(text, plain=True) for text in (skipped(result),) if text)
         return {
-            self.verdict: markup.remark(verdict(result)) + said,
+            self.verdict: told(result) + said,
             self.rows: pictures(result) if one else "",
             self.measure: gr.Radio(
                 choices=measures, value=measures[0][1] if measures else None, visible=not one
