@@ -23,6 +23,7 @@ from workbench.page.wiring import QUIET  # noqa: E402
 from workbench.panels.atlas.view import AtlasView  # noqa: E402
 from workbench.panels.corruptions.view import CorruptionsView  # noqa: E402
 from workbench.panels.drawing.view import DrawingView  # noqa: E402
+from workbench.panels.interventions.view import InterventionsView  # noqa: E402
 from workbench.panels.layers.view import LayersView  # noqa: E402
 from workbench.panels.patches.view import PatchesView  # noqa: E402
 from workbench.panels.perceptual.view import PerceptualView  # noqa: E402
@@ -37,6 +38,7 @@ GROUND = "() => [document.body.classList.contains('dark'), window.innerWidth <= 
 
 PANELS: tuple[tuple[str, type[Panel]], ...] = (
     ("States", StatesView),
+    ("Interventions", InterventionsView),
     ("Layers", LayersView),
     ("Patches", PatchesView),
     ("Atlas", AtlasView),

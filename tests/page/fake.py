@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -112,6 +112,12 @@ class FakeModel:
             time.sleep(self.delay)
         yield from spoken("<think>now it can be seen</think><answer>bright</answer>")
         yield Final(said("bright", 0.81), target.astype(np.uint8))
+
+    def branched(
+        self, image: np.ndarray, question: str, settings: Sampling, *, watched: bool = True, stop: Any = never
+    ) -> Iterator[Event]:
+        """No branch: `tests.panels.fake_branch` has one."""
+        yield from self.respond(image, question, settings, stop=stop)
 
     def draw(
         self, words: str, settings: DrawSettings, *, stop: Callable[[], bool] = never

@@ -81,6 +81,24 @@ def states(options: argparse.Namespace) -> None:
     )
 
 
+def intervene(options: argparse.Namespace) -> None:
+    """What becomes of the answer with something else in place of the drawing."""
+    from workbench.models.presets import preset
+    from workbench.panels.interventions import figure, study
+    from workbench.panels.interventions.config import InterventionsConfig
+    from workbench.panels.interventions.verdict import verdict
+    from workbench.panels.layers.skipped import skipped
+
+    if options.preset:
+        options = argparse.Namespace(**preset(options.preset).parameters() | vars(options))
+
+    def paper(result: Result) -> Figure:
+        print(*verdict(result), *filter(None, [skipped(result)]), sep="\n", file=sys.stderr)
+        return figure.paper(result)
+
+    _study(options, InterventionsConfig, study.prepared, study.run, paper)
+
+
 def layers(options: argparse.Namespace) -> None:
     """What each layer still shows of an image, or of a collection."""
     from workbench.panels.layers import figure, study

@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     pass
 
 COMMANDS = tuple(
-    "run states layers patches atlas draw tokens sacrifice corrupt perceptual capture figure train".split()
+    (
+        "run states intervene layers patches atlas draw tokens sacrifice corrupt perceptual capture "
+        "figure train"
+    ).split()
 )
 SUMMARY = """\
 Afterimage shows what happens to an image inside a multimodal model.
 
   python -m workbench                        open the page in the browser (same as: run)
   python -m workbench states --image F --question "what colour is the star?" --out DIR
+  python -m workbench intervene --image F --question TEXT --out DIR   is the drawn image load-bearing?
   python -m workbench layers --image F --out DIR
   python -m workbench layers --out DIR       readers over the bundled scenes; --data for your own
   python -m workbench patches --image F --question TEXT --out DIR
@@ -75,6 +79,16 @@ def parser_for(asked: str) -> argparse.ArgumentParser:
         description="Degrade an image, ask a question, and keep what the model thinks, draws and answers: "
         "figures as PNG, SVG and PDF, the numbers as CSV, the whole response as one page of HTML, everything "
         "else beside them.",
+    )
+
+    study(
+        "intervene",
+        help="whether the answer rests on what the model drew",
+        needs="[--image FILE --question TEXT]",
+        description="Put something else in place of what the model drew (nothing, the degraded or the clean "
+        "image, another one, blank, noise, a painted edit), by each route, and have it answer again: about "
+        "one image (--image), or over a collection with questions (--data, by default the bundled scenes): "
+        "figures as PNG, SVG and PDF, the numbers as CSV, everything else beside them.",
     )
 
     study(
@@ -228,8 +242,9 @@ def _add_study(
     _add_out(parser)
     settings = parser.add_argument_group("study")
     if name == asked:
-        if name == "states":
+        if name in ("states", "intervene"):
             _add_preset(settings)
+        if name == "states":
             _add_strip(parser.add_argument_group("figure"))
         add_flags(settings, STUDIES[name].config_class())
     _add_model(parser)

@@ -42,6 +42,13 @@ def within(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
 
 
+def at_size(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The picture at a height and width, uint8 (H, W, 3), bicubically; the same where it has them."""
+    if pixels.shape[:2] == size:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BICUBIC))
+
+
 def squared(
     pixels: NDArray[np.uint8], side: int, *maps: NDArray[Any]
 ) -> tuple[NDArray[np.uint8], list[NDArray[Any]]]:

@@ -27,6 +27,8 @@ BANDS: tuple[Band, ...] = ("vision", "projector", "llm")
 RENORMS = ("global", "channel", "text_channel")
 ROUTES = ("re-encode", "bridge", "both")
 RESTORES = ("auto", "always", "never")
+THOUGHTS = ("anew", "kept")
+"""What becomes of the thought after a drawing where something else stands in its place."""
 MOST_NEW_TOKENS = 8192
 """Longest stretch of text in a response, in tokens: what CLEAR was evaluated with."""
 
@@ -268,6 +270,57 @@ class Final:
 Event = Thought | Decision | VisualState | Final
 
 
+class Reply(Protocol):
+    """One answer of a response, which may have been given with something else in place of its drawing."""
+
+    @property
+    def text(self) -> str:
+        """All that was said after it: thought and answer, tags and all."""
+        ...
+
+    @property
+    def answer(self) -> Answer:
+        """The greedy answer."""
+        ...
+
+    def score(self, candidates: Sequence[str]) -> np.ndarray:
+        """Teacher-forced log-probabilities in nats, float64 (C,), of each candidate in the answer's place.
+
+        The answer's end counts. NaN where a reply has no place for an answer, as its thought has no end.
+        """
+        ...
+
+
+@runtime_checkable
+class Branch(Protocol):
+    """A response that drew, held at the place where its last drawing came back.
+
+    What was read until there (system prompt, image, question, thought, earlier drawings) is read no more.
+    """
+
+    image: np.ndarray
+    """What was drawn last, uint8 (H, W, 3)."""
+    own: Reply
+    """The response's own."""
+
+    def replies(
+        self, images: Sequence[np.ndarray | None], route: str, *, thought: str = "anew"
+    ) -> list[Reply]:
+        """The answers with each image, uint8 (H, W, 3), in place of the drawing; None is the drawing itself.
+
+        They come back by ``route``, one of ROUTES. After each the model thinks ``thought``, one of THOUGHTS:
+        "anew", or "kept", which leaves the thought that followed the drawing as it was. No more is drawn.
+
+        Raises Refusal where an image has another shape than the drawing once the model has resized it, and
+        Cancelled once the response's ``stop`` says so.
+        """
+        ...
+
+    def without(self) -> Reply:
+        """The answer where the model does not draw, from the context in which it decided to."""
+        ...
+
+
 def never() -> bool:
     """The stop flag of work that nobody stops."""
     return False
@@ -356,6 +409,22 @@ class Model(Protocol):
         """Thought, decision, drawing and answer as they happen; asks ``stop`` between passes.
 
         Raises Refusal where the question is empty or too long, and Cancelled once ``stop`` says so.
+        """
+        ...
+
+    def branched(
+        self,
+        image: np.ndarray,
+        question: str,
+        settings: Sampling,
+        *,
+        watched: bool = True,
+        stop: Callable[[], bool] = never,
+    ) -> Iterator[Event | Branch]:
+        """The events of ``respond`` and then, where something was drawn, the branch to answer again from.
+
+        Where it is not ``watched``, a drawing comes when it is finished, and its steps are not decoded. Only
+        where the card says INTERLEAVES. Raises as ``respond`` does.
         """
         ...
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from workbench.errors import Refusal
+from workbench.images.fit import at_size
 from workbench.models.protocol import Capability, Model, Sampling, VisualState
 
 ASKED = "What is in the picture?"
@@ -28,14 +29,5 @@ def restored(
     for event in events:
         if isinstance(event, VisualState) and event.step == event.steps:
             events.close()  # type: ignore[attr-defined]
-            return _at_size(event.image, pixels.shape[:2])
+            return at_size(event.image, pixels.shape[:2])
     raise Refusal(f"{model.card.id} drew no image of this one.")
-
-
-def _at_size(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The image at a height and width, so that patches stand where they stood."""
-    if image.shape[:2] == size:
-        return image
-    from PIL import Image
-
-    return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BICUBIC))

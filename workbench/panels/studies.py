@@ -49,6 +49,7 @@ STUDIES = {
     "layers": Study("layers", "LayersConfig", drawn="shows"),
     "patches": Study("patches", "PatchesConfig", drawn="shows"),
     "atlas": Study("atlas", "AtlasConfig", drawn="shows"),
+    "intervene": Study("interventions", "InterventionsConfig", drawn="shows"),
     "draw": Study("drawing", "DrawConfig", drawn="shows"),
     "tokens": Study("tokens", "TokensConfig", drawn="shows"),
     "sacrifice": Study("sacrifice", "SacrificeConfig", drawn="shows"),

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from workbench.errors import Refusal, go_on
 from workbench.models.bagel import drawing, interleave
+from workbench.models.bagel.intervene import BagelBranch
 from workbench.models.bagel.network import Context
 from workbench.models.bagel.reader import BagelReader, Pictures
 from workbench.models.drawing import DrawEvent, DrawSettings, Tokenised
@@ -19,6 +20,7 @@ from workbench.models.grids import grid_over
 from workbench.models.protocol import (
     Answer,
     Band,
+    Branch,
     Event,
     Prompt,
     Sampling,
@@ -177,6 +179,21 @@ class BagelModel(BagelReader):
     ) -> Iterator[Event]:
         """Thought, decision, drawing and answer; see `workbench.models.bagel.interleave`."""
         return interleave.respond(self, image, question, settings, stop)
+
+    def branched(
+        self,
+        image: np.ndarray,
+        question: str,
+        settings: Sampling,
+        *,
+        watched: bool = True,
+        stop: Callable[[], bool] = never,
+    ) -> Iterator[Event | Branch]:
+        """The same, and then the branch to answer again from; see `workbench.models.bagel.intervene`."""
+        kept: list[interleave.Drawn] = []
+        yield from interleave.respond(self, image, question, settings, stop, kept, watched=watched)
+        for drawn in kept:
+            yield BagelBranch(self, drawn, settings, stop)
 
     def draw(
         self, words: str, settings: DrawSettings, *, stop: Callable[[], bool] = never

@@ -76,8 +76,10 @@ def walk(
     guidance: flow.Guidance,
     generator: torch.Generator,
     stop: Callable[[], bool],
+    *,
+    watched: bool = True,
 ) -> Iterator[tuple[VisualState, Tensor]]:
-    """The walk from noise to image, each state with its latent tokens (1, N, D).
+    """The walk from noise to image, each state with its latent tokens (1, N, D); its end alone if unwatched.
 
     `contexts`: the full one, the one without the thought and the one without the image, None where guidance
     does not compare with them.
@@ -100,11 +102,14 @@ def walk(
     def latent(x: Tensor) -> np.ndarray:
         return x[0].cpu().numpy().astype(np.float32)
 
-    yield VisualState(0, steps, 1.0, model.decoded(noise, pictures)[0], latent(noise), 0.0), noise
+    if watched:
+        yield VisualState(0, steps, 1.0, model.decoded(noise, pictures)[0], latent(noise), 0.0), noise
     full, no_text, no_image = (velocity(context) for context in contexts)
     assert full is not None
     for step in flow.sample(noise, steps + 1, shift, guidance, full, no_text, no_image):
         go_on(stop)
+        if not watched and step.index < steps:
+            continue
         image, estimate = model.decoded(torch.cat([step.x, step.estimate]), pictures)
         norm = float(step.velocity.norm())
         yield VisualState(step.index, steps, step.t, image, latent(step.x), norm, estimate), step.x

@@ -12,7 +12,7 @@ of it, so that a result repeats; and a decoded picture is rounded to 8 bits, not
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -35,11 +35,39 @@ HALF_A_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 """What bytes decode to while those that complete them are still to be said."""
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """The last drawing of a response, and what is needed to answer again with something in its place.
+
+    before: the context before the text that asked for it; after: with that text. latent: (1, N, D).
+    speaker: what was said after it, up to the answer. last: whether that text could not have drawn any more,
+    and so was said freely.
+    """
+
+    before: Context
+    after: Context
+    pictures: Pictures
+    latent: Tensor
+    image: np.ndarray
+    speaker: Speaker
+    last: bool
+
+
 @torch.inference_mode()
 def respond(
-    model: BagelReader, image: np.ndarray, question: str, settings: Sampling, stop: Callable[[], bool]
+    model: BagelReader,
+    image: np.ndarray,
+    question: str,
+    settings: Sampling,
+    stop: Callable[[], bool],
+    kept: list[Drawn] | None = None,
+    *,
+    watched: bool = True,
 ) -> Iterator[Event]:
     """Yield Thought (word by word, then whole), Decision, VisualState and Final as they happen.
+
+    Where something was drawn, `kept` gets the last drawing before Final comes; it holds two contexts. A
+    drawing that is not `watched` is told when it is finished, and no step before is decoded.
 
     Raises Refusal where the question is empty or too long, and Cancelled once `stop` says so.
     """
@@ -59,6 +87,7 @@ def respond(
         blind, _ = model.network.add_text(system, asked)
     generator = torch.Generator().manual_seed(settings.seed)
     drawn: np.ndarray | None = None
+    contexts_of_last: tuple[Context, Context] | None = None
     # Where nothing is left to the model there is one decision, and it is made for it.
     free = settings.restore == "auto"
     rounds = MOST_TEXTS if free else 2
@@ -73,19 +102,34 @@ def respond(
         if not decision.restore:
             break
         thoughtless = context if guidance.on_text else None
-        context = speaker.finished()
+        before, context = context, speaker.finished()
+        contexts_of_last = (before, context) if kept is not None else None
+        del before
         if blind is not None:
             blind, _ = model.network.add_text(blind, model.segment(speaker.written))
         contexts = (context, thoughtless, blind)
-        drawing = walk(model, contexts, pictures, settings.steps, settings.shift, guidance, generator, stop)
+        drawing = walk(
+            model,
+            contexts,
+            pictures,
+            settings.steps,
+            settings.shift,
+            guidance,
+            generator,
+            stop,
+            watched=watched,
+        )
         for state, latent in drawing:  # noqa: B007 - the last latent is taken in below
             yield state
         drawn = state.image
         del thoughtless, contexts, drawing  # Their caches are as large as the context's.
         if text + 1 == rounds:
             blind = None  # Nothing is drawn any more.
-        context, blind = _taken_in(model, (context, blind), latent, drawn, pictures, settings.route, stop)
-    yield Final(_answer(speaker), drawn)
+        context, blind = taken_in(model, (context, blind), latent, [drawn], pictures, settings.route, stop)
+    if kept is not None and contexts_of_last is not None and drawn is not None:
+        last = free and text == rounds
+        kept.append(Drawn(*contexts_of_last, pictures, latent, drawn, speaker, last))
+    yield Final(answer_of(speaker), drawn)
 
 
 def _system(model: BagelReader) -> Context:
@@ -112,18 +156,19 @@ def _with_latent(model: BagelReader, context: Context, latent: Tensor, pictures:
     return model.network.add_latent(context, embedded, model.special)
 
 
-def _taken_in(
+def taken_in(
     model: BagelReader,
     contexts: tuple[Context, Context | None],
     latent: Tensor,
-    image: np.ndarray,
+    images: list[np.ndarray],
     pictures: Pictures,
     route: str,
     stop: Callable[[], bool],
 ) -> tuple[Context, Context | None]:
     """The full context, and the one without the first image, after what was drawn is read by the route.
 
-    As published: a bridge makes the second equal to the first, vision tokens are read by both.
+    `latent` (B, N, D) and the B `images` are of one drawing each, a row of the contexts. As published: a
+    bridge makes the second equal to the first, vision tokens are read by both.
     """
     context, blind = contexts
     if route in ("bridge", "both"):
@@ -132,7 +177,7 @@ def _taken_in(
         blind = None if blind is None else context
     if route in ("re-encode", "both"):
         go_on(stop)
-        seen = model.embedded_vision(replace(pictures, pixels=[image]))
+        seen = model.embedded_vision(replace(pictures, pixels=images))
         before, context = context, model.network.add_vision(context, seen, model.special)
         if blind is not None:
             blind = context if blind is before else model.network.add_vision(blind, seen, model.special)
@@ -176,13 +221,20 @@ def _speak(
         open_ = THOUGHT in thought and THOUGHT_ENDS not in thought
         speaker.force(len(thought), THOUGHT_ENDS + RESTORE if open_ else RESTORE)
         return Decision(True, probability)
+    yield from undrawn(speaker, say_until)
+    return Decision(False, speaker.probability(_thought(speaker.text), RESTORE))
+
+
+def undrawn(
+    speaker: Speaker, say_until: Callable[[str], Generator[Thought, None, bool]]
+) -> Generator[Thought, None, None]:
+    """Say the rest of a segment without the restore tag: where it would come, the answer begins."""
     while (yield from say_until(RESTORE)):
         head = speaker.text.index(RESTORE)
         if ANSWER in speaker.text[:head]:
             speaker.force(head, "")
             break
         speaker.force(head, ANSWER)
-    return Decision(False, speaker.probability(_thought(speaker.text), RESTORE))
 
 
 def _standing(text: str, start: int = 0) -> int:
@@ -204,19 +256,27 @@ def _answered(text: str) -> bool:
     return ANSWER in text and ANSWER_ENDS in text[text.index(ANSWER) :]
 
 
-def _answer(speaker: Speaker) -> Answer:
-    """The words between the answer tags and their log-probabilities.
+def answer_span(text: str) -> tuple[int, int]:
+    """Where the answer begins and ends in what was said, in characters; both the end where there is none.
 
-    Without tags, what follows the thought up to a restore tag; without a thought, everything; nothing where
-    the thought has no end. A token that is shared by a word and a tag counts as the word's.
+    It stands between its tags; without tags, what follows the thought up to a restore tag; without a thought,
+    everything; nothing where the thought has no end.
     """
-    text = speaker.text
     start = len(text) if THOUGHT in text else 0
     for tag in (THOUGHT_ENDS, ANSWER):
         if tag in text:
             start = text.index(tag) + len(tag)
     ends = (text.find(tag, start) for tag in (ANSWER_ENDS, RESTORE))
-    stop = next((end for end in ends if end >= 0), _standing(text, start))
+    return start, next((end for end in ends if end >= 0), _standing(text, start))
+
+
+def answer_of(speaker: Speaker) -> Answer:
+    """The words of the answer and their log-probabilities.
+
+    A token that is shared by a word and a tag counts as the word's.
+    """
+    text = speaker.text
+    start, stop = answer_span(text)
     places = speaker.ends()
     words = tuple(
         token

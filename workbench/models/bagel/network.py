@@ -48,6 +48,12 @@ class Context:
         past = [(k.repeat_interleave(count, 0), v.repeat_interleave(count, 0)) for k, v in self.past]
         return Context(past, self.length, self.position)
 
+    def row(self, index: int) -> Context:
+        """The context of one row of a batch."""
+        return Context(
+            [(k[index : index + 1], v[index : index + 1]) for k, v in self.past], self.length, self.position
+        )
+
 
 class Bagel(nn.Module):
     """Parameters under the published names; the autoencoder lives apart (`ae.safetensors`)."""

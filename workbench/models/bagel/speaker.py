@@ -30,6 +30,19 @@ class Speaker:
         self.ended = False
         self._context, self._next = self._fed(context, [model.special.bos])
 
+    @classmethod
+    def resumed(
+        cls, model: BagelReader, context: Context, tokens: Sequence[Token], following: Tensor
+    ) -> Speaker:
+        """A segment of which `tokens` are said already: `context` holds bos and them.
+
+        following: log-probabilities (1, vocabulary) of what comes next.
+        """
+        speaker = cls.__new__(cls)
+        speaker.model, speaker.tokens, speaker.ended = model, list(tokens), False
+        speaker._context, speaker._next = context, following
+        return speaker
+
     def _fed(self, context: Context, ids: Sequence[int]) -> tuple[Context, Tensor]:
         """The context after more tokens, and the log-probabilities (n, vocabulary) of what follows each."""
         network = self.model.network
@@ -90,6 +103,31 @@ class Speaker:
         context, following = self._back(kept)
         following = torch.cat([following[-1:], self._fed(context, ids)[1]])
         return math.exp(sum(float(following[i, number]) for i, number in enumerate(ids)))
+
+    def scores(self, head: int, tails: Sequence[tuple[str, bool]]) -> list[float]:
+        """Log-probability in nats that each tail comes after the first `head` characters of what was said.
+
+        A tail with True counts the end of the segment after it. Tails that keep the same tokens before them
+        run as one batch: what fills up the shorter ones comes after them and is seen by none.
+        """
+        eos, network = self.model.special.eos, self.model.network
+        by_kept: dict[int, list[tuple[int, list[int]]]] = {}
+        for place, (tail, ends) in enumerate(tails):
+            kept, ids = self.spelled(head, tail)
+            by_kept.setdefault(kept, []).append((place, [*ids, eos] if ends else ids))
+        out = [0.0] * len(tails)
+        for kept, rows in by_kept.items():
+            context, following = self._back(kept)
+            longest = max(len(ids) for _, ids in rows)
+            fed = [[*ids[:-1], *[eos] * (longest - len(ids))] for _, ids in rows]
+            logs = following[-1:].expand(len(rows), 1, -1)
+            if longest > 1:
+                batch = torch.tensor(fed, device=network.device)
+                _, states = network.add_text(context.repeated(len(rows)), batch)
+                logs = torch.cat([logs, network.logits(states).float().log_softmax(-1)], dim=1)
+            for (place, ids), row in zip(rows, logs, strict=True):
+                out[place] = sum(float(row[i, number]) for i, number in enumerate(ids))
+        return out
 
     def force(self, head: int, tail: str) -> None:
         """Keep the first `head` characters of what was said, then say `tail`; the segment stays open."""

@@ -21,6 +21,7 @@ from workbench.models.hf.speech import speak
 from workbench.models.protocol import (
     Answer,
     Band,
+    Branch,
     Event,
     Final,
     ModelCard,
@@ -219,6 +220,21 @@ class HFModel:
             yield Thought(answer.text.rstrip("\N{REPLACEMENT CHARACTER}"), done=False)
         yield Thought(answer.text, answer.tokens)
         yield Final(answer)
+
+    def branched(
+        self,
+        image: np.ndarray,
+        question: str,
+        settings: Sampling,
+        *,
+        watched: bool = True,
+        stop: Callable[[], bool] = never,
+    ) -> Iterator[Event | Branch]:
+        """Refused: nothing is drawn on the way to an answer."""
+        raise Refusal(
+            f"{self.card.id} draws nothing on its way to an answer, so nothing can stand in its place: open "
+            "a model that draws."
+        )
 
     # Drawing
 
