@@ -57,6 +57,7 @@ class InterventionsView(Panel):
             "is told after the first of them"
         )
         self.subject = subject.Subject(STUDY, "Ask about", info)
+        asked = self.subject.place()
         self.verdict = gr.HTML("", elem_id="intervene-verdict")
         self.rows = gr.HTML(empty(), elem_id="intervene-rows")
         self.measure = lenient.Radio([], value=None, label="Show", visible=False, elem_id="intervene-measure")
@@ -64,7 +65,7 @@ class InterventionsView(Panel):
         self.editing = painting.Painting(STUDY)
         self.pinned_rows = gr.HTML("", elem_id="intervene-pinned")
         self.settings = {
-            **self.subject.settings,
+            **asked,
             **_settings(),
             "painted": self.editing.chosen,
         }
@@ -81,7 +82,6 @@ class InterventionsView(Panel):
         self.drawn_with = [self.measure, bench.dark]
         self.printed_with = [self.measure]
         self.wire()
-        self.subject.wire()
         self.measure.input(self._with_session(self.choose), [self.measure], None, **QUIET)
         painted = self.editing.use.click(
             self._with_session(self.paint),
