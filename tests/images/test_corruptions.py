@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 
 from workbench.errors import Refusal
-from workbench.images.corruptions import CORRUPTIONS, LEVELS, corrupt, filters
+from workbench.images.corruptions import CORRUPTIONS as ALL
+from workbench.images.corruptions import LEVELS, MMD_BENCH, corrupt, filters
 
+CORRUPTIONS = {name: ALL[name] for name in MMD_BENCH}
 REFERENCE = Path(__file__).parents[1] / "data" / "corruptions"
 EXACT = [name for name, corruption in CORRUPTIONS.items() if not corruption.random]
 RANDOM = [name for name, corruption in CORRUPTIONS.items() if corruption.random]

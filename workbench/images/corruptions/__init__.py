@@ -38,11 +38,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.errors import Refusal
-from workbench.images.corruptions import capture, environment, postprocessing, transmission
+from workbench.images.corruptions import capture, environment, imagenet_c, postprocessing, transmission
 from workbench.images.corruptions.filters import Bytes
 
 Pixels = Literal["relative", "native"]
-Category = Literal["capture", "transmission", "environment", "post-processing"]
+Category = Literal["capture", "transmission", "environment", "post-processing", "ImageNet-C"]
 
 LEVELS: dict[str, float] = {"low": 0.23, "mid": 0.45, "high": 0.9}
 REFERENCE_SIDE = 512
@@ -151,3 +151,17 @@ CORRUPTIONS: dict[str, Corruption] = {
         ),
     )
 }
+MMD_BENCH = tuple(CORRUPTIONS)
+"""The sixteen of the benchmark. ImageNet-C's follow in ``CORRUPTIONS`` where their library is installed."""
+if imagenet_c.installed():
+    CORRUPTIONS |= {
+        f"imagenet_c_{name}": Corruption(
+            f"imagenet_c_{name}",
+            f"{name.replace('_', ' ').capitalize().replace('Jpeg', 'JPEG')}, ImageNet-C",
+            "ImageNet-C",
+            name in imagenet_c.DRAWS,
+            imagenet_c.function(name),
+            True,
+        )
+        for name in imagenet_c.NAMES
+    }

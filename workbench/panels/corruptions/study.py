@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.errors import go_on
-from workbench.images.corruptions import CORRUPTIONS, LEVELS, REFERENCE_SIDE, corrupt
+from workbench.images.corruptions import CORRUPTIONS, LEVELS, MMD_BENCH, REFERENCE_SIDE, corrupt
 from workbench.images.fidelity import psnr
 from workbench.models.protocol import never
 from workbench.panels.corruptions.config import CorruptConfig
@@ -38,7 +38,7 @@ def run(
     progress: Callable[[float, str], None] = lambda fraction, text: None,
     stop: Callable[[], bool] = never,
 ) -> Result:
-    """All of `CORRUPTIONS` at all of `LEVELS`, 48 images; a model that is given is not asked.
+    """All of `MMD_BENCH` at all of `LEVELS`, 48 images; a model that is given is not asked.
 
     The result holds the images "original" and, for each, `image_name`, and the table "sheet": category,
     corruption, label, level, intensity, psnr (dB against the original, inf where equal; higher is nearer to
@@ -55,10 +55,11 @@ def run(
     picture = prepared(config, picture)
     original = picture.pixels
     images, rows = {"original": original}, list[dict[str, Any]]()
-    for name, corruption in CORRUPTIONS.items():
+    for name in MMD_BENCH:
+        corruption = CORRUPTIONS[name]
         for level, intensity in LEVELS.items():
             go_on(stop)
-            progress(len(rows) / (len(CORRUPTIONS) * len(LEVELS)), f"{corruption.within}, {level}")
+            progress(len(rows) / (len(MMD_BENCH) * len(LEVELS)), f"{corruption.within}, {level}")
             damaged = corrupt(original, name, intensity, seed=config.seed, pixels=config.pixels)
             images[image_name(name, level)] = damaged
             rows.append(
