@@ -2,9 +2,9 @@
 
 D. Hendrycks and T. Dietterich, "Benchmarking neural network robustness to common corruptions and
 perturbations", ICLR 2019. An intensity above 0 is one of the five severities, ``ceil(5 i)``; 0 leaves the
-image as it is. Sizes are in pixels, made for images of 224, and are never scaled. The library draws from numpy's
-global random state, which is seeded for the call and put back after it; ``impulse_noise`` is left out, since
-the library gives no way to seed it.
+image as it is. Sizes are in pixels, made for images of 224, and are never scaled. The library draws from
+numpy's global random state, which is seeded for the call and put back after it; ``impulse_noise`` is left
+out, since the library gives no way to seed it.
 """
 
 from __future__ import annotations
