@@ -45,6 +45,15 @@ def test_a_photograph_can_be_looked_at_by_a_programme(url: str, photograph: Path
     assert sum(row["event"] == "step" for row in answer["trace"]) == 6
 
 
+def test_two_files_can_be_compared_by_a_programme(url: str, photograph: Path) -> None:
+    file = handle_file(photograph)
+    answer = Client(url, verbose=False).predict(
+        image=None, source="files", files=[file, file], measures=["psnr", "gmsd"], api_name="/perceptual"
+    )
+    assert {row["measure"]: row["value"] for row in answer["scores"]} == {"psnr": None, "gmsd": 0.0}
+    assert answer["config"]["images"] == ["astronaut.png", "astronaut.png"]
+
+
 def test_what_cannot_be_done_comes_back_as_the_sentence(url: str, tmp_path: Path) -> None:
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"nothing of the kind")
