@@ -237,7 +237,7 @@ def test_without_weights_lpips_is_left_out_with_where_to_lay_them(drawn: Result)
 
 def test_weights_from_a_folder_give_lpips_its_map_and_their_digest(drawn: Result, tmp_path: Path) -> None:
     path = laid(tmp_path / "w")
-    result = measured(drawn, "lpips-alex", weights=str(tmp_path / "w"))
+    result = measured(drawn, "lpips-alex", backbones=str(tmp_path / "w"))
     reason = " ".join(reading.left_out(result))
     assert reason == "" or "32 pixels" in reason
     row = result.tables["scores"].iloc[-1]
@@ -251,7 +251,7 @@ def test_weights_from_a_folder_give_lpips_its_map_and_their_digest(drawn: Result
     x, y = (tensor(result.images[study.image_name(place)]) for place in (k, r))
     assert row["value"] == float(alone.score(alone.maps(alone.features(x), alone.features(y)))[0])
     assert reading.maps_of(result, (k, r))[0] == "lpips-alex"
-    assert measuring.named(PerceptualConfig(measures=("all",), weights=str(tmp_path / "w"))) == [
+    assert measuring.named(PerceptualConfig(measures=("all",), backbones=str(tmp_path / "w"))) == [
         *PLAIN,
         "lpips-alex",
     ]
@@ -272,16 +272,16 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(drawn: Result, tmp_pat
     name = weights.FILES["alex"].name
     torch.save(state("alex"), tmp_path / name)
     with pytest.raises(Refusal, match="not what torchvision published"):
-        measured(drawn, "lpips-alex", weights=str(tmp_path))
+        measured(drawn, "lpips-alex", backbones=str(tmp_path))
     (tmp_path / name).unlink()
     (tmp_path / "alexnet.safetensors").write_bytes(b"no tensors")
     with pytest.raises(Refusal, match="cannot be read as weights"):
-        measured(drawn, "lpips-alex", weights=str(tmp_path))
+        measured(drawn, "lpips-alex", backbones=str(tmp_path))
     laid(tmp_path, "squeezenet1_1.safetensors")
     with pytest.raises(Refusal, match="not the weights of SqueezeNet"):
-        measured(drawn, "lpips-squeeze", weights=str(tmp_path))
+        measured(drawn, "lpips-squeeze", backbones=str(tmp_path))
     with pytest.raises(Refusal, match="is no folder"):
-        measured(drawn, "lpips-vgg", weights=str(tmp_path / "none"))
+        measured(drawn, "lpips-vgg", backbones=str(tmp_path / "none"))
 
 
 def test_a_pickle_that_would_run_something_is_not_run(tmp_path: Path) -> None:

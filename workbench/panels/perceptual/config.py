@@ -41,7 +41,7 @@ class PerceptualConfig(BaseModel):
         description="where sizes differ, all pictures take that of the smallest or of the reference, "
         "bicubic; same refuses them",
     )
-    weights: str = Field(
+    backbones: str = Field(
         default="",
         description="folder with the weights of AlexNet, VGG16 or SqueezeNet as torchvision publishes them "
         f"[the one that {WEIGHTS} names, and torch's own cache]",

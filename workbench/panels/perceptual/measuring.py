@@ -92,7 +92,7 @@ def named(config: PerceptualConfig) -> list[str]:
     here = [
         name
         for name, about in MEASURES.items()
-        if not about.trunk or weights.found(about.trunk, config.weights)
+        if not about.trunk or weights.found(about.trunk, config.backbones)
     ]
     return here + [name for name in config.measures if name not in ("all", *here)]
 
@@ -103,8 +103,8 @@ def stamps(config: PerceptualConfig) -> dict[str, str]:
     for name in named(config):
         if name in MEASURES and (trunk := MEASURES[name].trunk):
             try:
-                path = weights.found(trunk, config.weights)
-                fitted = weights.digest(weights.heads(name, config.weights))
+                path = weights.found(trunk, config.backbones)
+                fitted = weights.digest(weights.heads(name, config.backbones))
                 found[name] = f"{weights.digest(path)} {fitted}" if path else "none"
             except Refusal:
                 found[name] = "none"
@@ -141,9 +141,9 @@ def _learned(about: Measure, config: PerceptualConfig, progress: Progress, stop:
     from probes.perceptual.lpips import Lpips
 
     trunk = TRUNKS[about.trunk]
-    on_top = weights.heads(about.name, config.weights)
+    on_top = weights.heads(about.name, config.backbones)
     path = weights.fetched(
-        about.trunk, config.weights, download=config.download, progress=progress, stop=stop
+        about.trunk, config.backbones, download=config.download, progress=progress, stop=stop
     )
     digest, fitted = weights.digest(path), weights.digest(on_top)
     progress(0.0, f"reading {trunk.name}")

@@ -360,7 +360,7 @@ def _settings() -> dict[str, Any]:
         "measures": measures,
         "against": against,
         "size": size,
-        "weights": given,
+        "backbones": given,
         "download": download,
     }
 

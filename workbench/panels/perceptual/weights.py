@@ -106,7 +106,7 @@ def fetched(
             network = f" and cannot be downloaded ({getattr(error, 'reason', error)})"
     raise Refusal(
         f"The weights of {TRUNKS[trunk].name} are not on this machine{network}. Lay {about.name} "
-        f"({megabytes(about.size)}, {ADDRESS}{about.name}) into a folder and name that with --weights "
+        f"({megabytes(about.size)}, {ADDRESS}{about.name}) into a folder and name that with --backbones "
         f"or {WEIGHTS}."
     )
 
