@@ -153,8 +153,9 @@ def _trigger(many: Sequence[Named], theme: Theme, narrow: bool) -> Screen:
                 marker={"color": colour, "opacity": 0.5},
                 error_y=_error(rows, "triggered", "triggered_low", "triggered_high", theme),
                 text=[
-                    f"draws {v:.1%}, p(restore) {p:.2f}" for v, p in zip(rows["triggered"], rows["restore"])
-                ],  # noqa: B905
+                    f"draws {row['triggered']:.1%}, p(restore) {row['restore']:.2f}"
+                    for row in rows.to_dict("records")
+                ],
                 textposition="none",
                 hovertemplate="%{text}<extra></extra>",
             )

@@ -35,7 +35,7 @@ def types(many: Sequence[Named], level: str, pathways: Sequence[str] = ()) -> Ta
     if not len(here):
         held = ", ".join(str(each) for each in dict.fromkeys(rows["level"]) if each != ALL)
         raise Refusal(f"There is no level {level!r} in these results; they have {held}.")
-    order = [ALL if of == ALL else name for name, of in dict.fromkeys(zip(here["corruption"], here["of"]))]
+    order = list(dict.fromkeys(here["corruption"]))
     lines = []
     for name in order:
         line = {"corruption": label(name)}
