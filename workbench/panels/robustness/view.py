@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from workbench.datasets import SCENES, kind_of, open_collection
-from workbench.errors import Refusal
 from workbench.images.corruptions import CORRUPTIONS, LEVELS
 from workbench.models.protocol import Capability
-from workbench.page import lenient, markup
+from workbench.page import lenient, markup, subject
 from workbench.page.bench import Bench, OnBench
 from workbench.page.panel import Named, Panel, Updates
 from workbench.page.session import Session
@@ -30,25 +27,26 @@ if TYPE_CHECKING:
     from workbench.runs.result import Result
 
 READING = """
-Every question is asked about the **clean** image and about each corruption at each severity; the clean pass is
-made once. An answer is the **likeliest candidate**, teacher-forced, or what the model says freely, matched to
-the right one by the kind of question (a letter, yes or no, a number, words; after VLMEvalKit's conventions).
+Every question is asked about the **clean** image and about each corruption at each severity; the clean pass
+is made once. An answer is the **likeliest candidate**, teacher-forced, or what the model says freely,
+matched to the right one by the kind of question (a letter, yes or no, a number, words; after VLMEvalKit's
+conventions).
 
-**Direct** answers come from the image alone. A model that draws on its way to an answer can also take the other
-pathways: **re-encode** reads its drawing again as vision tokens, **bridge** as latents, **both** as both.
-**In context** is the same response without the drawing, the control: against it, and not against direct, a
-pathway differs by the drawing alone. With *auto* a response draws where the model decides to, with *always* in
-any case; how often it would is measured either way, as the probability of that decision.
+**Direct** answers come from the image alone. A model that draws on its way to an answer can also take the
+other pathways: **re-encode** reads its drawing again as vision tokens, **bridge** as latents, **both** as
+both. **In context** is the same response without the drawing, the control: against it, and not against
+direct, a pathway differs by the drawing alone. With *auto* a response draws where the model decides to,
+with *always* in any case; how often it would is measured either way, as the probability of that decision.
 
-Intervals are 95 % over images (all questions of an image are drawn again together); drops are paired with the
-clean answers to the same questions. The calibration error is the mean distance of confidence and accuracy in bins
-of one width (Guo et al. 2017, 15 bins unless set otherwise). *Gain and answer* shows what each drawing gained over the
-damaged image in PSNR, and whether the answer was right: a correlation over all corruptions also holds that some
-of them are harder.
+Intervals are 95 % over images (all questions of an image are drawn again together); drops are paired with
+the clean answers to the same questions. The calibration error is the mean distance of confidence and
+accuracy in bins of one width (Guo et al. 2017, 15 bins unless set otherwise). *Gain and answer* shows what
+each drawing gained over the damaged image in PSNR, and whether the answer was right: a correlation over all
+corruptions also holds that some of them are harder.
 
-Corruptions and severities are MMD-Bench's; pixel sizes are relative to the image's long side over 512 unless
-native is chosen. A bench's picture, question and corruption are not used here; its model and seed are. Work
-that was ended, even by a kill, goes on where it was when the same look is asked for again.
+Corruptions and severities are MMD-Bench's; pixel sizes are relative to the image's long side over 512
+unless native is chosen. A bench's picture, question and corruption are not used here; its model and seed
+are. Work that was ended, even by a kill, goes on where it was when the same look is asked for again.
 """
 NOTES = {
     BARS: "Share of right answers, clean and over all corruptions at each severity.",
@@ -59,7 +57,6 @@ NOTES = {
     "little to be seen.",
     SWEEP: "Pinned results that differ in their flow steps.",
 }
-DATA = [("the bundled scenes", SCENES), ("your own data", "data")]
 
 
 class RobustnessView(Panel):
@@ -69,49 +66,38 @@ class RobustnessView(Panel):
     needs = NEEDS | {Capability.SCORES}
     question = "What does damage cost, and does drawing give it back?"
     explanation = (
-        "Questions about many images, asked clean and under each corruption at each severity, directly and with "
-        "a drawing on the way."
+        "Questions about many images, asked clean and under each corruption at each severity, directly and "
+        "with a drawing on the way."
     )
     invitation = "Press Look: the questions are asked, with the time left."
 
     def __init__(self, bench: Bench) -> None:
         super().__init__(bench)
-        self.subject = gr.Radio(DATA, value=SCENES, label="Ask about", elem_id="robustness-subject")
-        self.data = gr.Textbox(
-            "",
-            label="Data",
-            info="a VLMEvalKit .tsv, or another collection with questions",
-            placeholder="/data/MMStar.tsv",
-            visible=False,
-            elem_id="robustness-data",
-        )
+        self.subject = subject.Subject(STUDY, "Ask about", image=False)
+        asked = self.subject.place()
         self.show = lenient.Radio([], value=None, label="Show", visible=False, elem_id="robustness-show")
         self.plot = gr.Plot(show_label=False, visible=False, elem_id="robustness-plot")
         self.note = gr.HTML(_empty(), elem_id="robustness-note")
-        self.settings = {"subject": self.subject, "data": self.data, **_settings()}
+        self.settings = {**asked, **_settings()}
         self.foot(READING)
         self.outputs = [self.show, self.plot, self.note]
         self.drawn_with = [self.show, bench.dark, bench.narrow]
         self.printed_with = [self.show]
         self.wire()
-        self.subject.change(
-            lambda subject: gr.Textbox(visible=subject != SCENES), [self.subject], [self.data], **QUIET
-        )
         self.show.input(self._with_session(self.choose), [self.show], None, **QUIET)
 
     def config(self, on: OnBench, settings: Mapping[str, Any]) -> RobustnessConfig:
         """The config of a look with the bench's model and seed."""
-        given = dict(settings)
-        data, subject = given.pop("data"), given.pop("subject")
+        given = subject.chosen(on, dict(settings))
+        del given["image"]
         for whole in ("n_images", "each", "batch", "steps", "resamples", "square"):
             given[whole] = int(given[whole] or 0)
         given["severities"] = [LEVELS[level] for level in given["severities"]]
-        return RobustnessConfig(data=SCENES if subject == SCENES else _own(data), seed=on.seed, **given)
+        return RobustnessConfig(seed=on.seed, **given)
 
     def images(self, on: OnBench, config: RobustnessConfig) -> Mapping[str, str]:
-        """Of the collection, its list; the hub's copy is asked for only where progress can be told."""
-        local = config.data != SCENES and kind_of(config.data) != "hub"
-        return {"data": open_collection(config.data).fingerprint} if local else {}
+        """The collection's list."""
+        return subject.pictured(on, "", config.data)
 
     def measured(
         self,
@@ -205,16 +191,6 @@ def _rests_on(result: Result) -> str:
     return f"{about['questions']} questions about {about['images']} images; intervals are 95 %.{skipped}"
 
 
-def _own(data: str) -> str:
-    """The collection that a visitor names. Raises Refusal where none is named, or it may not be opened."""
-    named = data.strip()
-    if not named:
-        raise Refusal("Name your data: a VLMEvalKit .tsv, or another collection with questions.")
-    if "SPACE_ID" in os.environ and named != SCENES and kind_of(named) != "hub":
-        raise Refusal("On this Space only data sets of the hub are opened: give an id, OWNER/NAME.")
-    return named
-
-
 def _settings() -> dict[str, Any]:
     """What can be set besides the bench, by its name in the config."""
     defaults = RobustnessConfig()
@@ -238,10 +214,10 @@ def _settings() -> dict[str, Any]:
         severities = gr.CheckboxGroup(list(LEVELS), value=list(LEVELS), label="Severities", min_width=200)
     with gr.Accordion("Measurement", open=False, elem_id="robustness-settings"):
         with gr.Row():
-            images = _number(40, "Images", "each in every condition")
-            each = _number(defaults.each, "Questions about each")
-            batch = _number(defaults.batch, "Images in one pass")
-            resamples = _number(defaults.resamples, "Resamples", "behind an interval")
+            images = subject.number(40, "Images", "each in every condition")
+            each = subject.number(defaults.each, "Questions about each")
+            batch = subject.number(defaults.batch, "Images in one pass")
+            resamples = subject.number(defaults.resamples, "Resamples", "behind an interval")
         with gr.Row():
             answers = gr.Radio(
                 ["scored", "generated"],
@@ -272,15 +248,8 @@ def _settings() -> dict[str, Any]:
                 info="where the model decides, or always",
                 min_width=200,
             )
-            steps = _number(defaults.steps, "Flow steps", "of a drawing")
-            square = gr.Number(
-                0,
-                label="Cut to squares",
-                info="of so many pixels; 0: images as they are",
-                precision=0,
-                minimum=0,
-                min_width=150,
-            )
+            steps = subject.number(defaults.steps, "Flow steps", "of a drawing")
+            square = subject.square()
     return {
         "pathways": pathways,
         "corruptions": corruptions,
@@ -296,10 +265,6 @@ def _settings() -> dict[str, Any]:
         "steps": steps,
         "square": square,
     }
-
-
-def _number(value: int, label: str, info: str | None = None) -> gr.Number:
-    return gr.Number(value, label=label, info=info, precision=0, minimum=1, min_width=150)
 
 
 def _empty() -> str:
