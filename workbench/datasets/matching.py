@@ -70,10 +70,12 @@ def choice_in(said: str, asked: Asked) -> str:
     """The option that was chosen, empty where it is none or not only one."""
     split = re.sub(r"[.()\[\],:;!*#{}]", " ", said).split()
     letters = [letter for letter in asked.candidates if letter in split]
-    if len(letters) == 1 and not (letters[0] == "A" and len(split) > _SENTENCE and not said.startswith("A")):
-        return letters[0]
+    if letters == ["A"] and len(split) > _SENTENCE:
+        letters = []
+    if letters:
+        return letters[0] if len(letters) == 1 else ""
     options = {letter: text.strip().lower() for letter, text in _OPTION.findall(asked.text)}
-    if letters or len(said) > 2 * sum(map(len, options.values())):
+    if len(said) > 2 * sum(map(len, options.values())):
         return ""
     named = [letter for letter, text in options.items() if text and text in said.lower()]
     return named[0] if len(named) == 1 else ""
