@@ -3,11 +3,11 @@
     python -m benchmarks.robustness                  # the embedded model, direct answers
     python -m benchmarks.robustness --images 16 --each 3
 
-The loop is what one writes first: for each image and each damage of it, for each question, prepare and answer.
-The study asks the same questions about the same images, all of them in batches and teacher-forced, the clean
-images once; its time holds everything: reading, damaging, putting answers down, intervals. Rounds alternate, so
-that a machine that slows down does so for both. Judged is the median of the rounds' ratios, which shall be at
-least 5, and that the study chooses the answer that the loop says.
+The loop is what one writes first: for each image and each damage of it, for each question, prepare and
+answer. The study asks the same questions about the same images, in batches and teacher-forced, the clean images
+once; its time holds everything: reading, damaging, putting answers down, intervals. Rounds alternate, so that a
+machine that slows down does so for both. Judged is the median of the rounds' ratios, which shall be at least 5,
+and that the study chooses the answer that the loop says.
 """
 
 from __future__ import annotations
@@ -109,9 +109,7 @@ def main(words: list[str] | None = None) -> int:
     rates = [statistics.median(images / way.seconds for way in side) for side in zip(*pairs, strict=True)]
     here, there = pairs[0]
     same = sum(here.said[key] == there.said[key] for key in there.said) / len(there.said)
-    print(
-        f"{images} images (clean and damaged), {len(there.said)} answers; medians of {options.rounds} rounds\n"
-    )
+    print(f"{images} images (clean and damaged), {len(there.said)} answers; {options.rounds} rounds\n")
     print("| way | images a second ↑ | answers a second ↑ |\n|---|---|---|")
     for name, rate in zip(("study", "loop of answer()"), rates, strict=True):
         print(f"| {name} | {rate:.1f} | {rate * len(there.said) / images:.1f} |")

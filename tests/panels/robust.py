@@ -37,7 +37,7 @@ DRAWING = SMALL.model_copy(update={"pathways": ("direct", "in context", "re-enco
 
 
 class Guessing(FakeModel):
-    """Its answers depend on pixels and question alone, and so does whether it draws; a drawing is brighter."""
+    """Answers and whether it draws depend on pixels and question alone; a drawing is brighter."""
 
     def __init__(self, delay: float = 0.0) -> None:
         super().__init__(side=12, width=16)
