@@ -4,10 +4,10 @@
     python -m benchmarks.robustness --images 16 --each 3
 
 The loop is what one writes first: for each image and each damage of it, for each question, prepare and
-answer. The study asks the same questions about the same images, in batches and teacher-forced, the clean images
-once; its time holds everything: reading, damaging, putting answers down, intervals. Rounds alternate, so that a
-machine that slows down does so for both. Judged is the median of the rounds' ratios, which shall be at least 5,
-and that the study chooses the answer that the loop says.
+answer. The study asks the same questions about the same images, in batches and teacher-forced, the clean
+images once; its time holds everything: reading, damaging, putting answers down, intervals. Rounds
+alternate, so that a machine that slows down does so for both. Judged is the median of the rounds' ratios,
+which shall be at least 5, and that the study chooses the answer that the loop says.
 """
 
 from __future__ import annotations
