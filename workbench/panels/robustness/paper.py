@@ -263,8 +263,7 @@ class Gain:
         self, many: Sequence[Named], measure: str = "PSNR", pathway: str = "", corruption: str = ""
     ) -> None:
         self.points = chart.drawings(many, measure, pathway, corruption)
-        self.measure, self.corruption = measure, corruption
-        self.bins, self.said = chart.binned(self.points), chart.correlation(self.points)
+        self.measure = measure
 
     def height(self, width: float) -> float:
         """Inches."""
@@ -276,7 +275,7 @@ class Gain:
         rng, points = np.random.default_rng(0), self.points
         y = points["right"].to_numpy() + rng.uniform(-0.05, 0.05, len(points))
         axes.plot(points["gain"], y, "o", ms=1.2, mew=0, color=OKABE_ITO[0], alpha=0.3, rasterized=True)
-        bins = self.bins
+        bins = chart.binned(points)
         axes.errorbar(
             bins["gain"],
             bins["right"],
@@ -293,7 +292,15 @@ class Gain:
         axes.tick_params(length=2, pad=1.5)
         unit = " in dB" if self.measure == "PSNR" else ""
         axes.set_xlabel(f"gain of the drawing, {self.measure}{unit} ↑", labelpad=1)
-        axes.text(0.99, 0.5, self.said, transform=axes.transAxes, ha="right", va="center", linespacing=1.25)
+        axes.text(
+            0.99,
+            0.5,
+            chart.correlation(points),
+            transform=axes.transAxes,
+            ha="right",
+            va="center",
+            linespacing=1.25,
+        )
         box.letter(figure, letter)
 
     def numbers(self) -> DataFrame:

@@ -11,7 +11,7 @@ from workbench.images.corruptions import CORRUPTIONS, LEVELS
 from workbench.models.protocol import Capability
 from workbench.page import lenient, markup, subject
 from workbench.page.bench import Bench, OnBench
-from workbench.page.panel import Named, Panel, Updates
+from workbench.page.panel import GOES_ON, Named, Panel, Updates
 from workbench.page.session import Session
 from workbench.page.wiring import QUIET
 from workbench.panels.robustness.chart import label
@@ -64,6 +64,7 @@ class RobustnessView(Panel):
 
     study = STUDY
     needs = NEEDS | {Capability.SCORES}
+    on_stop = GOES_ON
     question = "What does damage cost, and does drawing give it back?"
     explanation = (
         "Questions about many images, asked clean and under each corruption at each severity, directly and "
