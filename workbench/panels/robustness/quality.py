@@ -10,29 +10,17 @@ from workbench.images.fidelity import psnr
 
 
 def ssim(image: np.ndarray, reference: np.ndarray) -> float:
-    """Structural similarity of uint8 images (H, W, 3), up to 1, higher is better.
+    """`probes.perceptual`'s structural similarity of uint8 images (H, W, 3); NaN below a window's side."""
+    import torch
 
-    Wang et al. (2004): Gaussian windows of standard deviation 1.5, K1 0.01, K2 0.03, values 0..255, the mean
-    over pixels and channels. NaN where a side has fewer than 11 pixels, a window's.
-    """
-    from skimage.metrics import structural_similarity
+    from probes.perceptual import structure
 
-    if min(image.shape[:2]) < WINDOW:
+    if min(image.shape[:2]) < structure.SIDE:
         return float("nan")
-    return float(
-        structural_similarity(
-            reference,
-            image,
-            gaussian_weights=True,
-            sigma=1.5,
-            use_sample_covariance=False,
-            data_range=255,
-            channel_axis=2,
-        )
-    )
+    pair = [torch.from_numpy(each.copy()).permute(2, 0, 1)[None].double() for each in (image, reference)]
+    return float(structure.ssim(*pair))
 
 
-WINDOW = 11
 UNITS = {"PSNR": "dB", "SSIM": ""}
 MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "PSNR": lambda image, reference: float(psnr(image, reference)),
