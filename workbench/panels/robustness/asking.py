@@ -129,6 +129,12 @@ class Asking:
         return out
 
     def _nothing(self) -> str:
+        if self.skipped and not self.seen:
+            first = self.skipped[0]
+            return (
+                f"None of {len(self.skipped):,} images of {self.data.title} could be used; the first, "
+                f"{first.name}: {first.reason}"
+            )
         if self.config.answers == "scored":
             return (
                 f"{self.data.title} brings no questions with answers to choose from. Choose the bundled "
