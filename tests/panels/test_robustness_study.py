@@ -262,6 +262,8 @@ def test_figures_and_tables_show_what_results_hold(result: Result, direct: Resul
     for name, drawn in held.items():
         figure.paper(result, name)
         assert len(drawn.numbers()), name
+        if name in (BARS, SEVERITY, TRIGGER):
+            assert "clean" in set(drawn.numbers()["level"]), name
     many = [("one", result), ("other", direct)]
     assert set(figure.held(many)) >= {BARS, SEVERITY, TRIGGER}
     figure.paper(many)
@@ -281,7 +283,8 @@ def test_tables_for_reading_carry_intervals_and_n(result: Result, direct: Result
     text = written.types([("", direct)], "high").markdown()
     assert "Darkness" in text and "[" in text and "80 answers, 40 images" in text and "160 answers" in text
     text = written.levels([("", result)]).markdown()
-    assert "re-encode" in text and "p(restore)" in text and "calibration error" in text
+    assert "| clean |" in text and "re-encode" in text
+    assert "p(restore)" in text and "calibration error" in text
     assert "PSNR dB" in written.gains([("", result)]).markdown()
     with pytest.raises(Refusal, match="no level 'worst'"):
         written.types([("", direct)], "worst")

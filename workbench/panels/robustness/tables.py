@@ -19,6 +19,8 @@ from workbench.panels.specimen import CLEAN
 
 ALL = "all"
 """In place of a corruption, a kind or a level: all of them together."""
+CLEAN_LEVEL = "clean"
+"""The level, and the kind of group, of images that nothing was done to."""
 NAN = float("nan")
 
 
@@ -35,7 +37,7 @@ class Group:
 
 def groups(conditions: Sequence[Condition]) -> list[Group]:
     """Clean; every type at every severity; the categories and all types at every severity; all there is."""
-    out = [Group(CLEAN, CLEAN, 0.0, CLEAN_LEVEL, (0,))]
+    out = [Group(CLEAN, CLEAN_LEVEL, 0.0, CLEAN_LEVEL, (0,))]
     damaged = list(enumerate(conditions))[1:]
     out += [Group(c.corruption, "type", c.severity, c.level, (k,)) for k, c in damaged]
     severities = list(dict.fromkeys((c.severity, c.level) for _, c in damaged))
@@ -53,9 +55,6 @@ def groups(conditions: Sequence[Condition]) -> list[Group]:
     if damaged:
         out.append(Group(ALL, ALL, NAN, ALL, tuple(k for k, _ in damaged)))
     return out
-
-
-CLEAN_LEVEL = "clean"
 
 
 class Tables:
@@ -110,7 +109,7 @@ class Tables:
         kinds = np.array([str(row["kind"]) for row in self.items.questions])
         rows: list[Row] = []
         for group in self.groups:
-            if group.of not in (CLEAN, ALL) or group.level == ALL:
+            if group.of not in (CLEAN_LEVEL, ALL) or group.level == ALL:
                 continue
             for pathway in self.items.pathways:
                 values = self._of("right", group, pathway)
@@ -154,7 +153,7 @@ class Tables:
         """Confidence and accuracy in each bin, clean and over all types at each severity."""
         rows: list[Row] = []
         for group in self.groups:
-            if group.of not in (CLEAN, ALL):
+            if group.of not in (CLEAN_LEVEL, ALL):
                 continue
             for pathway in self.items.pathways:
                 found = calibration(
@@ -242,7 +241,7 @@ class Tables:
             (group, pathway)
             for group in self.groups
             for pathway in self.items.pathways
-            if group.of != CLEAN and np.nansum(self._flat("drew", group, pathway)) > 0
+            if group.of != CLEAN_LEVEL and np.nansum(self._flat("drew", group, pathway)) > 0
         ]
 
 
