@@ -134,3 +134,35 @@ def resampled_mean(values: ArrayLike, counts: Floats) -> Floats:
     total = np.where(known, v, 0.0) @ counts.T
     n = known.astype(np.float64) @ counts.T
     return np.divide(total, n, out=np.full_like(total, np.nan), where=n > 0)
+
+
+def grouped_means(
+    values: ArrayLike, groups: ArrayLike, *, resamples: int = 1000, seed: int = 0
+) -> list[Score]:
+    """Mean of the items of each row (rows, items), where items of one group are drawn again together.
+
+    Every item counts alike, so a group with more of them counts for more. Items that are NaN are left out;
+    fewer than two groups with an item have no interval. `Score.images` counts groups. Rows of one call, and
+    of calls with the same groups and seed, are drawn in pairs.
+    """
+    v = np.asarray(values, dtype=np.float64)
+    names, owner = np.unique(np.asarray(groups), return_inverse=True)
+    known = np.isfinite(v)
+    members = (owner[:, None] == np.arange(len(names))).astype(np.float64)
+    sums, sizes = np.where(known, v, 0.0) @ members, known.astype(np.float64) @ members
+    samples = np.full((len(v), resamples), np.nan)
+    held = (sizes > 0).sum(axis=1)
+    if (held > 1).any():
+        totals = resampled_sums(
+            np.stack([sums.T, sizes.T]).transpose(1, 0, 2), resamples=resamples, seed=seed
+        )
+        drawn = np.divide(
+            totals[:, 0], totals[:, 1], out=np.full(totals[:, 0].shape, np.nan), where=totals[:, 1] > 0
+        )
+        samples[held > 1] = drawn.T[held > 1]
+    n = sizes.sum(axis=1)
+    means = np.divide(sums.sum(axis=1), n, out=np.full(len(v), np.nan), where=n > 0)
+    return [
+        Score(float(mean), *interval(row), int(count), len(names), row)
+        for mean, row, count in zip(means, samples, held, strict=True)
+    ]

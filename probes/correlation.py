@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from probes.bootstrap import interval
+from probes.bootstrap import draws, interval
 
 Floats = NDArray[np.float64]
 
@@ -92,3 +92,59 @@ def _r(a: Floats, b: Floats, ranked: bool) -> Floats:
     a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
     size = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
     return np.divide((a * b).sum(axis=1), size, out=np.full(size.shape, np.nan), where=size > 1e-12)
+
+
+CELLS = 2**20
+"""Numbers that are held at once while groups are drawn again."""
+
+
+def grouped_correlation(
+    x: ArrayLike, y: ArrayLike, groups: ArrayLike, *, ranked: bool, resamples: int = 1000, seed: int = 0
+) -> Correlation:
+    """Pearson's r, or of ranks Spearman's rho, of points (n,) of which those of one group belong together.
+
+    With a series of zeros and ones r is the point-biserial coefficient. The interval is over resampled groups
+    (the images of questions); no p is given, since an order of points that belong together is no chance one.
+    Points with a NaN are left out.
+
+    Raises:
+        ValueError: the series differ in length.
+    """
+    a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    g = np.asarray(groups)
+    if a.ndim != 1 or a.shape != b.shape or a.shape != g.shape:
+        raise ValueError(f"three series of one length are needed, not {a.shape}, {b.shape} and {g.shape}")
+    known = np.isfinite(a) & np.isfinite(b)
+    a, b = a[known], b[known]
+    names, owner = np.unique(g[known], return_inverse=True)
+    n = len(a)
+    value = float(_weighted(a, b, np.ones((1, n)), ranked)[0]) if n > 1 else math.nan
+    if len(names) < FEWEST or not math.isfinite(value):
+        return Correlation(value, math.nan, math.nan, math.nan, n)
+    counts = draws(len(names), resamples, seed)
+    step = max(1, CELLS // n)
+    again = np.concatenate(
+        [_weighted(a, b, counts[k : k + step][:, owner], ranked) for k in range(0, resamples, step)]
+    )
+    low, high = interval(again[np.isfinite(again)])
+    return Correlation(value, low, high, math.nan, n)
+
+
+def _weighted(a: Floats, b: Floats, weights: Floats, ranked: bool) -> Floats:
+    """Coefficients of points (n,) that stand as often as each row of weights (k, n) says; NaN if constant."""
+    x, y = (_ranks(series, weights) if ranked else series[None] for series in (a, b))
+    total = weights.sum(axis=1, keepdims=True)
+    x = x - (weights * x).sum(axis=1, keepdims=True) / total
+    y = y - (weights * y).sum(axis=1, keepdims=True) / total
+    size = np.sqrt((weights * x * x).sum(axis=1) * (weights * y * y).sum(axis=1))
+    return np.divide((weights * x * y).sum(axis=1), size, out=np.full(size.shape, np.nan), where=size > 1e-12)
+
+
+def _ranks(series: Floats, weights: Floats) -> Floats:
+    """Ranks (k, n) of values that stand as often as weights (k, n) say; ties share their mean rank."""
+    values, place = np.unique(series, return_inverse=True)
+    order = np.argsort(place, kind="stable")
+    starts = np.searchsorted(place[order], np.arange(len(values)))
+    blocks = np.add.reduceat(weights[:, order], starts, axis=1)
+    ranks = np.cumsum(blocks, axis=1) - blocks + (blocks + 1) / 2
+    return np.asarray(ranks[:, place])

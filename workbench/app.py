@@ -27,6 +27,7 @@ from workbench.panels.interventions.view import InterventionsView  # noqa: E402
 from workbench.panels.layers.view import LayersView  # noqa: E402
 from workbench.panels.patches.view import PatchesView  # noqa: E402
 from workbench.panels.perceptual.view import PerceptualView  # noqa: E402
+from workbench.panels.robustness.view import RobustnessView  # noqa: E402
 from workbench.panels.sacrifice.view import SacrificeView  # noqa: E402
 from workbench.panels.states.view import StatesView  # noqa: E402
 from workbench.panels.tokens.view import TokensView  # noqa: E402
@@ -46,6 +47,7 @@ PANELS: tuple[tuple[str, type[Panel]], ...] = (
     ("Corruptions", CorruptionsView),
     ("Drawing", DrawingView),
     ("Tokens", TokensView),
+    ("Robustness", RobustnessView),
     ("Sacrifice", SacrificeView),
 )
 """The tabs, in order."""

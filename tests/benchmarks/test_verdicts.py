@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import capture, first_page, probes, readers, streaming, ways
+from benchmarks import capture, first_page, probes, readers, robustness, streaming, ways
 from benchmarks.peak import Peak, peak
 from benchmarks.subject import ANSWER, QUESTION, SIZES, open_random, subject
 
@@ -217,8 +217,24 @@ def test_every_way_reads_the_same() -> None:
             assert a.control == pytest.approx(b.control, abs=0.011)
 
 
+@pytest.mark.parametrize(("times", "wrong", "status"), [(5.1, 0, 0), (4.9, 0, 1), (5.1, 2, 1), (5.1, 1, 0)])
+def test_robustness_is_judged_by_the_median_ratio_and_by_what_is_said(
+    times: float, wrong: int, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = {("none", 0.0, k): "red" for k in range(100)}
+    other = said | {("none", 0.0, k): "blue" for k in range(wrong)}
+    spent = iter([1.0, 1.0, 50.0])  # one round is held up
+    monkeypatch.setattr(robustness, "opened", lambda name, threads: None)
+    monkeypatch.setattr(robustness, "study", lambda model, config: robustness.Asked(next(spent), other))
+    monkeypatch.setattr(robustness, "loop", lambda model, config: robustness.Asked(times, said))
+    assert robustness.main(["--rounds", "3", "--images", "4"]) == status
+    printed = capsys.readouterr().out
+    assert f"{times:.1f} times" in printed and ("BELOW" in printed) == bool(status)
+
+
 @pytest.mark.parametrize(
-    ("benchmark", "word"), [(capture, "--rounds"), (first_page, "--repeats"), (probes, "--rounds")]
+    ("benchmark", "word"),
+    [(capture, "--rounds"), (first_page, "--repeats"), (probes, "--rounds"), (robustness, "--rounds")],
 )
 def test_no_rounds_are_refused(benchmark: Any, word: str) -> None:
     with pytest.raises(SystemExit) as stopped:

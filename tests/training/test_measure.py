@@ -41,7 +41,7 @@ def test_direct_answers_are_those_of_answer(model: BagelModel, scenes: Scenes) -
 def test_batched_restoration_is_that_of_respond(model: BagelModel, scenes: Scenes, route: str) -> None:
     images = measure.damaged(scenes.images, "gaussian_noise", 0.6)
     asked = [questions(scenes, i, np.random.default_rng(i))[0] for i in range(len(scenes))]
-    batch = measure.restore(measure.kit_of(model), images, asked, [5, 6, 7])
+    batch = measure.restore(model, images, asked, [5, 6, 7])
     for i, question in enumerate(asked):
         settings = Sampling(
             steps=measure.STEPS, shift=measure.SHIFT, seed=5 + i, restore="always", route=route
@@ -59,7 +59,7 @@ def test_batched_restoration_is_that_of_respond(model: BagelModel, scenes: Scene
 def test_without_drawing_it_answers_as_respond_does(model: BagelModel, scenes: Scenes) -> None:
     images = measure.damaged(scenes.images, "gaussian_noise", 0.6)
     asked = [questions(scenes, i, np.random.default_rng(i))[0] for i in range(len(scenes))]
-    batch = measure.restore(measure.kit_of(model), images, asked, [0] * len(asked))
+    batch = measure.restore(model, images, asked, [0] * len(asked))
     for i, question in enumerate(asked):
         final = list(model.respond(images[i], question.text, Sampling(restore="never")))[-1]
         assert isinstance(final, Final)
@@ -68,10 +68,9 @@ def test_without_drawing_it_answers_as_respond_does(model: BagelModel, scenes: S
 
 def test_a_seed_draws_a_row_wherever_it_stands(model: BagelModel, scenes: Scenes) -> None:
     asked = [questions(scenes, i, np.random.default_rng(i))[0] for i in range(len(scenes))]
-    kit = measure.kit_of(model)
     images = np.repeat(scenes.images[:1], 3, axis=0)
-    drawn = measure.restore(kit, images, [asked[0]] * 3, [4, 9, 4]).images.astype(int)
-    alone = measure.restore(kit, images[:1], asked[:1], [9]).images.astype(int)
+    drawn = measure.restore(model, images, [asked[0]] * 3, [4, 9, 4]).images.astype(int)
+    alone = measure.restore(model, images[:1], asked[:1], [9]).images.astype(int)
     assert np.abs(drawn[0] - drawn[2]).max() <= 1 and np.abs(drawn[1] - alone[0]).max() <= 1
     assert np.abs(drawn[0] - drawn[1]).max() > 2
 

@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -222,6 +223,17 @@ def perceptual(options: argparse.Namespace) -> None:
     for sentence in left_out(result):
         print(sentence, file=sys.stderr)
     _write(options.out, result, figure.paper)
+
+
+def robustness(options: argparse.Namespace) -> None:
+    """Answers under damage."""
+    from workbench.datasets.judges import judge_named
+    from workbench.panels.robustness import figure, study
+    from workbench.panels.robustness.config import RobustnessConfig
+
+    judge = judge_named(options.judge) if options.judge else None
+    run = partial(study.run, judge=judge, judge_name=options.judge)
+    _study(options, RobustnessConfig, study.prepared, run, figure.paper)
 
 
 def capture(options: argparse.Namespace) -> None:

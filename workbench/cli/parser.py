@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 COMMANDS = tuple(
     (
-        "run states intervene layers patches atlas draw tokens sacrifice corrupt perceptual capture "
-        "figure train"
+        "run states intervene layers patches atlas draw tokens sacrifice robustness corrupt perceptual "
+        "capture figure train"
     ).split()
 )
 SUMMARY = """\
@@ -34,6 +34,7 @@ Afterimage shows what happens to an image inside a multimodal model.
   python -m workbench tokens --image F --model ID --out DIR
   python -m workbench corrupt --image F --seed N --out DIR   sixteen kinds of damage, three times each
   python -m workbench perceptual A B --out DIR   how near B is to A; a folder of states for all its steps
+  python -m workbench robustness --out DIR   what damage costs in answers, and what drawing gives back
   python -m workbench capture MODEL F -o DIR keep what one pass shows, for any panel to open later
   python -m workbench run --no-model --open DIR    read a saved run where there is no checkpoint
   python -m workbench figure RECIPE.yaml --out DIR   a paper's figure from a recipe; see assets/recipes
@@ -172,6 +173,24 @@ def parser_for(asked: str) -> argparse.ArgumentParser:
     if asked == "perceptual":
         add_flags(compared, STUDIES["perceptual"].config_class(), but=("images",))
     perceptual.set_defaults(command=do.perceptual)
+
+    robustness = study(
+        "robustness",
+        help="what damage costs in right answers, and what a drawing on the way gives back",
+        needs="[--data TSV]",
+        description="Ask every question of a collection about the clean image and about each corruption at "
+        "each severity, from the image alone or with a drawing on the way: figures as PNG, SVG and PDF, the "
+        "numbers as CSV, everything else beside them. Work that was ended, even by a kill, goes on where it "
+        "was when the same command is given again.",
+    )
+    robustness.add_argument_group("judge").add_argument(
+        "--judge",
+        default="",
+        metavar="NAME",
+        help="what marks generated answers in place of matching: package.module:function, called with "
+        "question, answer and response and giving 0 to 1, or an entry point of the group afterimage.judges; "
+        "it is code, and runs",
+    )
 
     capture = commands.add_parser(
         "capture",

@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Callable
 
+from workbench.pace import Pace
+
 
 def opening_progress() -> Callable[[str, float], None]:
     """The same line for an opening that takes its time."""
@@ -21,8 +23,11 @@ def progress(patience: float = 0.0) -> Callable[[float, str], None]:
     line = sys.stderr.isatty()
     tenth = [-1]
     begin = time.monotonic() + patience
+    pace = Pace()
 
     def say(fraction: float, text: str) -> None:
+        left = pace.left(fraction)
+        text += f", {_duration(left)} left" if left is not None and left > 10 else ""
         if time.monotonic() < begin:
             return
         if line:
@@ -34,3 +39,7 @@ def progress(patience: float = 0.0) -> Callable[[float, str], None]:
             print(f"{fraction:4.0%}  {text}", file=sys.stderr, flush=True)
 
     return say
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from workbench.errors import Cancelled, Refusal
+from workbench.pace import Pace
 from workbench.page import lane, markup, results
 from workbench.page.bench import OnBench
 from workbench.page.controls import Controls
@@ -30,23 +30,14 @@ STALE = "The bench has changed since this was measured. Look again to measure wh
 NO_MODEL = "No model is open: open a model to look, or a saved run to read."
 AGAIN = "Open a model to look again."
 STOPPED = "Stopped. Nothing was kept of the unfinished look."
-
-
-class Pace:
-    """Seconds left, guessed from the share of the work that is done."""
-
-    def __init__(self) -> None:
-        self.began = time.monotonic()
-
-    def left(self, done: float) -> float | None:
-        """Seconds to go at ``done`` 0 … 1; None where too little is done to tell."""
-        spent = time.monotonic() - self.began
-        return spent * (1 - done) / done if done > 0.02 and spent > 0.5 else None
+GOES_ON = "Stopped. What was asked so far is kept: the same look goes on from there."
 
 
 class Look(Frame):
     """The buttons that begin and end a look, and their handlers."""
 
+    on_stop = STOPPED
+    """What is said of a look that was stopped; a study that goes on where it was says so."""
     controls: Controls
     numbers: gr.Dataframe
     pin_name: gr.Textbox
@@ -144,7 +135,7 @@ class Look(Frame):
         return {
             **self._screen(session, result),
             **self.controls.resting(able=not self._unable(model)),
-            self.status: markup.status(f"{STOPPED} {late}".strip()),
+            self.status: markup.status(f"{self.on_stop} {late}".strip()),
         }
 
     def look(self, session: Session, *values: Any) -> Iterator[Updates]:
@@ -198,7 +189,7 @@ class Look(Frame):
                 elif said is not None:
                     yield progressing(said)
         except Cancelled:
-            yield ended(markup.status(STOPPED))
+            yield ended(markup.status(self.on_stop))
         except Refusal as refusal:
             yield ended(markup.notice(str(refusal)))
             raise told(refusal) from refusal

@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from workbench.pace import Pace
 from workbench.page import markup
 from workbench.page.bench import Bench
 from workbench.page.controls import Controls
@@ -18,9 +19,9 @@ from workbench.page.drawing import Drawing
 from workbench.page.endpoint import Endpoint
 from workbench.page.foot import Foot
 from workbench.page.frame import Done, Named, Progress, Updates, condition
-from workbench.page.look import Look, Pace
+from workbench.page.look import GOES_ON, Look
 
-__all__ = ["Done", "Named", "Pace", "Panel", "Progress", "Updates", "condition"]
+__all__ = ["GOES_ON", "Done", "Named", "Pace", "Panel", "Progress", "Updates", "condition"]
 
 
 class Panel(Look, Drawing, Foot, Endpoint):

@@ -52,6 +52,7 @@ STUDIES = {
     "intervene": Study("interventions", "InterventionsConfig", drawn="shows"),
     "draw": Study("drawing", "DrawConfig", drawn="shows"),
     "tokens": Study("tokens", "TokensConfig", drawn="shows"),
+    "robustness": Study("robustness", "RobustnessConfig", drawn="shows"),
     "sacrifice": Study("sacrifice", "SacrificeConfig", drawn="shows"),
     "corrupt": Study("corruptions", "CorruptConfig", drawn="shows"),
     "perceptual": Study("perceptual", "PerceptualConfig", drawn="shows", of_runs=True),

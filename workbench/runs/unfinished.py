@@ -38,11 +38,17 @@ def place() -> Path:
 class Unfinished:
     """What one piece of work has gathered so far."""
 
-    def __init__(self, key: str, root: Path | None = None) -> None:
-        """`key`: names everything that decides the work; `root`: `place()` if not given."""
+    def __init__(self, key: str, root: Path | None = None, *, every: float | None = None) -> None:
+        """`key`: names everything that decides the work; `root`: `place()` if not given; `every`: EVERY."""
         self.folder = (root or place()) / key
-        self._due = time.monotonic() + EVERY
+        self._every = every
+        self._due = time.monotonic() + self.every
         _forget_old(self.folder.parent)
+
+    @property
+    def every(self) -> float:
+        """Seconds of work that may be lost."""
+        return EVERY if self._every is None else self._every
 
     @property
     def due(self) -> bool:
@@ -70,7 +76,7 @@ class Unfinished:
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
             now = time.monotonic()
-            self._due = now + max(EVERY, SHARE * (now - started))
+            self._due = now + max(self.every, SHARE * (now - started))
 
     def found(self) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
         """What an earlier run of the same work had gathered; None where there is nothing whole."""

@@ -7,12 +7,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from workbench.images.corruptions import CORRUPTIONS, LEVELS, corrupt
 from workbench.images.fidelity import psnr
@@ -20,13 +19,12 @@ from workbench.images.scene_language import CANDIDATES, Question, caption, objec
 from workbench.images.scenes import HELD_OUT_PAIRS, Scenes, generate
 from workbench.models.bagel import patches
 from workbench.models.bagel.adapter import BagelModel
-from workbench.models.bagel.flow import time_grid
-from workbench.models.bagel.language import KeyValue
+from workbench.models.protocol import Sampling
+from workbench.models.together import IN_CONTEXT, Posed, responses
 from workbench.training.data import TextPacker
-from workbench.training.dialogue import Dialogue, open_dialogue, seen_of
+from workbench.training.dialogue import seen_of
 from workbench.training.kit import Kit
-from workbench.training.packing import pack
-from workbench.training.phrases import DAMAGE, DESCRIBE, damage_thought, restored_thought
+from workbench.training.phrases import DESCRIBE
 from workbench.training.understanding import read_packed, whole_answers
 
 BATCH = 25
@@ -121,138 +119,26 @@ class Restoration:
     triggered: np.ndarray
 
 
-@dataclass(frozen=True)
-class Context:
-    """What a batch has read, and its own thought: a cache, and where later tokens may look.
+def restore(
+    model: BagelModel, images: np.ndarray, asked: Sequence[Question], seeds: Sequence[int]
+) -> Restoration:
+    """Think, draw, and answer over both routes and without drawing, a question about each image.
 
-    past: keys and values of T tokens for each layer; visible: bool (B, T); place: the next position of each
-    row, (B, 1).
+    The decision is forced, and `triggered` says what the model would have decided: whether a restoration is
+    likelier than not. seeds: of each scene's noise.
     """
-
-    past: list[KeyValue]
-    visible: Tensor
-    place: Tensor
-
-    def run(self, kit: Kit, dialogue: Dialogue) -> list[Tensor]:
-        """Normed states of each block of `dialogue` behind this context."""
-        more = pack(dialogue.blocks)
-        here = self.visible[:, None, None].expand(-1, 1, more.tokens.shape[1], -1)
-        states, _ = kit.network.language_model.model(
-            more.tokens, more.positions, gen=more.gen, past=self.past, mask=torch.cat([here, more.mask], -1)
-        )
-        return [states[:, place] for place in more.places]
-
-
-@torch.inference_mode()
-def restore(kit: Kit, images: np.ndarray, asked: Sequence[Question], seeds: Sequence[int]) -> Restoration:
-    """Think, draw, and answer over both routes and without drawing; equal to `respond` one by one (tested).
-
-    The thought is the likeliest of the training's thoughts; the decision is forced, and `triggered` says what
-    the model would have decided. seeds: of each scene's noise.
-    """
-    network, batch = kit.network, len(images)
-    read, thought, words, wants = _read(kit, images, asked)
-    x = _draw(kit, thought, seeds)
-    side = int(x.shape[1] ** 0.5)
-    pixels = kit.autoencoder.decode(patches.unpatchify(x, side, side, network.config.latent_patch))
-    drawn = np.stack([patches.to_image(p) for p in pixels])
-    right = {}
-    heads = [damage_thought(word, q.text, False) + "<answer>" for word, q in zip(words, asked, strict=True)]
-    right["same context"] = _answered(kit, read, Dialogue(kit), (), heads, asked, read.place)
-    after = thought.place + 1
-    heads = [restored_thought(q.text) + "<answer>" for q in asked]
-    for route in ROUTES:
-        dialogue = Dialogue(kit)
-        if route == "bridge":
-            inside: tuple[int, ...] = dialogue.latent(x, torch.zeros(batch), thought.place)
-        else:
-            inside = (dialogue.vision(seen_of(kit, drawn), thought.place),)
-        right[route] = _answered(kit, thought, dialogue, inside, heads, asked, after)
-    return Restoration(drawn, right, wants)
-
-
-def _answered(
-    kit: Kit,
-    context: Context,
-    dialogue: Dialogue,
-    sees: tuple[int, ...],
-    heads: Sequence[str],
-    asked: Sequence[Question],
-    place: Tensor,
-) -> np.ndarray:
-    """Whether each answer is right, bool (B,), where the model's words begin with `heads` at `place`."""
-    said = [[("", f"{head}{q.answer}</answer>")] for head, q in zip(heads, asked, strict=True)]
-    rows = kit.packer.rows(said, start=place[:, 0].tolist())
-    index = dialogue.text(rows, sees)
-    given = torch.tensor([len(kit.packer.encode(head)) for head in heads])[:, None]
-    # What stands before the answer is given, not to be guessed.
-    rows = replace(rows, targets=rows.targets.masked_fill(torch.arange(rows.ids.shape[1]) < given, -100))
-    return whole_answers(kit, context.run(kit, dialogue)[index], rows)[:, 0]
-
-
-def _read(
-    kit: Kit, images: np.ndarray, asked: Sequence[Question]
-) -> tuple[Context, Context, list[str], np.ndarray]:
-    """One pass over a batch: prompt, image, question, and side by side every known thought about it.
-
-    Returns the context before the thought; the one after the likeliest, with the decision to restore; the
-    corruption it names; and whether the model itself would have restored, bool (B,).
-    """
-    dialogue, batch, names = Dialogue(kit), len(images), list(DAMAGE)
-    opening = open_dialogue(dialogue, images, [q.text for q in asked])
-    tails = [
-        [damage_thought(name, q.text, True) for name in names]
-        + [damage_thought(name, q.text, False) + "<answer>" for name in names]
-        for q in asked
-    ]
-    rows = kit.packer.rows(
-        [[("", tail) for tail in row] for row in tails], start=opening.after[:, 0].tolist()
+    posed = [Posed(i, q.text) for i, q in enumerate(asked)]
+    settings = Sampling(steps=STEPS, shift=SHIFT, restore="always")
+    found = responses(model, list(images), posed, settings, seeds, (IN_CONTEXT, *ROUTES), batch=BATCH).by_way
+    names = {IN_CONTEXT: "same context"} | {route: route for route in ROUTES}
+    return Restoration(
+        np.stack([response.drawn for response in found[ROUTES[0]] if response.drawn is not None]),
+        {
+            names[way]: np.array([r.answer.text == q.answer for r, q in zip(some, asked, strict=True)])
+            for way, some in found.items()
+        },
+        np.array([response.decision.probability > 0.5 for response in found[ROUTES[0]]]),
     )
-    index = dialogue.text(rows, opening.blocks)
-    packed = pack(dialogue.blocks)
-    states, past = kit.network.language_model.model(
-        packed.tokens, packed.positions, gen=packed.gen, mask=packed.mask
-    )
-    # The end of the unfinished answer is not the model's to say.
-    targets = rows.targets.masked_fill(rows.targets == kit.special.eos, -100)
-    scores = _log_probabilities(kit, states[:, packed.places[index]], targets, rows.segments, 2 * len(names))
-    table = scores.view(batch, 2, len(names))
-    best = table.logsumexp(1).argmax(1)
-    p = table[torch.arange(batch), :, best].softmax(1)[:, 0]
-    seen = torch.zeros(batch, packed.tokens.shape[1], dtype=torch.bool)
-    for block in opening.blocks:
-        valid = dialogue.blocks[block].valid
-        seen[:, packed.places[block]] = True if valid is None else valid
-    thought = seen.clone()
-    chosen = rows.segments == best[:, None]
-    thought[:, packed.places[index]] = chosen
-    place = rows.positions.masked_fill(~chosen, 0).amax(1, keepdim=True) + 1
-    return (
-        Context(past, seen, opening.after),
-        Context(past, thought, place),
-        [names[int(k)] for k in best],
-        (p > 0.5).cpu().numpy(),
-    )
-
-
-def _log_probabilities(kit: Kit, states: Tensor, targets: Tensor, segments: Tensor, count: int) -> Tensor:
-    """Sum of the targets' log-probabilities (B, n) over each of `count` segments, (B, count)."""
-    logs = kit.network.logits(states).log_softmax(-1)
-    picked = logs.gather(-1, targets.clamp_min(0)[..., None])[..., 0] * (targets >= 0)
-    return torch.stack([(picked * (segments == k)).sum(1) for k in range(count)], dim=1)
-
-
-def _draw(kit: Kit, context: Context, seeds: Sequence[int]) -> Tensor:
-    """Latent tokens (B, n, D) drawn behind a context, each row from noise of its own, without guidance."""
-    network = kit.network
-    size = (network.config.latent_side**2, network.config.latent_dim)
-    x = torch.stack([torch.randn(size, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
-    grid = time_grid(STEPS + 1, SHIFT)
-    for t, following in zip(grid, grid[1:], strict=False):
-        step = Dialogue(kit)
-        _, inside = step.latent(x, torch.full((len(x),), t), context.place)
-        x = x - network.llm2vae(context.run(kit, step)[inside]) * (t - following)
-    return x
 
 
 def measure(
@@ -284,7 +170,7 @@ def measure(
             line = f"{key:28} direct {out.direct[key].mean:.3f}"
             one = [row[k] for row, k in zip(few, chosen, strict=True)]
             without = np.array([row[k] for row, k in zip(flags, chosen, strict=True)], float)
-            out.restored[key] = _restored(kit, images, shown, one, without)
+            out.restored[key] = _restored(model, images, shown, one, without)
             say(line + "".join(f"  {k} {v.mean:.3f}" for k, v in out.restored[key].items()))
     return out
 
@@ -353,7 +239,11 @@ def _reconstructed(kit: Kit, images: np.ndarray) -> np.ndarray:
 
 
 def _restored(
-    kit: Kit, truth: np.ndarray, images: np.ndarray, asked: Sequence[Question], without: np.ndarray
+    model: BagelModel,
+    truth: np.ndarray,
+    images: np.ndarray,
+    asked: Sequence[Question],
+    without: np.ndarray,
 ) -> dict[str, Rate]:
     """Restoration of `images` towards `truth`, uint8 (N, S, S, 3): PSNR in dB, answers, and differences.
 
@@ -361,7 +251,7 @@ def _restored(
     where nothing was damaged and each would be infinite.
     """
     runs = [
-        restore(kit, images[k : k + BATCH], asked[k : k + BATCH], range(k, min(k + BATCH, len(images))))
+        restore(model, images[k : k + BATCH], asked[k : k + BATCH], range(k, min(k + BATCH, len(images))))
         for k in range(0, len(images), BATCH)
     ]
     drawn = np.concatenate([r.images for r in runs])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workbench.errors import Refusal, go_on
-from workbench.models.bagel import drawing, interleave
+from workbench.models.bagel import asking, drawing, interleave, responding
 from workbench.models.bagel.intervene import BagelBranch
 from workbench.models.bagel.network import Context
 from workbench.models.bagel.reader import BagelReader, Pictures
@@ -29,6 +29,7 @@ from workbench.models.protocol import (
     Token,
     never,
 )
+from workbench.models.together import SHORT, Posed, Responses
 
 SCORED_AT_ONCE = 64
 """Sequences in one pass of `score`: each carries a copy of its image's keys and values."""
@@ -194,6 +195,36 @@ class BagelModel(BagelReader):
         yield from interleave.respond(self, image, question, settings, stop, kept, watched=watched)
         for drawn in kept:
             yield BagelBranch(self, drawn, settings, stop)
+
+    def score_each(
+        self, images: Sequence[np.ndarray], posed: Sequence[Posed], *, stop: Callable[[], bool] = never
+    ) -> list[np.ndarray]:
+        """Scores of many questions' candidates in one pass; see `workbench.models.bagel.asking`."""
+        return asking.score_each(self, images, posed, stop)
+
+    def answer_each(
+        self,
+        images: Sequence[np.ndarray],
+        posed: Sequence[Posed],
+        *,
+        max_new_tokens: int = SHORT,
+        stop: Callable[[], bool] = never,
+    ) -> list[Answer]:
+        """Greedy answers to many questions; see `workbench.models.bagel.asking`."""
+        return asking.answer_each(self, images, posed, max_new_tokens, stop)
+
+    def respond_each(
+        self,
+        images: Sequence[np.ndarray],
+        posed: Sequence[Posed],
+        settings: Sampling,
+        seeds: Sequence[int],
+        ways: Sequence[str],
+        *,
+        stop: Callable[[], bool] = never,
+    ) -> Responses:
+        """Responses to many questions; see `workbench.models.bagel.responding`."""
+        return responding.respond_each(self, images, posed, settings, seeds, ways, stop)
 
     def draw(
         self, words: str, settings: DrawSettings, *, stop: Callable[[], bool] = never

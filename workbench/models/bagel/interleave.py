@@ -23,7 +23,7 @@ from workbench.models.bagel import flow
 from workbench.models.bagel.drawing import walk
 from workbench.models.bagel.network import Context
 from workbench.models.bagel.reader import BagelReader, Pictures
-from workbench.models.bagel.speaker import Speaker
+from workbench.models.bagel.speaker import Speaker, Words
 from workbench.models.protocol import Answer, Decision, Event, Final, Sampling, Thought
 
 THOUGHT, THOUGHT_ENDS, RESTORE = "<think>", "</think>", "<image_restore>"
@@ -79,7 +79,7 @@ def respond(
     guidance = flow.Guidance(
         settings.text_scale, settings.image_scale, settings.interval, settings.renorm, settings.renorm_min
     )
-    system = _system(model)
+    system = system_read(model)
     context = _opening(model, system, pictures, asked, stop)
     # Guidance costs contexts and passes of its own: only what will be compared with is kept.
     blind: Context | None = None
@@ -132,7 +132,7 @@ def respond(
     yield Final(answer_of(speaker), drawn)
 
 
-def _system(model: BagelReader) -> Context:
+def system_read(model: BagelReader) -> Context:
     """The context that holds the system prompt; empty where there is none."""
     prompt = model.config.system_prompt
     if not prompt:
@@ -202,27 +202,27 @@ def _speak(
             text = speaker.text
             if any(tag in text for tag in tags):
                 return True
-            standing = text[: _standing(text)].rstrip(HALF_A_CHARACTER).strip()
-            if standing != shown:
-                shown = standing
-                yield Thought(standing, done=False)
+            stands = text[: standing(text)].rstrip(HALF_A_CHARACTER).strip()
+            if stands != shown:
+                shown = stands
+                yield Thought(stands, done=False)
         return False
 
     if restore == "auto":
         yield from say_until()
-        wanted = RESTORE in speaker.text and not _answered(speaker.text)
-        return Decision(wanted, speaker.probability(_thought(speaker.text), RESTORE))
+        wanted = RESTORE in speaker.text and not answered(speaker.text)
+        return Decision(wanted, speaker.probability(thought_ends(speaker.text), RESTORE))
     if restore == "always":
         yield from say_until(THOUGHT_ENDS, RESTORE, ANSWER)
-        head = _thought(speaker.text)
+        head = thought_ends(speaker.text)
         probability = speaker.probability(head, RESTORE)
         thought = speaker.text[:head]
-        thought = thought[: _standing(thought)]
+        thought = thought[: standing(thought)]
         open_ = THOUGHT in thought and THOUGHT_ENDS not in thought
         speaker.force(len(thought), THOUGHT_ENDS + RESTORE if open_ else RESTORE)
         return Decision(True, probability)
     yield from undrawn(speaker, say_until)
-    return Decision(False, speaker.probability(_thought(speaker.text), RESTORE))
+    return Decision(False, speaker.probability(thought_ends(speaker.text), RESTORE))
 
 
 def undrawn(
@@ -237,14 +237,14 @@ def undrawn(
         speaker.force(head, ANSWER)
 
 
-def _standing(text: str, start: int = 0) -> int:
+def standing(text: str, start: int = 0) -> int:
     """Where, after `start`, a tag begins that the text breaks off in; its end where there is none."""
     cut = text.rfind("<", start)
     broken = cut >= 0 and any(tag.startswith(text[cut:]) and tag != text[cut:] for tag in TAGS)
     return cut if broken else len(text)
 
 
-def _thought(text: str) -> int:
+def thought_ends(text: str) -> int:
     """Where the thought ends, in characters: after its tag, before the tag that follows, or at the end."""
     ends = [text.index(tag) for tag in (RESTORE, ANSWER) if tag in text]
     if THOUGHT_ENDS in text:
@@ -252,7 +252,8 @@ def _thought(text: str) -> int:
     return min(ends, default=len(text))
 
 
-def _answered(text: str) -> bool:
+def answered(text: str) -> bool:
+    """Whether there is a whole answer in it."""
     return ANSWER in text and ANSWER_ENDS in text[text.index(ANSWER) :]
 
 
@@ -267,20 +268,20 @@ def answer_span(text: str) -> tuple[int, int]:
         if tag in text:
             start = text.index(tag) + len(tag)
     ends = (text.find(tag, start) for tag in (ANSWER_ENDS, RESTORE))
-    return start, next((end for end in ends if end >= 0), _standing(text, start))
+    return start, next((end for end in ends if end >= 0), standing(text, start))
 
 
-def answer_of(speaker: Speaker) -> Answer:
+def answer_of(words: Words) -> Answer:
     """The words of the answer and their log-probabilities.
 
     A token that is shared by a word and a tag counts as the word's.
     """
-    text = speaker.text
+    text = words.text
     start, stop = answer_span(text)
-    places = speaker.ends()
-    words = tuple(
+    places = words.ends()
+    tokens = tuple(
         token
-        for token, first, last in zip(speaker.tokens, [0, *places], places, strict=False)
+        for token, first, last in zip(words.tokens, [0, *places], places, strict=False)
         if first < stop and last > start
     )
-    return Answer(text[start:stop].strip(), words, sum(token.logprob for token in words))
+    return Answer(text[start:stop].strip(), tokens, sum(token.logprob for token in tokens))

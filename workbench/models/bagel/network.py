@@ -113,12 +113,16 @@ class Bagel(nn.Module):
         )
         return Context(past, context.length + n, context.position + n), states
 
+    def framed(self, tokens: Tensor, special: SpecialTokens) -> Tensor:
+        """Image tokens (B, N, width) between the two that frame them, (B, N + 2, width)."""
+        frame = torch.tensor([[special.image_start, special.image_end]], device=tokens.device)
+        start, end = self.embed_text(frame).to(tokens.dtype).expand(tokens.shape[0], -1, -1).split(1, dim=1)
+        return torch.cat([start, tokens, end], dim=1)
+
     def _image_block(
         self, context: Context, tokens: Tensor, special: SpecialTokens, latent: bool
     ) -> tuple[Tensor, list[KeyValue]]:
-        frame = torch.tensor([[special.image_start, special.image_end]], device=tokens.device)
-        start, end = self.embed_text(frame).to(tokens.dtype).expand(tokens.shape[0], -1, -1).split(1, dim=1)
-        x = torch.cat([start, tokens, end], dim=1)
+        x = self.framed(tokens, special)
         positions = torch.full((1, x.shape[1]), context.position, device=tokens.device)
         gen = slice(1, 1 + tokens.shape[1]) if latent else None
         return self.language_model.model(x, positions, gen=gen, past=context.past or None)

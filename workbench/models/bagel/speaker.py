@@ -18,15 +18,70 @@ from workbench.models.bagel.reader import BagelReader
 from workbench.models.protocol import Token
 
 
-class Speaker:
+class Words:
+    """What has been said of one segment, as tokens and as text.
+
+    `tokens`: without frame; `text` the same as a string.
+    """
+
+    def __init__(self, model: BagelReader) -> None:
+        self.model = model
+        self.tokens: list[Token] = []
+
+    @property
+    def ids(self) -> list[int]:
+        """What has been said, as token ids."""
+        return [token.id for token in self.tokens]
+
+    @property
+    def text(self) -> str:
+        """What has been said, white space and all."""
+        return self.model.words(self.ids)
+
+    @property
+    def written(self) -> list[int]:
+        """What has been said as the tokenizer writes it, which may not be how the model spelled it."""
+        text, model = self.text, self.model
+        if not text:
+            return []
+        ids = model.pieces(text)
+        # A tokenizer may put a space before whatever it writes; `text` has that one already.
+        return model.pieces(text.removeprefix(" ")) if model.words(ids) == f" {text}" else ids
+
+    def ends(self) -> list[int]:
+        """Where each token ends in `text`, in characters."""
+        ids = self.ids
+        return [len(self.model.words(ids[: i + 1])) for i in range(len(ids))]
+
+    def spelled(self, head: int, tail: str) -> tuple[int, list[int]]:
+        """How to write `tail` after the first `head` characters said: tokens that stay, ids that follow.
+
+        The tokenizer writes the whole; of that the shortest end is taken that begins where one of the said
+        tokens ends. So what was said stays, but for a token that must be shared with `tail`.
+        """
+        text, pieces = self.text[:head], self.model.pieces
+        if not text.strip():
+            return 0, pieces(tail)
+        after = {end: i + 1 for i, end in enumerate(self.ends())} | {0: 0}
+        ids = pieces(text + tail)
+        for start in range(len(ids), -1, -1):
+            end = self.model.words(ids[start:])
+            before = len(text) + len(tail) - len(end)
+            if before <= head and before in after and (text + tail).endswith(end):
+                return after[before], ids[start:]
+        # The tokenizer spells what was said in other characters: write anew from the last place that stays.
+        before = max(place for place in after if place <= head)
+        return after[before], pieces(text[before:] + tail)
+
+
+class Speaker(Words):
     """One segment after a context, for a batch of one.
 
     `tokens`: what has been said, without frame; `text` the same as a string; `ended`: the model is done.
     """
 
     def __init__(self, model: BagelReader, context: Context) -> None:
-        self.model = model
-        self.tokens: list[Token] = []
+        super().__init__(model)
         self.ended = False
         self._context, self._next = self._fed(context, [model.special.bos])
 
@@ -48,26 +103,6 @@ class Speaker:
         network = self.model.network
         context, states = network.add_text(context, torch.tensor([ids], device=network.device))
         return context, network.logits(states[0]).float().log_softmax(-1)
-
-    @property
-    def ids(self) -> list[int]:
-        """What has been said, as token ids."""
-        return [token.id for token in self.tokens]
-
-    @property
-    def text(self) -> str:
-        """What has been said, white space and all."""
-        return self.model.words(self.ids)
-
-    @property
-    def written(self) -> list[int]:
-        """What has been said as the tokenizer writes it, which may not be how the model spelled it."""
-        text, model = self.text, self.model
-        if not text:
-            return []
-        ids = model.pieces(text)
-        # A tokenizer may put a space before whatever it writes; `text` has that one already.
-        return model.pieces(text.removeprefix(" ")) if model.words(ids) == f" {text}" else ids
 
     def finished(self) -> Context:
         """The context after this segment and its eos; nothing can be said any more.
@@ -147,28 +182,3 @@ class Speaker:
             return self._context, self._next
         last = self.ids[kept - 1] if kept else self.model.special.bos
         return self._fed(self._context.without(dropped + 1), [last])
-
-    def ends(self) -> list[int]:
-        """Where each token ends in `text`, in characters."""
-        ids = self.ids
-        return [len(self.model.words(ids[: i + 1])) for i in range(len(ids))]
-
-    def spelled(self, head: int, tail: str) -> tuple[int, list[int]]:
-        """How to write `tail` after the first `head` characters said: tokens that stay, ids that follow.
-
-        The tokenizer writes the whole; of that the shortest end is taken that begins where one of the said
-        tokens ends. So what was said stays, but for a token that must be shared with `tail`.
-        """
-        text, pieces = self.text[:head], self.model.pieces
-        if not text.strip():
-            return 0, pieces(tail)
-        after = {end: i + 1 for i, end in enumerate(self.ends())} | {0: 0}
-        ids = pieces(text + tail)
-        for start in range(len(ids), -1, -1):
-            end = self.model.words(ids[start:])
-            before = len(text) + len(tail) - len(end)
-            if before <= head and before in after and (text + tail).endswith(end):
-                return after[before], ids[start:]
-        # The tokenizer spells what was said in other characters: write anew from the last place that stays.
-        before = max(place for place in after if place <= head)
-        return after[before], pieces(text[before:] + tail)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from probes.bootstrap import mean_score
-from workbench.datasets.batches import squared
-from workbench.datasets.collection import Asked, Collection, Sample, Skipped
+from workbench.datasets.asking import closed, read_some, some_of
+from workbench.datasets.collection import Asked, Collection, Skipped
 from workbench.errors import Refusal
 from workbench.models.protocol import Model
-from workbench.panels.layers.table import Row, go_on
+from workbench.models.together import Posed, scores
+from workbench.panels.layers.table import Row
 
 if TYPE_CHECKING:
     from workbench.panels.layers.config import Progress
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 ALL = "all"
 CHUNK = 256
-"""Images that are held at once, so that those that are asked the same find each other."""
+"""Images that are held at once, so that those of one size, or asked the same, find each other."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ def marked(
 ) -> list[Marked]:
     """Ask about the first `config.n_asked` images of the test split.
 
-    Only questions with candidates are asked, up to `config.each` about an image, drawn with the seed. Images
-    that are asked the same run together, up to `config.batch` at once.
+    Only questions with candidates are asked, up to `config.each` about an image, drawn with the seed;
+    `config.batch` images run at once.
 
     Raises:
         Refusal: none of the images comes with such a question.
@@ -52,46 +53,26 @@ def marked(
     """
     total, out = min(config.n_asked, data.count("test")), list[Marked]()
     for start in range(0, total, CHUNK):
-        some = list(_read(data, start, min(start + CHUNK, total), config.square))
-        for each in _ask(model, some, start, config, stop):
-            progress(start / total, f"asking questions, {len(out):,} so far")
-            out += each
+        progress(start / total, f"asking questions, {len(out):,} so far")
+        read = read_some(data, ("test",), start, min(start + CHUNK, total), config.square)
+        samples = [sample for sample in read if not isinstance(sample, Skipped)]
+        asked = [
+            (number, each)
+            for number, sample in enumerate(samples)
+            for each in some_of(sample, config.each, config.seed, closed)
+        ]
+        posed = [Posed(number, each.text, each.candidates) for number, each in asked]
+        found = scores(model, [s.pixels for s in samples], posed, batch=config.batch, stop=stop)
+        out += [
+            Marked(start + number, each, each.candidates[int(values.argmax())] == each.answer)
+            for (number, each), values in zip(asked, found, strict=True)
+        ]
     if not out:
         raise Refusal(
             f"{data.title} brings no questions with answers to choose from. Choose the bundled scenes, or a "
             "benchmark with choices in VLMEvalKit's TSV."
         )
     return out
-
-
-def _read(data: Collection, start: int, stop: int, side: int) -> Iterator[Sample]:
-    for sample in data.read("test", start, stop):
-        if not isinstance(sample, Skipped):
-            yield squared(sample, side) if side else sample
-
-
-def _ask(
-    model: Model, samples: list[Sample], first: int, config: SacrificeConfig, stop: Callable[[], bool]
-) -> Iterator[list[Marked]]:
-    """The marked questions of each pass."""
-    same: dict[tuple[object, ...], list[tuple[int, Asked]]] = defaultdict(list)
-    for number, sample in enumerate(samples):
-        options = [asked for asked in sample.asked if asked.answer in asked.candidates]
-        rng = np.random.default_rng((config.seed, sample.seed))
-        for k in rng.permutation(len(options))[: config.each]:
-            chosen = options[k]
-            same[chosen.text, chosen.candidates, sample.pixels.shape].append((number, chosen))
-    for group in same.values():
-        for start in range(0, len(group), config.batch):
-            go_on(stop)
-            some = group[start : start + config.batch]
-            question = some[0][1]
-            prompt = model.prepare([samples[number].pixels for number, _ in some], question.text)
-            best = model.score(prompt, question.candidates).argmax(axis=1)
-            yield [
-                Marked(first + number, asked, asked.candidates[choice] == asked.answer)
-                for (number, asked), choice in zip(some, best, strict=True)
-            ]
 
 
 def task_rows(answers: list[Marked], *, resamples: int, seed: int) -> list[Row]:

@@ -1,0 +1,37 @@
+"""Which questions about an image are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from workbench.datasets.batches import squared
+from workbench.datasets.collection import Asked, Collection, Sample, Skipped, Split
+
+
+def some_of(
+    sample: Sample, count: int, seed: int, fit: Callable[[Asked], bool] = lambda asked: True
+) -> list[Asked]:
+    """Up to `count` of an image's questions that fit, drawn with the seed and the image's own."""
+    options = [asked for asked in sample.asked if fit(asked)]
+    rng = np.random.default_rng((seed, sample.seed))
+    return [options[k] for k in rng.permutation(len(options))[:count]]
+
+
+def closed(asked: Asked) -> bool:
+    """Whether the answer is among the candidates of the question."""
+    return asked.answer in asked.candidates
+
+
+def read_some(
+    data: Collection, splits: Sequence[Split], start: int, stop: int, side: int = 0
+) -> Iterator[Sample | Skipped]:
+    """The images `start` to `stop` of some splits in their order, cut to squares where `side` is given."""
+    first = 0
+    for split in splits:
+        count = data.count(split)
+        low, high = max(start - first, 0), min(stop - first, count)
+        for sample in data.read(split, low, high) if low < high else ():
+            yield sample if isinstance(sample, Skipped) or not side else squared(sample, side)
+        first += count
