@@ -29,8 +29,8 @@ LEFT, TOP, BOTTOM, RIGHT, STEP = 1.0, 0.3, 0.42, 0.1, 0.24
 """Inches: names of states, names of series above, the axis below, the right edge; one state."""
 HEAD, LINE, GAP = 0.72, 0.14, 0.04
 """Inches: names of routes beside the pictures, a line of words, between two pictures."""
-CHARACTER = 0.072
-"""Inches: about the width of a letter."""
+CHARACTER, LETTER = 0.072, 0.061
+"""Inches: the width of a letter at most, and about."""
 
 
 def paper(results: Result | Sequence[Named], measures: Sequence[str] = ()) -> Figure:
@@ -86,8 +86,9 @@ class Effects:
             down = 1 - (box.top + 0.165) / figure.get_size_inches()[1]
             figure.add_artist(_dot(middle, down, MARKERS[number % len(MARKERS)], colour))
             box.text(figure, left + 0.11, 0.1, series.label, color=colour)
-            left += 0.26 + CHARACTER * len(series.label)
-        box.text(figure, box.width - RIGHT, 0.1, drawn.counted, ha="right", color="0.4")
+            left += 0.17 + LETTER * len(series.label)
+        counted = drawn.counted.removesuffix(" images")
+        box.text(figure, box.width - RIGHT, 0.1, counted, ha="right", color="0.4")
         box.letter(figure, letter)
 
     def numbers(self) -> DataFrame:
