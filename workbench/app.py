@@ -39,15 +39,15 @@ GROUND = "() => [document.body.classList.contains('dark'), window.innerWidth <= 
 
 PANELS: tuple[tuple[str, type[Panel]], ...] = (
     ("States", StatesView),
-    ("Interventions", InterventionsView),
     ("Layers", LayersView),
     ("Patches", PatchesView),
     ("Atlas", AtlasView),
     ("Perceptual", PerceptualView),
+    ("Interventions", InterventionsView),
+    ("Robustness", RobustnessView),
     ("Corruptions", CorruptionsView),
     ("Drawing", DrawingView),
     ("Tokens", TokensView),
-    ("Robustness", RobustnessView),
     ("Sacrifice", SacrificeView),
 )
 """The tabs, in order."""

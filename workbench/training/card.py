@@ -6,7 +6,7 @@ from pathlib import Path
 
 from workbench import models
 from workbench.errors import Refusal
-from workbench.images.corruptions import CORRUPTIONS, LEVELS
+from workbench.images.corruptions import CORRUPTIONS, LEVELS, MMD_BENCH
 from workbench.models.bagel.adapter import BagelModel
 from workbench.training.data import TRAINED_CORRUPTIONS
 from workbench.training.drawing import DRAWN
@@ -121,8 +121,8 @@ def card_text(model: BagelModel, found: Measured, scenes: int, restored: int) ->
         "| corruption | " + " | ".join(f"{level}, % right ↑" for level in LEVELS) + " |",
         "|---" * (1 + len(LEVELS)) + "|",
     ]
-    for name, corruption in CORRUPTIONS.items():
-        label = corruption.label + _mark(name)
+    for name in MMD_BENCH:
+        label = CORRUPTIONS[name].label + _mark(name)
         cells = [_percent(found.direct[f"{name} {level}"]) for level in LEVELS]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     lines += [
@@ -213,7 +213,7 @@ def _goals(found: Measured) -> list[str]:
     }
     points = {
         name: 100 * max(found.restored[f"{name} high"][f"{route} gain"].mean for route in ROUTES)
-        for name in CORRUPTIONS
+        for name in MMD_BENCH
     }
     raised = sum(value >= 10 for value in points.values())
     return [

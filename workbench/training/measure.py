@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from workbench.images.corruptions import CORRUPTIONS, LEVELS, corrupt
+from workbench.images.corruptions import LEVELS, MMD_BENCH, corrupt
 from workbench.images.fidelity import psnr
 from workbench.images.scene_language import CANDIDATES, Question, caption, objects_of, questions
 from workbench.images.scenes import HELD_OUT_PAIRS, Scenes, generate
@@ -161,7 +161,7 @@ def measure(
     out.autoencoder = rate(psnr(reconstructed, test.images))
     few, images = asked[:restored], test.images[:restored]
     chosen = [int(rng.integers(len(row))) for row in few]
-    for name in ("", *CORRUPTIONS):
+    for name in ("", *MMD_BENCH):
         for level, intensity in LEVELS.items() if name else (("clean", 0.0),):
             shown = damaged(images, name, intensity) if name else images
             flags = direct_answers(kit, shown, few)
