@@ -219,8 +219,8 @@ def _passes(
 ) -> list[tuple[list[np.ndarray], list[int], list[Posed]]]:
     """Up to `batch` images of one size at once, with the numbers of the questions about them, and those."""
     about: dict[int, list[int]] = defaultdict(list)
-    for number, asked in enumerate(posed):
-        about[asked.image].append(number)
+    for number, one in enumerate(posed):
+        about[one.image].append(number)
     sizes: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for image in about:
         sizes[images[image].shape].append(image)

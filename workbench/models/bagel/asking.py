@@ -39,14 +39,14 @@ def score_each(
         ids = [model.typed(candidate) for candidate in asked.candidates]
         rows[asked.image].add(number, [*written, model.special.bos], ids, model.special.eos)
     seen = network.framed(model.embedded_vision(pictures), model.special)
-    ids, _ = padded([row.ids for row in rows], device)
-    x = torch.cat([seen, network.embed_text(ids)], 1)
+    texts, _ = padded([row.ids for row in rows], device)
+    x = torch.cat([seen, network.embed_text(texts)], 1)
     framed = seen.shape[1]
     places, _ = padded([row.positions for row in rows], device)
     positions = torch.cat([places.new_zeros(len(rows), framed), places + 1], 1)
     mask = torch.zeros(len(rows), x.shape[1], x.shape[1], dtype=torch.bool, device=device)
     mask[:, :, :framed] = True
-    mask[:, framed:, framed:] = _tree(rows, ids.shape[1], device)
+    mask[:, framed:, framed:] = _tree(rows, texts.shape[1], device)
     states, _ = network.language_model.model(x, positions, mask=mask[:, None])
     out = [np.zeros(len(asked.candidates)) for asked in posed]
     picks = [(r, *pick) for r, row in enumerate(rows) for pick in row.picks]

@@ -84,11 +84,8 @@ class Rows:
         self, network: Bagel, x: Tensor, positions: Tensor, among: Tensor, gen: slice | None
     ) -> tuple[Tensor, list[KeyValue]]:
         """New tokens that may look at what is visible, and at one another as `among` (B, N, N) says."""
-        mask: Tensor | None = torch.cat([self.visible[:, None].expand(-1, x.shape[1], -1), among], -1)[
-            :, None
-        ]
-        if gen is not None and bool(mask.all()):
-            mask = None
+        seen = torch.cat([self.visible[:, None].expand(-1, x.shape[1], -1), among], -1)
+        mask = None if gen is not None and bool(seen.all()) else seen[:, None]
         return network.language_model.model(x, positions, gen=gen, past=self.past or None, mask=mask)
 
 

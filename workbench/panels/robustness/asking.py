@@ -225,7 +225,7 @@ class Asking:
     ) -> None:
         items, before = self.items, dict[int, dict[str, float]]()
         for way, some in found.by_way.items():
-            cell = items.cell(number, self.config.pathways.index(way))  # type: ignore[arg-type]
+            cell = items.cell(number, self.config.pathways.index(way))
             items.seconds[cell] += found.seconds[way]
             for place, response in enumerate(some):
                 _, image, asked = questions[place]

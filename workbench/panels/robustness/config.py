@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from workbench.datasets import SCENES
 from workbench.datasets.matching import Words
-from workbench.images.corruptions import CORRUPTIONS, LEVELS, Pixels
+from workbench.images.corruptions import CORRUPTIONS, LEVELS, MMD_BENCH, Pixels
 from workbench.models.protocol import RENORMS, Sampling
 
 Pathway = Literal["direct", "in context", "re-encode", "bridge", "both"]
@@ -39,7 +39,7 @@ class RobustnessConfig(BaseModel):
         description="cut each image to its middle square, of so many pixels; 0: as they are",
     )
     corruptions: tuple[str, ...] = Field(
-        default=tuple(CORRUPTIONS), description="which; the clean image is always asked about too"
+        default=MMD_BENCH, description="which; the clean image is always asked about too"
     )
     severities: tuple[float, ...] = Field(
         default=tuple(LEVELS.values()), description="intensities, 0 to 1; MMD-Bench's low, mid and high"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from pydantic import Field
 
-from workbench.panels.robustness.config import Pathway
+from workbench.panels.robustness.config import Pathway, RobustnessConfig
 from workbench.panels.studies import Nothing
 
 if TYPE_CHECKING:
@@ -67,6 +67,20 @@ SHOWS: dict[str, type[Nothing]] = {
 }
 WIDE: tuple[str, ...] = (SEVERITY,)
 TABLES: dict[str, type[Nothing]] = {TYPES: OfTypes, LEVELS: OfPathways, GAINS: OfPathways}
+
+
+def lacks(config: RobustnessConfig, show: str, chosen: Nothing) -> str:
+    """Why a run of these settings will not hold it, in a sentence; empty where it may."""
+    pathway: str = getattr(chosen, "pathway", "")
+    wanted: tuple[str, ...] = (*getattr(chosen, "pathways", ()), *([pathway] if pathway else []))
+    if missing := [way for way in wanted if way not in config.pathways]:
+        return f"it does not ask by {', '.join(missing)}; its pathways are {', '.join(config.pathways)}."
+    if show in (TRIGGER, GAIN, GAINS) and not {"re-encode", "bridge", "both"} & {*config.pathways}:
+        return "none of its pathways draws; add re-encode, bridge or both."
+    corruption: str = getattr(chosen, "corruption", "")
+    if corruption and corruption not in config.corruptions:
+        return f"{corruption} is not among its corruptions."
+    return ""
 
 
 def part(many: Sequence[Named], show: str, chosen: Nothing) -> Part:
