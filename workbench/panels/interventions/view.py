@@ -107,7 +107,9 @@ class InterventionsView(Panel):
         )
         identity, _, base = painted.partition(" ")
         here = config.image and base == _base(config, on)
-        return config.model_copy(update={"painted": identity}) if here else config
+        if not here:
+            return config
+        return config.model_copy(update={"painted": identity, "states": (*config.states, PAINTED)})
 
     def images(self, on: OnBench, config: InterventionsConfig) -> Mapping[str, str]:
         """The picture that goes in, or a collection's list; the painting is named in the config."""
