@@ -464,3 +464,22 @@ def test_training_hands_everything_on(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit) as stopped:
         cli.main(["train", "something"])
     assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError("Cannot find empty port"), "cannot be served there"),
+        (ValueError("When localhost is not accessible, a shareable link must be created."), "NO_PROXY"),
+    ],
+)
+def test_a_page_that_cannot_be_served_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, words: str
+) -> None:
+    def launch(page: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr("workbench.app.launch", launch)
+    assert cli.main(["run", "--no-model", "--no-browser"]) == 2
+    said = capsys.readouterr().err
+    assert words in said and "Traceback" not in said

@@ -48,6 +48,13 @@ def run(options: argparse.Namespace) -> None:
         launch(page, server_name=options.host, server_port=options.port, inbrowser=window)
     except OSError as error:
         raise Refusal(f"The page cannot be served there: {error}") from error
+    except ValueError as error:
+        if "localhost" not in str(error):
+            raise
+        raise Refusal(
+            "The page was started, but this machine did not reach it: it is very busy, or a proxy stands "
+            "between. Start again; behind a proxy, set NO_PROXY=localhost,127.0.0.1 first."
+        ) from error
 
 
 def train(words: Sequence[str]) -> None:
