@@ -35,7 +35,6 @@ image's long side over 512, so that a small picture loses as much of what it sho
 takes them as they are, as the authors' code does. The bench and all other panels damage images with
 relative sizes.
 """
-TO_COME = "Press Look: the image is damaged in sixteen ways, three times each."
 THUMBNAIL = 96
 # A click anywhere in the sheet; the sheet itself is drawn anew with each result.
 CLICKED = """
@@ -57,7 +56,7 @@ class CorruptionsView(Panel):
         "Every corruption of MMD-Bench at its three intensities, with PSNR beside each. "
         "Click one to lay that damage on the bench."
     )
-    invitation = TO_COME
+    invitation = "Press Look: the image is damaged in sixteen ways, three times each."
 
     def __init__(self, bench: Bench) -> None:
         super().__init__(bench)
@@ -134,7 +133,7 @@ class CorruptionsView(Panel):
 
 
 def _empty() -> str:
-    return markup.placeholder(TO_COME)
+    return markup.placeholder("the sheet stands here: four categories, sixteen kinds, three intensities each")
 
 
 def _rounded(table: DataFrame) -> DataFrame:
