@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,25 @@ class Seen:
     def queries(self) -> int:
         """How many there are, N."""
         return self.query.shape[2]
+
+    @property
+    def keys(self) -> int:
+        """How many there are, K."""
+        return self.key.shape[2]
+
+    @property
+    def entries(self) -> int:
+        """How many stand side by side in the batch axis and do not see one another, B."""
+        return self.query.shape[0]
+
+    def entry(self, index: int) -> Seen:
+        """One of them alone."""
+
+        def own(x: Tensor | None) -> Tensor | None:
+            return x[index : index + 1] if x is not None and x.ndim == 4 and len(x) > 1 else x
+
+        query, key = (x[index : index + 1] for x in (self.query, self.key))
+        return replace(self, query=query, key=key, mask=own(self.mask), bias=own(self.bias))
 
     def rows(self, queries: Tensor) -> Tensor:
         """The weights of the queries at these places, int64 (R,): float32 (B, heads, R, K)."""
@@ -82,6 +101,20 @@ class Computed:
     def queries(self) -> int:
         """How many there are, N."""
         return self.weights.shape[2]
+
+    @property
+    def keys(self) -> int:
+        """How many there are, K."""
+        return self.weights.shape[3]
+
+    @property
+    def entries(self) -> int:
+        """As in `Seen`."""
+        return self.weights.shape[0]
+
+    def entry(self, index: int) -> Computed:
+        """As in `Seen`."""
+        return Computed(self.weights[index : index + 1])
 
     def rows(self, queries: Tensor) -> Tensor:
         """As `Seen.rows`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from typing import Any
 
@@ -265,8 +265,8 @@ def test_scores_are_the_sums_of_each_tokens_log_probability(model: HFModel) -> N
         assert value == pytest.approx(total, abs=1e-3)
 
 
-def eager(model: HFModel, prompt: Prompt) -> dict[int, torch.Tensor]:
-    """All weights (heads, N, K) of every attention module, by its id, from a plain softmax."""
+def plain_calls(model: HFModel, prompt: Prompt) -> dict[int, list[torch.Tensor]]:
+    """The weights (B, heads, N, K) of each call of every attention module, by its id, from a plain softmax."""
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import eager_mask
 
@@ -291,10 +291,17 @@ def eager(model: HFModel, prompt: Prompt) -> dict[int, torch.Tensor]:
         model.forward(prompt)
     finally:
         model.network.set_attn_implementation(model.card.attention)
-    return {
-        name: torch.stack([torch.block_diag(*heads) for heads in zip(*(w[0] for w in parts), strict=True)])
-        for name, parts in found.items()
-    }
+    return found
+
+
+def together(pieces: Iterable[torch.Tensor]) -> torch.Tensor:
+    """(heads, N, K) of pieces of a sequence that do not see one another."""
+    return torch.stack([torch.block_diag(*heads) for heads in zip(*pieces, strict=True)])
+
+
+def eager(model: HFModel, prompt: Prompt) -> dict[int, torch.Tensor]:
+    """All weights (heads, N, K) of every attention module, by its id, of the batch's first entry."""
+    return {name: together(w[0] for w in calls) for name, calls in plain_calls(model, prompt).items()}
 
 
 @pytest.mark.parametrize("band", ["llm", "vision"])
@@ -311,4 +318,27 @@ def test_rows_of_attention_are_those_of_a_plain_softmax(model: HFModel, band: st
     for layer, weights in zip(layers, seen.weights, strict=True):
         truth = next(everything[id(part)] for part in layer.modules() if id(part) in everything)
         np.testing.assert_allclose(weights[0], truth[:, rows], atol=1e-5)
+        np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
+
+
+def test_rows_of_a_tower_are_those_of_their_own_tile_in_every_image_of_a_batch(model: HFModel) -> None:
+    tall = [np.random.default_rng(k).integers(0, 256, (200, 70, 3)).astype(np.uint8) for k in range(2)]
+    prompt = model.prepare(tall, "what is this?")
+    layers = [layer for stage, layer in model.attending(prompt) if stage.band == "vision"]
+    if not layers:
+        return
+    places = next(tap.positions for tap in model.taps(prompt) if tap.stage.band == "vision")
+    rows = torch.arange(3) if places is None else places[[-1, 0, len(places) // 2, len(places) // 2 + 1]]
+    seen = attention_rows(model, prompt, rows, band="vision")
+    everything = plain_calls(model, prompt)
+    for layer, weights, first in zip(layers, seen.weights, seen.first, strict=True):
+        calls = next(everything[id(part)] for part in layer.modules() if id(part) in everything)
+        truth = together(entry for call in calls for entry in call)
+        length = truth.shape[1] // 2
+        assert weights.shape[:3] == (2, len(truth), len(rows))
+        for image in range(2):
+            for k, row in enumerate(rows.tolist()):
+                start = image * length + int(first[k])
+                own = truth[:, image * length + row, start : start + weights.shape[-1]]
+                np.testing.assert_allclose(weights[image, :, k], own, atol=1e-5)
         np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
