@@ -266,7 +266,7 @@ def test_scores_are_the_sums_of_each_tokens_log_probability(model: HFModel) -> N
 
 
 def plain_calls(model: HFModel, prompt: Prompt) -> dict[int, list[torch.Tensor]]:
-    """The weights (B, heads, N, K) of each call of every attention module, by its id, from a plain softmax."""
+    """Weights (B, heads, N, K) of each call of every attention module, by its id, from a plain softmax."""
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import eager_mask
 
