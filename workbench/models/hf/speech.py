@@ -5,9 +5,11 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from workbench.errors import Cancelled
 from workbench.models.hf.family import Family, Inputs
@@ -15,18 +17,40 @@ from workbench.models.protocol import Answer, Token
 
 
 class _Steps:
-    """A logits processor that passes every step's scores on, and a criterion that stops when told."""
+    """A logits processor that passes every step on, and stops when told.
+
+    What is said follows the model's own settings, such as a penalty for repetition, which change the scores.
+    What is reported is the network's own log-probability of it, so that it agrees with `score`.
+    """
 
     def __init__(self, stop: Callable[[], bool]) -> None:
-        self.stop, self.stopped = stop, False
+        self.stop = stop
+        self.logits: Tensor | None = None
         self.said: queue.Queue[Tensor | BaseException | None] = queue.Queue()
+
+    @contextmanager
+    def hearing(self, network: nn.Module) -> Iterator[None]:
+        """Keep the logits of the network's passes in this thread, another's being another answer's."""
+        thread = threading.get_ident()
+
+        def after(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            if threading.get_ident() == thread:
+                self.logits = output.logits[:, -1]
+
+        handle = network.register_forward_hook(after)
+        try:
+            yield
+        finally:
+            handle.remove()
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         if self.stop():
-            self.stopped = True
             raise Cancelled
-        best = scores.float().log_softmax(-1).max(-1)
-        self.said.put(torch.stack([best.indices.double(), best.values.double()], dim=-1).cpu())
+        if self.logits is None:
+            raise RuntimeError("generation showed no logits")
+        best = scores.argmax(-1, keepdim=True)
+        own = self.logits.to(best.device).float().log_softmax(-1).gather(-1, best)
+        self.said.put(torch.cat([best.double(), own.double()], dim=-1).cpu())
         return scores
 
 
@@ -40,7 +64,7 @@ def speak(
 
     def run() -> None:
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), steps.hearing(family.network):
                 family.generate(
                     **inputs,
                     do_sample=False,
