@@ -94,6 +94,15 @@ def test_shards_are_one_checkpoint(folder: Path, whole_folder: Path) -> None:
     assert all(torch.equal(ours[name], whole[name]) for name in whole)
 
 
+def test_a_tensor_in_two_shards_is_refused_by_its_name(folder: Path) -> None:
+    shard(folder)
+    second = load_file(folder / "ema-2.safetensors")
+    name = next(iter(load_file(folder / "ema-1.safetensors")))
+    save_file(second | {name: torch.zeros(1)}, folder / "ema-2.safetensors")
+    said = refusal(folder)
+    assert f"{name} (ema-1.safetensors and ema-2.safetensors)" in said
+
+
 def shard(folder: Path) -> None:
     weights = load_file(folder / "ema.safetensors")
     names = sorted(weights)

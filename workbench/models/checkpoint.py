@@ -42,6 +42,7 @@ def check(
     configuration, where it is not the files' own. Raises Refusal where a file is damaged, or with the lists
     of missing, unexpected, mis-shaped and quantised tensors.
     """
+    refuse_repeated(files)
     stored: dict[str, tuple[tuple[int, ...], str]] = {}
     for path in files:
         with _open(path) as handle:
@@ -71,6 +72,41 @@ def check(
         raise Refusal(
             f"{names} in {files[0].parent} does not fit the configuration {where}. "
             f"{'; '.join(problems)}. {advice}"
+        )
+
+
+def refuse_repeated(files: Sequence[Path]) -> None:
+    """Raise Refusal where more than one of the files holds a tensor of the same name: which is meant?"""
+    owners: dict[str, list[str]] = {}
+    for path in files if len(files) > 1 else ():
+        with _open(path) as handle:
+            for key in handle.keys():  # noqa: SIM118 - not a dict
+                owners.setdefault(key, []).append(path.name)
+    repeated = [f"{key} ({' and '.join(at)})" for key, at in sorted(owners.items()) if len(at) > 1]
+    if repeated:
+        raise Refusal(
+            f"The shards in {files[0].parent} hold more than once: {listing(repeated)}. Which is meant cannot "
+            "be told. Fetch the shards again, all of one revision."
+        )
+
+
+def refuse_whole_numbers(files: Sequence[Path]) -> None:
+    """Raise Refusal where a matrix is stored in no type of `READABLE`, as quantised weights are.
+
+    For folders that do not say that they are quantised; then nothing tells what the numbers stand for.
+    """
+    strange: list[str] = []
+    for path in files:
+        with _open(path) as handle:
+            for key in handle.keys():  # noqa: SIM118 - not a dict
+                part = handle.get_slice(key)
+                if len(part.get_shape()) > 1 and part.get_dtype() not in READABLE and key.endswith("weight"):
+                    strange.append(f"{key} is {part.get_dtype()}")
+    if strange:
+        raise Refusal(
+            f"The weights in {files[0].parent} are of a number type that is not read: {listing(strange)}, "
+            f"should be one of {', '.join(READABLE)}. The configuration names no quantisation that would say "
+            "what they stand for. Take weights and configuration from the same place."
         )
 
 

@@ -15,7 +15,14 @@ from safetensors import SafetensorError
 from workbench.errors import Refusal
 from workbench.models import Opening
 from workbench.models.bits import NF4, demand_bits, demand_kernel
-from workbench.models.checkpoint import check_finite, fingerprint, finite, unsound
+from workbench.models.checkpoint import (
+    check_finite,
+    fingerprint,
+    finite,
+    refuse_repeated,
+    refuse_whole_numbers,
+    unsound,
+)
 from workbench.models.hf.adapter import HFModel
 from workbench.models.hf.code import class_in, conventional, own_code
 from workbench.models.hf.errors import told
@@ -55,6 +62,9 @@ def load(
     cls = class_in(folder, code) if code else _class_for(config, folder)
     ways = conventional if code else family_of(config)
     files = find_weights(folder, WEIGHTS)
+    refuse_repeated(files)
+    if not stored_as(config):
+        refuse_whole_numbers(files)
     processor = read_processor(folder, trusted=how.trust_remote_code)
     watch_kernels()
     kind = str(dtype).removeprefix("torch.")
