@@ -17,10 +17,12 @@ from tests.models import tiny
 from tests.models.test_checkpoint import NORM, tensors
 from workbench import models
 from workbench.errors import Refusal
+from workbench.models import Opening
 from workbench.models.bagel import prompts
 from workbench.models.bagel.adapter import BagelModel
 from workbench.models.bagel.config import BagelConfig, ResizeRule, read_config
 from workbench.models.bagel.prompts import INTERLEAVED, PUBLISHED, read_prompt
+from workbench.models.estimate import estimate
 from workbench.models.protocol import Capability, Sampling, Thought
 from workbench.runs.manifest import manifest
 
@@ -291,3 +293,18 @@ class TestSystemPrompt:
     def test_no_file(self, base: Path, tmp_path: Path) -> None:
         for path in (tmp_path / "none.txt", tmp_path, "~nobody-of-that-name/x"):
             assert "cannot be read as text" in refused(base, system_prompt=path)
+
+
+def test_a_base_of_another_shape_is_said_to_be_that(clear: Path, base: Path) -> None:
+    (clear / "bagel_config.json").unlink()
+    with pytest.raises(Refusal) as refused:
+        opened(clear, base)
+    said = str(refused.value)
+    assert "CLEAR's settings" in said and "BAGEL-7B-MoT" in said and str(base) in said
+    assert "vit_resize" in said and "Fetch it again" not in said
+
+
+def test_the_estimate_counts_the_autoencoder_of_the_base(clear: Path, base: Path) -> None:
+    found = estimate(str(clear), Opening(base=str(base), device="cpu", dtype="float32"))
+    files = (clear / "model.safetensors", base / "ae.safetensors")
+    assert found.needed == 4 * sum(value.numel() for file in files for value in load_file(file).values())

@@ -21,7 +21,7 @@ from workbench.models import (
 from workbench.models.bits import FLASH, in_bagel, in_transformers
 from workbench.models.hub import CONFIGURING, DESCRIBING, Remote, cached, fetch, remote
 from workbench.models.memory import bytes_per_number, free_for, in_words, size_of
-from workbench.models.weights import complete, find_weights, groups, wanted
+from workbench.models.weights import BAGEL_PIXELS, complete, find_weights, groups, has_weights, wanted
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,8 @@ def estimate(name: str, opening: Opening) -> Estimate:
     if folder is not None:
         bagel = bool(opening.base) or is_bagel(folder)
         files = [path for names in groups(opening, bagel=bagel) for path in find_weights(folder, names)]
+        if opening.base and (base := _base(opening)) and has_weights(base, *BAGEL_PIXELS):
+            files += find_weights(base, BAGEL_PIXELS)
         needed = size_of(files, in_bagel if bagel else in_transformers).bytes(kind, opening.quantised)
     elif (about := remote(name, opening.revision)) is None:
         download = 0
@@ -101,14 +103,19 @@ def foreseen(name: str, opening: Opening) -> str:
         folder = _here(name, opening)
         if folder is None and (about := remote(name, opening.revision)) is not None:
             folder = _configured(name, opening, about)
-        below = plain(opening.base)
-        base = (on_this_machine(below) or cached(below)) if below else None
-        if folder is None or (below and base is None) or opening.trust_remote_code:
+        base = _base(opening)
+        if folder is None or (opening.base and base is None) or opening.trust_remote_code:
             return ""  # there is nothing to go by, or code would have to be run to read it
         foresee(folder, opening, base)
     except Refusal as refusal:
         return str(refusal)
     return ""
+
+
+def _base(opening: Opening) -> Path | None:
+    """The folder of the base, where one is asked for and is on this machine."""
+    below = plain(opening.base)
+    return (on_this_machine(below) or cached(below)) if below else None
 
 
 def _here(name: str, opening: Opening) -> Path | None:

@@ -215,6 +215,13 @@ def read_config(folder: Path, weights: Path | None = None) -> BagelConfig:
             nested[name] = _build(kind, extra.pop(name), f"{folder}/{EXTRA}: {name}", strict=True)
     config = _build(BagelConfig, extra, f"{folder}/{EXTRA}", strict=True, **nested)
     if problems := list(_contradictions(config)):
+        set_by_clear = [name for name in CLEAR if weights is not None and name not in _extra(weights)]
+        if theirs := [problem for problem in problems if problem.startswith(tuple(set_by_clear))]:
+            raise Refusal(
+                f"The base {folder} has not the shape of BAGEL-7B-MoT, over which CLEAR is read: "
+                f"CLEAR's settings do not fit it ({'; '.join(theirs)}). Give BAGEL-7B-MoT as the base, or put "
+                f"settings of the weights' own into {EXTRA} beside them."
+            )
         raise Refusal(
             f"The configuration in {folder} contradicts itself: {'; '.join(problems)}. Fetch it again."
         )
