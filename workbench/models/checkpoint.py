@@ -85,7 +85,7 @@ def refuse_repeated(files: Sequence[Path]) -> None:
     repeated = [f"{key} ({' and '.join(at)})" for key, at in sorted(owners.items()) if len(at) > 1]
     if repeated:
         raise Refusal(
-            f"The shards in {files[0].parent} hold more than once: {listing(repeated)}. Which is meant cannot "
+            f"The shards in {files[0].parent} hold twice: {listing(repeated)}. Which is meant cannot "
             "be told. Fetch the shards again, all of one revision."
         )
 

@@ -219,7 +219,7 @@ def read_config(folder: Path, weights: Path | None = None) -> BagelConfig:
         if theirs := [problem for problem in problems if problem.startswith(tuple(set_by_clear))]:
             raise Refusal(
                 f"The base {folder} has not the shape of BAGEL-7B-MoT, over which CLEAR is read: "
-                f"CLEAR's settings do not fit it ({'; '.join(theirs)}). Give BAGEL-7B-MoT as the base, or put "
+                f"CLEAR's settings do not fit it ({'; '.join(theirs)}). Give BAGEL-7B-MoT as base, or put "
                 f"settings of the weights' own into {EXTRA} beside them."
             )
         raise Refusal(
