@@ -94,6 +94,16 @@ def test_shards_are_one_checkpoint(folder: Path, whole_folder: Path) -> None:
     assert all(torch.equal(ours[name], whole[name]) for name in whole)
 
 
+def test_loading_says_which_shard_it_is_at(folder: Path) -> None:
+    heard: list[str] = []
+    shard(folder)
+    models.open(folder, device="cpu", say=lambda words, share: heard.append(words))
+    said = [words for words in dict.fromkeys(heard) if words.startswith("Loading weights")]
+    # The autoencoder, which comes last, is one file.
+    first, second = (f"Loading weights, shard {k} of 2" for k in (1, 2))
+    assert said == [first, second, "Loading weights"]
+
+
 def test_a_tensor_in_two_shards_is_refused_by_its_name(folder: Path) -> None:
     shard(folder)
     second = load_file(folder / "ema-2.safetensors")

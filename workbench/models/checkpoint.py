@@ -130,11 +130,12 @@ def fill(files: Sequence[Path], put: Put, total: int, *, say: Say = silent) -> N
     is in the memory of the host, and that as pages of the file which the system may take back.
     """
     done = 0
-    for path in files:
+    for number, path in enumerate(files, start=1):
+        words = "Loading weights" + (f", shard {number} of {len(files)}" if len(files) > 1 else "")
         with _open(path) as handle, torch.no_grad():
             for key in handle.keys():  # noqa: SIM118 - not a dict
                 done += 1
-                say("Loading weights", done / total)
+                say(words, done / total)
                 if not finite(used := put(key, handle.get_tensor(key))):
                     raise unsound(path, key, used.dtype)
 
