@@ -217,17 +217,42 @@ def test_who_has_a_model_on_the_bench_that_somebody_closed_opens_it_by_looking(
     assert not chooser.close_model(chosen, visitor("a"))[chooser.notice]
 
 
+def named(recent: list[dict[str, str]]) -> list[str]:
+    return [entry["name"] for entry in recent]
+
+
 def test_a_browser_remembers_the_names_it_opened_last(chooser: Chooser) -> None:
-    recent: list[str] = []
+    recent: list[Any] = []
     for name in ("a", "b", "a"):
         recent = opened(chooser, name, recent=recent)[-1][chooser.recent]
-    assert recent == ["a", "b"]
+    assert named(recent) == ["a", "b"]
     many = [f"model {k}" for k in range(20)]
-    assert opened(chooser, "b", recent=many)[-1][chooser.recent] == ["b", *many[: MOST - 1]]
+    assert named(opened(chooser, "b", recent=many)[-1][chooser.recent]) == ["b", *many[: MOST - 1]]
     for odd in ("text", None, 3, [1, {"x": 2}, "kept"]):
         names = chooser.offer(odd)[chooser.name].choices
         assert ("pocket-bagel", "pocket-bagel") in names
         assert (("kept", "kept") in names) == isinstance(odd, list)
+
+
+def test_a_name_is_remembered_with_its_revision_base_and_weights(chooser: Chooser) -> None:
+    def chosen(name: str, *source: str) -> tuple[str, ...]:
+        told = chooser.choose(name, *source, recent)
+        return told[chooser.revision], told[chooser.base], told[chooser.weights]
+
+    clear = Opening(revision="v2", base="owner/bagel", weights="model")
+    how = list(asdict(clear).values())[: len(HOW)]
+    recent = opened(chooser, "clear", *how)[-1][chooser.recent]
+    recent = opened(chooser, "other", recent=recent)[-1][chooser.recent]
+    assert named(recent) == ["other", "clear"]
+    assert chosen("clear", "", "", "auto") == ("v2", "owner/bagel", "model")
+    # What belongs to a former choice goes with it, also where the new name was never opened.
+    assert chosen("other", "v2", "owner/bagel", "model") == ("", "", "auto")
+    assert chosen("new", "v2", "owner/bagel", "model") == ("", "", "auto")
+    assert chosen("pocket-fake", "v2", "owner/bagel", "model") == ("", "", "auto")
+    # What was written for a new name before it stays.
+    assert chosen("new", "", "owner/other", "ema") == ("", "owner/other", "ema")
+    recent = [{"name": "odd", "revision": 3, "weights": "pickled"}, {"base": "x"}]
+    assert chosen("odd", "", "", "auto") == ("", "", "auto")
 
 
 def test_what_works_here_is_offered_and_the_rest_explained(

@@ -20,7 +20,11 @@ from workbench.page.wiring import QUIET, told
 OPENING = "opening a model"
 """What a session knows this work by."""
 MOST = 8
-"""Names of models that a browser remembers."""
+"""Models that a browser remembers."""
+Source = tuple[str, str, str]
+"""What belongs to a name, being where its weights come from: revision, base, weights."""
+PLAIN: Source = (Opening().revision, Opening().base, Opening().weights)
+"""Of a name by itself."""
 STOPPED = "Stopped. The model on the bench is the one from before."
 SHARED = "Somebody else has that model on the bench, too. It opens again when they look with it."
 
@@ -93,6 +97,8 @@ class Chooser:
         )
         self.stop.click(self.stop_opening, None, None, queue=False, **QUIET)
         self.close.click(self.close_model, [self.model], [*shown, self.estimate], **QUIET)
+        source = [self.revision, self.base, self.weights]
+        self.name.input(self.choose, [self.name, *source, self.recent], source, **QUIET)
         gr.on(
             [part.change for part in how if part not in (self.attention, self.prompt)],
             self.show_estimate,
@@ -138,14 +144,26 @@ class Chooser:
             refusal = error if isinstance(error, Refusal) else _fault(error)
             yield {self.card: card, self.notice: notice(str(refusal)), **resting}
             raise told(refusal) from error
-        names = _remembered(chosen.name, recent)
+        remembered = _remembered(chosen, recent)
         yield {
             **self._on_bench(session, chosen),
             self.notice: "",
-            self.name: gr.Dropdown(choices=self._names(names)),
-            self.recent: names,
+            self.name: gr.Dropdown(choices=self._names([entry["name"] for entry in remembered])),
+            self.recent: remembered,
             self.estimate: "",
         }
+
+    def choose(self, name: str | None, revision: str, base: str, weights: str, recent: Any) -> Updates:
+        """What belongs to the name that was chosen, and not to the one before.
+
+        A name that is not remembered takes what was written for it by hand, before it, along.
+        """
+        first = self.host.first
+        known = {first.name: _source(first)} | _recalled(recent)
+        own, here = known.get((name or "").strip()), (revision, base, weights)
+        if own is None:
+            own = PLAIN if here in known.values() else here
+        return dict(zip((self.revision, self.base, self.weights), own, strict=True))
 
     def stop_opening(self, request: gr.Request) -> None:
         """Give the opening up."""
@@ -206,7 +224,7 @@ class Chooser:
 
         here, how = choices(), self.host.first.opening
         return {
-            self.name: gr.Dropdown(choices=self._names(_names(recent))),
+            self.name: gr.Dropdown(choices=self._names(list(_recalled(recent)))),
             self.device: _offered(here.devices, how.device, than=2),
             self.attention: _offered(here.attention, how.attention),
             self.quantised: _offered(here.quantised, how.quantised),
@@ -270,13 +288,35 @@ def _chosen(name: str | None, *how: str | None) -> Chosen:
     return Chosen(name or "", Opening(device, dtype, revision, attention, quantised, base, weights, prompt))
 
 
-def _names(recent: Any) -> list[str]:
-    """What a browser handed over, as far as it is names."""
-    return [name for name in recent if isinstance(name, str)][:MOST] if isinstance(recent, list) else []
+def _source(chosen: Chosen) -> Source:
+    how = chosen.opening
+    return how.revision, how.base, how.weights
 
 
-def _remembered(name: str, recent: Any) -> list[str]:
-    return [name, *(other for other in _names(recent) if other != name)][:MOST]
+def _recalled(recent: Any) -> dict[str, Source]:
+    """What a browser handed over, as far as it is models: by their names, what belongs to each."""
+    found: dict[str, Source] = {}
+    for entry in recent if isinstance(recent, list) else []:
+        # A browser may still hold what an earlier version stored, which is names alone.
+        values = {"name": entry} if isinstance(entry, str) else entry if isinstance(entry, dict) else {}
+        name = values.get("name")
+        if isinstance(name, str):
+            revision, base, weights = (
+                value if isinstance(value := values.get(key), str) else plain
+                for key, plain in zip(("revision", "base", "weights"), PLAIN, strict=True)
+            )
+            found.setdefault(name, (revision, base, weights if weights in WEIGHTS else PLAIN[2]))
+    return dict(list(found.items())[:MOST])
+
+
+def _remembered(chosen: Chosen, recent: Any) -> list[dict[str, str]]:
+    """What a browser is to remember, the model that was opened last first."""
+    models = {chosen.name: _source(chosen)}
+    models |= {name: source for name, source in _recalled(recent).items() if name != chosen.name}
+    return [
+        {"name": name, "revision": revision, "base": base, "weights": weights}
+        for name, (revision, base, weights) in list(models.items())[:MOST]
+    ]
 
 
 def _among(label: str, values: Sequence[str], value: str, *, visible: bool = True) -> gr.Dropdown:
