@@ -112,7 +112,7 @@ class PatchClasses(Part):
         ]
 
     def _commonest(self) -> Sequence[Segmentation | None]:
-        """For each stage what saying the commonest class of its patches always gives."""
+        """For each stage what always saying the class gives that its training patches show most often."""
         found: dict[bytes, Segmentation | None] = {}
         out: list[Segmentation | None] = []
         for i in range(len(self.axis)):
@@ -120,8 +120,8 @@ class PatchClasses(Part):
                 out.append(None)
                 continue
             truth = self.told.whole(f"true {i}")[:, 1]  # The same for all stages of one grid.
-            if (key := truth.tobytes()) not in found:
-                most = truth.sum(axis=0).argmax()
+            most = self.sums[i].y.argmax()
+            if (key := truth.tobytes() + most.tobytes()) not in found:
                 always = np.zeros((len(truth), 3, self.count), dtype=truth.dtype)
                 always[:, 1] = truth
                 always[:, 0, most], always[:, 2, most] = truth[:, most], truth.sum(axis=1)
