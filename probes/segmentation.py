@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from probes.bootstrap import Score, interval, resampled_sums
+from probes.bootstrap import Score, interval, resampled_sums, share
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -90,8 +90,9 @@ class Segmentation:
 def segmentation(per_image: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> Segmentation:
     """Score `tallies` of test images (N, 3, C); intersections and unions are pooled over images.
 
-    Intervals draw images again. Accuracy is pooled anew in each resample. Mean IoU is not: a resample lacks
-    many of the rare classes, so that its mean is one over other classes, and lies beside the value. Its
+    Intervals draw images again. Accuracy is pooled anew in each resample, those without a labelled token
+    left out; where all or none are right it is Wilson's interval (`bootstrap.share`). Mean IoU is not: a
+    resample lacks many of the rare classes, so that its mean is over other classes and beside the value. Its
     samples are the jackknife's linear approximation to the bootstrap (Efron and Tibshirani 1993, section
     11.5), with the classes of the whole truth throughout:
 
@@ -111,17 +112,17 @@ def segmentation(per_image: ArrayLike, *, resamples: int = 1000, seed: int = 0) 
     if not n:
         raise ValueError("no test image has a labelled token")
     whole = c.sum(axis=0)
-    tokens = resampled_sums(c.sum(axis=2), resamples=resamples, seed=seed)
+    tokens = accuracy(resampled_sums(c.sum(axis=2), resamples=resamples, seed=seed)[..., None])
     miou = float(mean_iou(whole))
     pull = miou - without_each(c)
     linear = miou + resampled_sums(pull, resamples=resamples, seed=seed) - pull.sum()
 
     def score(value: float, samples: Floats) -> Score:
-        low, high = np.clip(interval(samples), 0.0, 1.0) if n > 1 else (np.nan, np.nan)
+        low, high = np.clip(interval(samples[np.isfinite(samples)]), 0.0, 1.0) if n > 1 else (np.nan, np.nan)
         return Score(value, float(low), float(high), n, images, samples)
 
     return Segmentation(
-        score(float(accuracy(whole)), accuracy(tokens[..., None])),
+        share(score(float(accuracy(whole)), tokens)),
         score(miou, linear),
         intersection_over_union(whole),
     )

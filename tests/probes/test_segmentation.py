@@ -51,7 +51,7 @@ SKILL = np.random.default_rng(99).uniform(0.2, 0.9, RARE)
 
 
 def scenes(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Truth and prediction of images of four regions, each of a class of Zipf's frequency; some read worse."""
+    """Truth and prediction of images of four regions, of classes of Zipf's frequencies."""
     rng = np.random.default_rng(seed)
     regions = rng.choice(RARE, size=(count, 4), p=SHARES)
     right = rng.beta(SKILL[regions] * 4, (1 - SKILL[regions]) * 4).repeat(16, axis=1)
@@ -113,3 +113,8 @@ def test_images_not_tokens_are_resampled() -> None:
 def test_one_image_has_no_interval() -> None:
     lone = segmentation(tallies([[0, 1], [-1, -1]], [[0, 0], [0, 0]], 2), resamples=50)
     assert lone.accuracy.n == 1 and lone.accuracy.value == 0.5 and np.isnan(lone.accuracy.low)
+
+
+def test_all_right_has_wilsons_interval_over_images() -> None:
+    found = segmentation(tallies(np.zeros((20, 9)), np.zeros((20, 9)), 2), resamples=50).accuracy
+    assert (found.value, found.high) == (1.0, 1.0) and found.low == pytest.approx(0.8389, abs=1e-4)
