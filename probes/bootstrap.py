@@ -1,4 +1,4 @@
-"""Percentile intervals by resampling images.
+"""Percentile intervals by resampling images; Wilson's where a share is all or nothing.
 
 Tokens of one image are not independent, so the image is what is drawn again, with all its tokens. Every
 statistic here is a function of sums over images, so a resample is a row of draw counts and a matrix product.
@@ -6,9 +6,11 @@ statistic here is a function of sums over images, so a resample is a row of draw
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,17 +39,26 @@ class Score:
 def drop(here: Score, reference: Score) -> tuple[float, float, float]:
     """The paired difference, here - reference, with its 95 % interval: (value, low, high).
 
+    A resample that draws no image with a value for one of the two is left out. No interval where one of the
+    two has none.
+
     Raises:
         ValueError: when the two were not drawn from the same number of images equally often.
     """
     if here.images != reference.images or here.samples.shape != reference.samples.shape:
         raise ValueError("a paired difference needs two scores of the same images and resamples")
-    return (here.value - reference.value, *interval(here.samples - reference.samples))
+    value, samples = here.value - reference.value, here.samples - reference.samples
+    if not (np.isfinite(here.low) and np.isfinite(reference.low)):
+        return value, float("nan"), float("nan")
+    return (value, *interval(samples[np.isfinite(samples)]))
 
 
 def mean_score(values: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> Score:
     """Mean of per-image values (images,) with its interval; images whose value is NaN are left out.
 
+    They are drawn all the same, so that stages which lack other images stay paired. A resample that draws
+    none with a value has no mean and is left out, as if it were drawn again: the interval is that of the
+    resamples that have one. With 8 of 100 images it is 1 in 3,000 that has none, with 2 of 100 it is 1 in 8.
     Fewer than two values have no interval.
     """
     return mean_scores(np.asarray(values, dtype=np.float64)[None], resamples=resamples, seed=seed)[0]
@@ -65,9 +76,37 @@ def mean_scores(values: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> l
     total = np.where(known, v, 0.0).sum(axis=1)
     means = np.divide(total, n, out=np.full(len(v), np.nan), where=n > 0)
     return [
-        Score(float(mean), *interval(drawn), int(count), v.shape[1], drawn)
+        Score(float(mean), *interval(drawn[np.isfinite(drawn)]), int(count), v.shape[1], drawn)
         for mean, drawn, count in zip(means, samples, n, strict=True)
     ]
+
+
+def wilson(share: float, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's (1927) score interval of a share 0..1 of n independent trials: (low, high).
+
+    Raises:
+        ValueError: without a trial, or when the share is outside 0..1.
+    """
+    if n < 1 or not 0 <= share <= 1:
+        raise ValueError(f"a share of {n} trials cannot be {share}")
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def share(score: Score) -> Score:
+    """A score that is a share of right answers, with Wilson's interval where all or none are right.
+
+    Every resample is then the same, so the bootstrap's interval has no width, though 20 right of 20 leave a
+    share of 0.84 possible. The trials are the images, also where a share counts their tokens: tokens of one
+    image are not independent (our choice). The samples stay, so a paired difference of two such scores is 0
+    with no width. Any other score, and one without an interval, is returned as it is.
+    """
+    if score.value not in (0.0, 1.0) or not score.low == score.high == score.value:
+        return score
+    low, high = wilson(score.value, score.n)
+    return replace(score, low=low, high=high)
 
 
 CELLS = 2**19
@@ -142,7 +181,8 @@ def grouped_means(
     """Mean of the items of each row (rows, items), where items of one group are drawn again together.
 
     Every item counts alike, so a group with more of them counts for more. Items that are NaN are left out;
-    fewer than two groups with an item have no interval. `Score.images` counts groups. Rows of one call, and
+    fewer than two groups with an item have no interval, and resamples without an item are left out as in
+    `mean_score`. `Score.images` counts groups. Rows of one call, and
     of calls with the same groups and seed, are drawn in pairs.
     """
     v = np.asarray(values, dtype=np.float64)
@@ -163,6 +203,6 @@ def grouped_means(
     n = sizes.sum(axis=1)
     means = np.divide(sums.sum(axis=1), n, out=np.full(len(v), np.nan), where=n > 0)
     return [
-        Score(float(mean), *interval(row), int(count), len(names), row)
+        Score(float(mean), *interval(row[np.isfinite(row)]), int(count), len(names), row)
         for mean, row, count in zip(means, samples, held, strict=True)
     ]

@@ -64,6 +64,8 @@ class Reading:
 def reading(per_image: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> Reading:
     """Score `residuals` of test images (N, outputs, 4); the interval draws images again and pools anew.
 
+    A resample that draws no image with a target is left out.
+
     The mean over outputs weighs each the same, as scikit-learn's "uniform_average" does; outputs that are
     constant in the test images have no R² and are left out.
 
@@ -77,7 +79,8 @@ def reading(per_image: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> Re
     pooled = resampled_sums(sums, resamples=resamples, seed=seed)
     outputs = r_squared(sums.sum(axis=0))
     samples = _mean(r_squared(pooled))
-    bounds = interval(samples) if n > 1 else (np.nan, np.nan)
+    drawn = samples[pooled[..., 0].sum(axis=1) > 0]
+    bounds = interval(drawn) if n > 1 else (np.nan, np.nan)
     return Reading(Score(float(_mean(outputs)), *bounds, n, images, samples), outputs)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from probes.bootstrap import Score, drop, mean_scores
+from probes.bootstrap import Score, drop, mean_scores, share
 
 if TYPE_CHECKING:
     from probes.readers import Read
@@ -165,7 +165,7 @@ def _scored(read: list[Read], labels: list[Ints], resamples: int, seed: int) -> 
     names, counts = np.unique(train, return_counts=True)
     majority = float((test == names[counts.argmax()]).mean())
     both = np.stack([[each.right, each.control] for each in read]).reshape(2 * len(read), -1)
-    scores = mean_scores(both, resamples=resamples, seed=seed)
+    scores = [share(score) for score in mean_scores(both, resamples=resamples, seed=seed)]
     return [
         LogisticProbe(accuracy, control, majority, each.inverse_penalty)
         for each, accuracy, control in zip(read, scores[::2], scores[1::2], strict=True)

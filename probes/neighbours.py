@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from probes.bootstrap import Score, mean_score
+from probes.bootstrap import Score, mean_score, share
 from probes.similarity import unit
 
 COUNTS = (1, 5, 20)
@@ -62,7 +62,7 @@ def nearest(
     shares = [(labels == yv).mean() for labels in _voted(known, y, asked, left)]
     chosen = left[int(np.argmax(shares))]
     (labels,) = _voted(known, y, last, [chosen])
-    return NeighbourProbe(mean_score(labels == yt, resamples=resamples, seed=seed), chosen)
+    return NeighbourProbe(share(mean_score(labels == yt, resamples=resamples, seed=seed)), chosen)
 
 
 def _voted(

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from probes.bootstrap import Score, interval, mean_score
-from probes.similarity import unit
+from probes.similarity import ROUNDING, unit
 
 Floats = NDArray[np.float64]
 STRUCTURE = ("cohesion", "coupling", "contrast ratio", "contrast difference")
@@ -199,7 +199,7 @@ def surroundings(states: ArrayLike, rows: int, cols: int, *, centre: bool = Fals
 
     Unit vectors rather than raw states, because one token of huge norm would otherwise decide it.
     For one feature this is Moran (1950, Biometrika 37); the sum over features is the usual multivariate form.
-    NaN where all unit vectors are the same.
+    NaN where all unit vectors are the same up to the rounding of float32.
 
     Args:
         states: (N, rows * cols, width) or (rows * cols, width), row-major.
@@ -248,12 +248,14 @@ def _surroundings(
     second = np.concatenate([number[:-1].ravel(), number[:, :-1].ravel()])
     place = np.stack(np.divmod(np.arange(tokens), cols), axis=1)
     apart = ((place[:, None] - place[None]) ** 2).sum(axis=2)
-    far_pairs = (apart >= (max(rows, cols) / 2) ** 2).astype(np.float32)
+    far_pairs = (apart >= (max(rows, cols) / 2) ** 2).astype(np.float64)
     pairs = float(far_pairs.sum())
 
     found = []
     for u in images:
-        gram = u @ u.T
+        # In float64: what is left after centring nearly parallel tokens is smaller than float32 resolves.
+        exact = u.astype(np.float64)
+        gram = exact @ exact.T
         mean = gram.mean(axis=0, dtype=np.float64)
         # Inner products of the centred vectors, and what the whole image has of each.
         spread = float(np.trace(gram)) - tokens * float(mean.mean())
@@ -264,7 +266,7 @@ def _surroundings(
             centred = products - mean[i] - mean[j] + mean.mean()
             moved = gram if order is None else gram[np.ix_(order, order)]
             far = float(np.vdot(moved, far_pairs)) / pairs
-            moran = tokens / len(first) * centred.sum() / spread if spread > 1e-6 * tokens else np.nan
+            moran = tokens / len(first) * centred.sum() / spread if spread > ROUNDING**2 * tokens else np.nan
             found.append((products.mean(), far, moran, chance))
     return Surroundings(*np.array(found, dtype=np.float64).reshape(-1, 4).T)
 
@@ -281,7 +283,7 @@ def summarise(per_image: Structure, *, resamples: int = 1000, seed: int = 0) -> 
 
     Cohesion, coupling and difference are means over the images that have both. The ratio is the ratio of the
     mean cohesion to the mean coupling: a mean of per-image ratios is ruled by the few images whose coupling
-    is close to 0. It has an interval where coupling is positive in every resample.
+    is close to 0. It has an interval where coupling is positive in every resample that drew such an image.
     """
     both = np.isfinite(per_image.cohesion) & np.isfinite(per_image.coupling)
     cohesion, coupling, pairs = (
@@ -290,7 +292,8 @@ def summarise(per_image: Structure, *, resamples: int = 1000, seed: int = 0) -> 
     )
 
     def average(value: float, samples: Floats, by_chance: float) -> Average:
-        return Average(value, *interval(samples), cohesion.n, cohesion.images, samples, by_chance)
+        drawn = interval(samples[np.isfinite(coupling.samples)])
+        return Average(value, *drawn, cohesion.n, cohesion.images, samples, by_chance)
 
     ratio = contrast_ratio(cohesion.samples, coupling.samples)
     return {

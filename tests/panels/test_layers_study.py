@@ -16,6 +16,8 @@ from torch import Tensor
 from probes.labels import token_labels
 from probes.linear import logistic
 from probes.patches import structure, surroundings
+from probes.ridge import LabelMoments
+from probes.segmentation import tallies
 from tests.capture.fake import FakeModel
 from workbench.capture.hidden import capture
 from workbench.datasets.batches import Batch, batches
@@ -225,6 +227,24 @@ def test_readers_of_finer_patches_are_scored_on_them() -> None:
     assert np.isfinite(reader["majority"]).all()
     patches = classes.groupby("stage")["patches"].sum()
     assert 3 * patches["llm 0"] < patches["vision 1"] < 6 * patches["llm 0"]
+
+
+def test_the_majority_of_patches_is_that_of_the_training_split() -> None:
+    from types import SimpleNamespace
+
+    from workbench.panels.layers.parts.part import Grown
+    from workbench.panels.layers.parts.segmentation import PatchClasses
+
+    part = object.__new__(PatchClasses)
+    part.axis, part.count = [0], 2  # type: ignore[assignment]
+    part.config = SimpleNamespace(resamples=20, seed=0)  # type: ignore[assignment]
+    train = LabelMoments(1, 2, 0)
+    train.update(np.zeros((5, 1)), np.array([0, 0, 0, 1, 1]))
+    part.sums, part.told = {0: train}, Grown()
+    test = np.array([[1, 1, 1, 0], [1, 1, 0, 0]])
+    part.told.add("true 0", tallies(test, test, 2))
+    (always,) = part._commonest()
+    assert always is not None and always.accuracy.value == 3 / 8
 
 
 # The probe set

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from probes import bootstrap
-from probes.bootstrap import draws, drop, interval, mean_score, mean_scores, resampled_mean, resampled_sums
+from probes.bootstrap import (
+    draws,
+    drop,
+    grouped_means,
+    interval,
+    mean_score,
+    mean_scores,
+    resampled_mean,
+    resampled_sums,
+    share,
+    wilson,
+)
 
 
 def test_bootstrap_interval_has_the_width_theory_gives() -> None:
@@ -54,6 +66,39 @@ def test_an_interval_with_holes_is_none() -> None:
     assert np.isnan(interval([0.1, 0.2, np.nan])).all() and np.isnan(interval([])).all()
     assert np.isnan(interval([0.1, np.inf])).all()
     assert interval([0.1, 0.1]) == pytest.approx((0.1, 0.1))
+
+
+def test_few_values_among_many_images_have_the_interval_of_those_few() -> None:
+    values = np.full(100, np.nan)
+    values[:8] = np.arange(8.0)
+    found = mean_score(values, resamples=20_000, seed=0)
+    alone = mean_score(values[:8], resamples=20_000, seed=0)
+    assert np.isnan(found.samples).any()  # Some draw none of the eight.
+    assert found.n == 8 and found.low < found.value < found.high
+    assert found.high - found.low == pytest.approx(alone.high - alone.low, rel=0.1)
+    # Two stages that lack different images: over the resamples in which both have one.
+    other = np.roll(values, 50)
+    value, low, high = drop(found, mean_score(other, resamples=20_000, seed=0))
+    assert value == 0.0 and low < 0 < high
+    items = grouped_means(np.repeat(values, 2)[None], np.repeat(np.arange(100), 2), resamples=20_000)[0]
+    assert (items.low, items.high) == pytest.approx((found.low, found.high))
+
+
+@pytest.mark.parametrize(("right", "n"), [(0, 20), (20, 20), (13, 20), (1, 7)])
+def test_wilson_is_scipys(right: int, n: int) -> None:
+    expected = binomtest(right, n).proportion_ci(method="wilson")
+    assert wilson(right / n, n) == pytest.approx((expected.low, expected.high))
+
+
+def test_all_right_is_not_certain() -> None:
+    all_right = share(mean_score(np.ones(20)))
+    assert (all_right.low, all_right.high) == pytest.approx((0.8389, 1.0), abs=1e-4)
+    assert share(mean_score(np.zeros(20))).high == pytest.approx(0.1611, abs=1e-4)
+    some = mean_score(np.arange(20) < 15)
+    assert share(some) is some
+    assert np.isnan(share(mean_score([1.0])).low)
+    with pytest.raises(ValueError, match="cannot be"):
+        wilson(1.5, 3)
 
 
 def test_many_scores_are_those_of_each_and_of_draws_in_any_portions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -199,6 +199,12 @@ def test_surroundings_of_known_patterns() -> None:
     assert found.moran == pytest.approx([-1.0, 48 / 60])
 
 
+def test_nearly_parallel_tokens_have_their_moran() -> None:
+    x = (np.array([1.0, 0, 0, 0]) + 1e-4 * np.random.default_rng(0).normal(size=(36, 4))).astype(np.float32)
+    found = surroundings(x, 6, 6).moran[0]
+    assert found == pytest.approx(brute_surroundings(x.astype(np.float64), 6, 6)[2], abs=2e-3)
+
+
 def test_shuffled_places_have_moran_at_its_expectation() -> None:
     x = RNG.normal(size=(36, 4))
     x[:18] += 3

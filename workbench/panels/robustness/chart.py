@@ -144,13 +144,13 @@ def binned(points: DataFrame) -> DataFrame:
     """The share of right answers in bins of gain that hold as many drawings each, with its interval."""
     import pandas as pd
 
-    from probes.bootstrap import grouped_means
+    from probes.bootstrap import grouped_means, share
 
     order = points.sort_values("gain", kind="stable")
     rows = []
     for part in np.array_split(np.arange(len(order)), min(BINS, max(1, len(order) // 10))):
         some = order.iloc[part]
-        score = grouped_means(some["right"].to_numpy()[None], some["image"].to_numpy())[0]
+        score = share(grouped_means(some["right"].to_numpy()[None], some["image"].to_numpy())[0])
         rows.append(
             {"gain": some["gain"].mean(), "right": score.value, "low": score.low, "high": score.high}
             | {"n": len(some)}

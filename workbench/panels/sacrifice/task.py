@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from probes.bootstrap import mean_score
+from probes.bootstrap import mean_score, share
 from workbench.datasets.asking import closed, read_some, some_of
 from workbench.datasets.collection import Asked, Collection, Skipped
 from workbench.errors import Refusal
@@ -89,7 +89,7 @@ def task_rows(answers: list[Marked], *, resamples: int, seed: int) -> list[Row]:
         for each in here:
             by_image[each.image].append(each.right)
         shares = [float(np.mean(by_image[image])) for image in sorted(by_image)]
-        score = mean_score(shares, resamples=resamples, seed=seed)
+        score = share(mean_score(shares, resamples=resamples, seed=seed))
         rows.append(
             {
                 "kind": kind,

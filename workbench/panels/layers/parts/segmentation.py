@@ -79,7 +79,7 @@ class PatchClasses(Part):
         return table
 
     def tables(self) -> dict[str, list[Row]]:
-        """IoU of each class that occurs, at each stage."""
+        """IoU of each class of the truth, at each stage: their mean is the mean IoU."""
         table: list[Row] = []
         for i, stage in enumerate(self.axis.stages):
             if f"true {i}" not in self.told:
@@ -96,7 +96,7 @@ class PatchClasses(Part):
                 for name, iou, n in zip(
                     self.collection.classes, intersection_over_union(pooled), pooled[1], strict=True
                 )
-                if pooled[:, self.collection.classes.index(name)].any()
+                if n
             ]
         return {"classes": table} if table else {}
 
@@ -112,7 +112,7 @@ class PatchClasses(Part):
         ]
 
     def _commonest(self) -> Sequence[Segmentation | None]:
-        """For each stage what saying the commonest class of its patches always gives."""
+        """For each stage what always saying the class gives that its training patches show most often."""
         found: dict[bytes, Segmentation | None] = {}
         out: list[Segmentation | None] = []
         for i in range(len(self.axis)):
@@ -120,8 +120,8 @@ class PatchClasses(Part):
                 out.append(None)
                 continue
             truth = self.told.whole(f"true {i}")[:, 1]  # The same for all stages of one grid.
-            if (key := truth.tobytes()) not in found:
-                most = truth.sum(axis=0).argmax()
+            most = self.sums[i].y.argmax()
+            if (key := truth.tobytes() + most.tobytes()) not in found:
                 always = np.zeros((len(truth), 3, self.count), dtype=truth.dtype)
                 always[:, 1] = truth
                 always[:, 0, most], always[:, 2, most] = truth[:, most], truth.sum(axis=1)
