@@ -386,14 +386,36 @@ def test_a_benchmark_is_read_line_by_line(bench: Path) -> None:
     data = open_collection(str(bench))
     assert data.targets == {"category": ("kind 0", "kind 1")}
     found = {each.name: sample(each) for split in SPLITS for each in data.read(split, 0, 12)}
-    assert sorted(found, key=int) == [str(k) for k in range(12)]
+    assert sorted(found, key=int) == [str(k) for k in range(12) if k != 5]
     for name, each in found.items():
-        np.testing.assert_array_equal(each.pixels, picture(0 if name == "5" else int(name)))
-        assert each.labels["category"] == int(name) % 2
+        np.testing.assert_array_equal(each.pixels, picture(int(name)))
+        assert each.labels.get("category") == (None if name == "0" else int(name) % 2)
+    assert [asked.text.splitlines()[0] for asked in found["0"].asked] == ["Question 0?", "Question 5?"]
+    assert "Images whose lines differ in category, which have no such label: 1." in data.notes
     (asked,) = found["3"].asked
     assert asked.text == "Which\nis it?\nA. red\nB. blue"
     assert (asked.answer, asked.candidates, asked.kind) == ("A", ("A", "B"), "choice")
     assert found["4"].asked[0].text.startswith("Hint: Look.\n")
+
+
+@pytest.mark.parametrize("shape", ["refers", "repeats"])
+def test_no_image_of_a_benchmark_is_in_two_splits(tmp_path: Path, shape: str) -> None:
+    lines = ["index\timage\tquestion\tanswer\tcategory"]
+    for k in range(40):
+        for turn in range(3):
+            refers = shape == "refers" and turn
+            image = str(k) if refers else base64.b64encode(png(picture(k))).decode()
+            lines.append(f"{k + 1000 * turn}\t{image}\tIs it {turn}?\tYes\texistence")
+    (tmp_path / "MME.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    data = open_collection(str(tmp_path / "MME.tsv"))
+    read = everything(data)
+    shown = [sample(each).pixels.tobytes() for split in SPLITS for each in read[split]]
+    assert len(shown) == len(set(shown)) == 40 and [data.count(split) for split in SPLITS] == [24, 6, 10]
+    for each in (sample(s) for split in SPLITS for s in read[split]):
+        assert [asked.text for asked in each.asked] == ["Is it 0?", "Is it 1?", "Is it 2?"]
+    said = " ".join(data.notes)
+    assert "120 lines ask about 40 images" in said and "one category (existence)" in said
+    assert data.targets == {}
 
 
 def test_what_is_no_benchmark_is_refused(tmp_path: Path) -> None:

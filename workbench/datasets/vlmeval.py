@@ -1,12 +1,17 @@
-"""Benchmarks in VLMEvalKit's TSV: an image in base64, a question, its options and answer in each line."""
+"""Benchmarks in VLMEvalKit's TSV: an image in base64, a question, its options and answer in each line.
+
+Several lines may ask about one image (MME and POPE repeat it, MMBench's circular lines refer to it): they are
+one sample with several questions, so that no image is in two splits and intervals count images.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import csv
+import hashlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,11 +40,36 @@ SHORT = 64
 
 @dataclass(frozen=True)
 class Line:
-    """One line without its image: where it begins in the file, and its words by column."""
+    """One line without its image: where it begins in the file, and its words by column.
+
+    image: the index of the line that holds its image where it refers to one, else what tells its image apart.
+    """
 
     index: str
     start: int
     words: dict[str, str]
+    image: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An image, by the first line that shows it, and all lines that ask about it."""
+
+    lines: tuple[Line, ...]
+
+    @property
+    def name(self) -> str:
+        """The index of its first line."""
+        return self.lines[0].index
+
+    def value(self, column: str) -> str:
+        """What its lines say in a column; empty where they say nothing, or not the same."""
+        found = self.said(column)
+        return next(iter(found)) if len(found) == 1 else ""
+
+    def said(self, column: str) -> set[str]:
+        """Everything that its lines say in a column."""
+        return {line.words[column] for line in self.lines if line.words.get(column)}
 
 
 class Benchmark:
@@ -57,42 +87,52 @@ class Benchmark:
         self.classes: tuple[str, ...] = ()
         with self.path.open("rb") as file:
             self.columns = _header(file, self.title)
-            self.lines = [
-                Line(words["index"], start, _without_image(words))
+            lines = [
+                Line(words["index"], start, _without_image(words), _told_apart(words))
                 for start, words in _lines(file, self.columns)
             ]
-        if not self.lines:
+        if not lines:
             raise Refusal(f"{self.title} has no lines after its header.")
-        self.at = {line.index: line for line in self.lines}
-        self.targets: Mapping[str, tuple[str, ...]] = {
-            name: values for name in TARGETS if len(values := self._values(name)) > 1
-        }
+        self.at = {line.index: line for line in lines}
+        images = _by_image(lines, self.at)
+        self.targets, said = _targets(images)
         self.defaults = tuple(self.targets)[:1]
-        split: dict[Split, list[Line]]
-        split, self.notes = in_three({"train": self.lines}, lambda line: line.index)
+        split: dict[Split, list[Shown]]
+        split, how = in_three({"train": images}, lambda shown: shown.name)
         self.splits = split
-        self.fingerprint = fingerprint([f"{self.path.name}\t{stamp_of(self.path)}"])
+        if len(images) < len(lines):
+            most = max(len(shown.lines) for shown in images)
+            said = (
+                f"Its {len(lines):,} lines ask about {len(images):,} images: the lines of one image are "
+                f"questions about it, in one split, and it counts once. A study asks as many of them as its "
+                f"setting “each” says; the most about one image are {most:,}.",
+                *said,
+            )
+        self.notes = (*how, *said)
+        self.fingerprint = fingerprint([f"{self.path.name}\t{stamp_of(self.path)}\tby image"])
 
     def count(self, split: Split) -> int:
-        """How many images a split has."""
+        """How many images a split has, whatever the number of lines."""
         return len(self.splits[split])
 
     def read(self, split: Split, start: int, stop: int) -> Iterator[Sample | Skipped]:
         """The images `start` to `stop` of a split, in order."""
-        for line in self.splits[split][start:stop]:
-            yield tried(line.index, partial(self._sample, line))
+        for shown in self.splits[split][start:stop]:
+            yield tried(shown.name, partial(self._sample, shown))
 
-    def _sample(self, line: Line) -> Sample:
+    def _sample(self, shown: Shown) -> Sample:
         from workbench.images.fit import fitted
         from workbench.images.read import read
 
-        picture = fitted(read(self._image(line), name=f"{self.title} {line.index}"))
+        name = shown.name
+        picture = fitted(read(self._image(shown.lines[0]), name=f"{self.title} {name}"))
         labels = {
-            name: values.index(line.words[name])
-            for name, values in self.targets.items()
-            if line.words.get(name) in values
+            target: values.index(value)
+            for target, values in self.targets.items()
+            if (value := shown.value(target)) in values
         }
-        return Sample(line.index, picture.pixels, number_of(line.index), labels, asked=(asked(line.words),))
+        questions = tuple(asked(line.words) for line in shown.lines)
+        return Sample(name, picture.pixels, number_of(name), labels, asked=questions)
 
     def _image(self, line: Line, *, followed: bool = False) -> bytes:
         """The bytes of a line's image; a short cell is the index of the line that holds it."""
@@ -108,10 +148,6 @@ class Benchmark:
             return base64.b64decode(cell, validate=True)
         except (binascii.Error, ValueError):
             raise Refusal("Its image is not base64, as VLMEvalKit writes it.") from None
-
-    def _values(self, name: str) -> tuple[str, ...]:
-        found = {line.words[name] for line in self.lines if line.words.get(name)}
-        return tuple(sorted(found)) if len(found) <= MOST_VALUES else ()
 
 
 def open_tsv(path: str) -> Benchmark:
@@ -171,3 +207,38 @@ def _lines(file: BinaryIO, columns: list[str]) -> Iterator[tuple[int, dict[str, 
 
 def _without_image(words: dict[str, str]) -> dict[str, str]:
     return {name: word for name, word in words.items() if name not in ("image", "image_path")}
+
+
+def _told_apart(words: dict[str, str]) -> str:
+    """The index that a short cell is, else a hash of the image's base64, or of the line where it has none."""
+    cell = words.get("image", "")
+    if 0 < len(cell) < SHORT:
+        return cell
+    return hashlib.sha256((cell or f"line {words['index']}").encode()).hexdigest()
+
+
+def _by_image(lines: Sequence[Line], at: Mapping[str, Line]) -> list[Shown]:
+    """Lines by the image that they show, each image where it first comes."""
+    found: dict[str, list[Line]] = {}
+    for line in lines:
+        holder = at.get(line.image, line)
+        found.setdefault(holder.image, []).append(line)
+    return [Shown(tuple(each)) for each in found.values()]
+
+
+def _targets(images: Sequence[Shown]) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """The columns that label an image, with their values, and what was left out."""
+    found: dict[str, tuple[str, ...]] = {}
+    notes = []
+    for name in TARGETS:
+        values = tuple(sorted({value for shown in images if (value := shown.value(name))}))
+        several = sum(len(shown.said(name)) > 1 for shown in images)
+        if 1 < len(values) <= MOST_VALUES:
+            found[name] = values
+        elif len(values) == 1:
+            notes.append(f"All its images are of one {name} ({values[0]}), so there is no label to read.")
+        elif values:
+            notes.append(f"The column “{name}” is no label: it has {len(values):,} different values.")
+        if several:
+            notes.append(f"Images whose lines differ in {name}, which have no such label: {several:,}.")
+    return found, tuple(notes)
