@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from probes.perceptual.trunks import TRUNKS, normalised, outputs, trunk
+from probes.perceptual.published import TRUNKS
+from probes.perceptual.trunks import normalised, outputs, trunk
 
 SHORT = 256
 """Pixels of the shorter side above which a picture is made smaller first, as the authors do."""

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from probes.perceptual.trunks import TRUNKS, outputs, trunk
+from probes.perceptual.published import TRUNKS
+from probes.perceptual.trunks import outputs, trunk
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 """What the metric was trained with, for pixels in -1..1."""

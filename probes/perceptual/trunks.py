@@ -7,35 +7,14 @@ torch's meta device until published ones are laid in, so that no score can ever 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from probes.perceptual.published import TRUNKS
+
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's pixels in 0..1; what all three networks were trained on."""
-
-
-@dataclass(frozen=True)
-class Trunk:
-    """One network. taps: the layers whose output is read, counted as torchvision counts `features`."""
-
-    name: str
-    paper: str
-    taps: tuple[int, ...]
-    channels: tuple[int, ...]
-
-
-TRUNKS = {
-    "alex": Trunk("AlexNet", "Krizhevsky et al., 2012", (1, 4, 7, 9, 11), (64, 192, 384, 256, 256)),
-    "vgg": Trunk("VGG16", "Simonyan and Zisserman, 2015", (3, 8, 15, 22, 29), (64, 128, 256, 512, 512)),
-    "squeeze": Trunk(
-        "SqueezeNet 1.1",
-        "Iandola et al., 2016",
-        (1, 4, 7, 9, 10, 11, 12),
-        (64, 128, 256, 384, 384, 512, 512),
-    ),
-}
 _VGG = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512)
 
 

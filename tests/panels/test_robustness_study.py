@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import os
 import random
 import signal
@@ -14,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from tests.panels.robust import DRAWING, SMALL, Guessing
 from workbench.datasets import open_collection
@@ -226,7 +229,10 @@ def test_what_cannot_be_done_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="draw on its way"):
         run(DRAWING, plain)
     tsv = tmp_path / "open.tsv"
-    tsv.write_text("index\timage\tquestion\tanswer\n1\tiVBORw0KGgo=\twhat?\ta star\n")
+    pixels = io.BytesIO()
+    Image.new("RGB", (24, 24), "red").save(pixels, "PNG")
+    encoded = base64.b64encode(pixels.getvalue()).decode()
+    tsv.write_text(f"index\timage\tquestion\tanswer\n1\t{encoded}\twhat?\ta star\n")
     with pytest.raises(Refusal, match="no questions with answers to choose from"):
         run(SMALL.model_copy(update={"data": str(tsv)}), Guessing())
     for wrong in ({"corruptions": ("fog",)}, {"severities": (1.5,)}, {"pathways": ()}):

@@ -95,6 +95,7 @@ class Benchmark:
             raise Refusal(f"{self.title} has no lines after its header.")
         self.at = {line.index: line for line in lines}
         images = _by_image(lines, self.at)
+        self.targets: Mapping[str, tuple[str, ...]]
         self.targets, said = _targets(images)
         self.defaults = tuple(self.targets)[:1]
         split: dict[Split, list[Shown]]
@@ -108,7 +109,7 @@ class Benchmark:
                 f"setting “each” says; the most about one image are {most:,}.",
                 *said,
             )
-        self.notes = (*how, *said)
+        self.notes: tuple[str, ...] = (*how, *said)
         self.fingerprint = fingerprint([f"{self.path.name}\t{stamp_of(self.path)}\tby image"])
 
     def count(self, split: Split) -> int:

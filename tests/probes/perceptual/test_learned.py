@@ -20,7 +20,8 @@ from torch import Tensor
 
 from probes.perceptual.dists import Dists, shrunk
 from probes.perceptual.lpips import LEAST, Lpips
-from probes.perceptual.trunks import TRUNKS, trunk
+from probes.perceptual.published import TRUNKS
+from probes.perceptual.trunks import trunk
 from tests.probes.perceptual.pictures import NUMBERS, damaged, features, state, tensor
 
 VERSION = "v0.1"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from probes.perceptual.published import TRUNKS
 from probes.perceptual.registry import MEASURES
-from probes.perceptual.trunks import TRUNKS
 from workbench.panels.perceptual import weights
 from workbench.panels.perceptual.without import WITHOUT, installed
 from workbench.runs.store import megabytes

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from probes.perceptual.published import TRUNKS
 from probes.perceptual.registry import MEASURES, Measure, score
-from probes.perceptual.trunks import TRUNKS
 from workbench.errors import Refusal
 from workbench.images import fidelity
 from workbench.models.protocol import never

@@ -13,7 +13,7 @@ from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from probes.perceptual.trunks import TRUNKS
+from probes.perceptual.published import TRUNKS
 from workbench.errors import Refusal, go_on
 from workbench.models.protocol import never
 from workbench.panels.perceptual.config import WEIGHTS
