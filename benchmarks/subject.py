@@ -42,9 +42,11 @@ class Size:
 SIZES = {
     "tiny": Size(256, 2, 2, 1, 256, 1000, 64, 2, 2, 96, (1,)),
     "small": Size(1024, 8, 8, 2, 2816, 1000, 256, 4, 4, 512, (3,)),
+    "deep": Size(1024, 24, 8, 2, 2816, 1000, 256, 4, 4, 512, (3,)),
     "7b": Size(3584, 28, 28, 4, 18944, 152064, 1280, 32, 16, 3420, (7, 15, 23, 31)),
 }
-"""tiny: to try it; small: about 0.4 GB of weights in float32; 7b: those of Qwen2.5-VL-7B."""
+"""tiny: to try it; small: about 0.4 GB of weights in float32; deep: 24 layers of
+the same width; 7b: those of Qwen2.5-VL-7B."""
 
 
 @dataclass(frozen=True)

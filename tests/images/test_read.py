@@ -326,3 +326,11 @@ def test_other_arrays(pixels: np.ndarray) -> None:
     assert "complex" in refusal(pixels.astype(np.complex64))
     assert "object" in refusal(np.full((24, 32, 3), None))
     assert "million" in refusal(np.broadcast_to(np.uint8(0), (30_000, 30_000, 3)))
+
+
+def test_sixteen_bits_of_a_pgm_are_read_as_those_of_a_png() -> None:
+    values = np.arange(24 * 16, dtype=np.uint16).reshape(16, 24) * 170
+    pgm = b"P5\n24 16\n65535\n" + values.astype(">u2").tobytes()
+    shown = read(pgm)
+    np.testing.assert_array_equal(shown.pixels[..., 0], values >> 8)
+    assert any("16 bits" in note for note in shown.notes)

@@ -199,13 +199,22 @@ def _bits(image: Image.Image, data: bytes) -> int:
     return 8
 
 
+def _narrowed(values: NDArray[np.generic], called: str) -> NDArray[np.generic]:
+    """Whole numbers of 32 bits as the 16 that they stand for: Pillow reads some 16-bit formats so."""
+    if values.dtype.kind != "i":
+        return values
+    if values.min() < 0 or values.max() > 65535:
+        raise Refusal(f"{called} holds numbers beyond 16 bits a channel. Save it with 8 or 16 bits, as PNG.")
+    return values.astype(np.uint16)
+
+
 def _to_rgb(image: Image.Image, notes: list[str], called: str) -> tuple[NDArray[np.uint8], list[str]]:
     upright = _upright(image)
     if upright is not image:
         notes.append("It was turned upright, as its EXIF orientation says.")
         image = upright
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        pixels, more = _from_array(np.array(image), called)
+        pixels, more = _from_array(_narrowed(np.array(image), called), called)
         return pixels, notes + more
     if image.mode == "CMYK":
         notes.append("Its CMYK colours were converted to RGB without a colour profile.")

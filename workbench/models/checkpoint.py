@@ -162,7 +162,11 @@ def unsound(where: Path, name: str, kind: torch.dtype) -> Refusal:
     dtype = str(kind).removeprefix("torch.")
     return Refusal(
         f"{where}: {name} holds numbers that are not finite in {dtype}. "
-        "Fetch the file again, or open it as float32."
+        + (
+            "Fetch the file again."
+            if kind == torch.float32
+            else "Fetch the file again, or open it as float32."
+        )
     )
 
 

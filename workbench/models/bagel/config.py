@@ -222,6 +222,11 @@ def read_config(folder: Path, weights: Path | None = None) -> BagelConfig:
                 f"CLEAR's settings do not fit it ({'; '.join(theirs)}). Give BAGEL-7B-MoT as base, or put "
                 f"settings of the weights' own into {EXTRA} beside them."
             )
+        if not (folder / EXTRA).exists():
+            raise Refusal(
+                f"{EXTRA} is missing from {folder}, and the settings of BAGEL-7B-MoT, which hold without it, "
+                f"do not fit: {'; '.join(problems)}. Fetch it: a model of another shape needs it."
+            )
         raise Refusal(
             f"The configuration in {folder} contradicts itself: {'; '.join(problems)}. Fetch it again."
         )
