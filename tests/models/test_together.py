@@ -125,16 +125,16 @@ def test_a_model_that_reads_one_by_one_is_asked_so() -> None:
 
 def test_what_is_asked_alike_runs_together() -> None:
     class Counting(Captured):
-        passes: list[int] = []
+        batches: list[int] = []
 
         def score(self, prompt, candidates):  # type: ignore[no-untyped-def]
-            self.passes.append(len(prompt.images))
+            self.batches.append(len(prompt.images))
             return np.array([[-float(len(c)) for c in candidates] for _ in prompt.images])
 
     images = [np.zeros((12, 12, 3), np.uint8)] * 5
     posed = [Posed(k, "a?" if k < 4 else "b?", ("x", "yy")) for k in range(5)]
     found = scores(Counting(side=12, width=16), images, posed, batch=3)  # type: ignore[arg-type]
-    assert Counting.passes == [3, 1, 1] and all(f.argmax() == 0 for f in found)
+    assert Counting.batches == [3, 1, 1] and all(f.argmax() == 0 for f in found)
 
 
 def test_what_cannot_be_asked_is_refused_or_stops(model: BagelModel) -> None:
