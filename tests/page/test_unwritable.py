@@ -72,7 +72,7 @@ def called(page: Page, study: str, handler: Any, key: str | None, visitor: str) 
     injected = {
         "request": SimpleNamespace(session_hash=visitor),
         "picked": SimpleNamespace(index=[1, 1] if panel.result in handler.inputs else 0),
-        "chosen": SimpleNamespace(_data={}),
+        "clicked": SimpleNamespace(_data={}),
     }
     given = iter([value(part) for part in handler.inputs])
     arguments = [

@@ -75,9 +75,9 @@ class CorruptionsView(Panel):
         self.wire()
         self.sheet.select(self.lay, None, [bench.corruption, bench.intensity], **QUIET)
 
-    def lay(self, chosen: gr.EventData) -> Updates:
+    def lay(self, clicked: gr.EventData) -> Updates:
         """The damage of the clicked cell on the bench."""
-        found = chosen._data if isinstance(chosen._data, dict) else {}
+        found = clicked._data if isinstance(clicked._data, dict) else {}
         name, level = found.get("corruption"), found.get("level")
         if name not in CORRUPTIONS or level not in LEVELS:
             return {self.bench.corruption: gr.skip()}
