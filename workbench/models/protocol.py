@@ -301,6 +301,15 @@ class Reply(Protocol):
         """
         ...
 
+    def prompt(self) -> Prompt:
+        """All that was read and said before the answer, for one pass: ``Model.said`` goes on with its tokens.
+
+        Image 0 is the one asked about, those after it what was drawn or stood in a drawing's place; the last
+        one's visual tokens are a view like any other, and so are latents (``Grid.part``). The prompt is one
+        sequence; ``Model.answer`` and ``Model.score`` refuse it, for its answer is the reply's.
+        """
+        ...
+
 
 @runtime_checkable
 class Branch(Protocol):
@@ -329,6 +338,14 @@ class Branch(Protocol):
 
     def without(self) -> Reply:
         """The answer where the model does not draw, from the context in which it decided to."""
+        ...
+
+    def drawing(self, t: float, *, seed: int = 0) -> Prompt:
+        """The prompt in the midst of drawing, for ``Model.pointed``: its last view is the drawing itself.
+
+        That stands as its own end with noise of this seed, at flow time ``t``, 0 (finished) … 1 (noise). Of
+        guidance it knows nothing. Raises Refusal where t is outside.
+        """
         ...
 
 
@@ -374,6 +391,14 @@ class Model(Protocol):
         Each is told what comes before it (teacher forcing). One pass; in grad mode gradients flow to what the
         caller put in: ``seeing``, ``workbench.capture.editing`` and ``workbench.models.meddle.weighing``. To
         leave gradients out, call it in inference mode.
+        """
+        ...
+
+    def pointed(self, prompt: Prompt) -> Tensor:
+        """The latent that a drawing points to, float32 (B, cells, channels), its cells in their view's order.
+
+        Of a prompt from ``Branch.drawing``: x − t · v, the finished image as seen from there. Gradients flow
+        as through ``said``. Only where the card says INTERLEAVES; raises Refusal for any other prompt.
         """
         ...
 

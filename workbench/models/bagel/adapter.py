@@ -97,6 +97,14 @@ class BagelModel(BagelReader):
         ids = torch.tensor(list(tokens), dtype=torch.long, device=logs.device).expand(len(logs), -1)
         return logs.gather(-1, ids[..., None])[..., 0]
 
+    def pointed(self, prompt: Prompt) -> Tensor:
+        """The latent (B, N, D) that the drawing at the end of a prompt points to."""
+        last = prompt.inputs["segments"][-1]
+        if not isinstance(last, sequence.Latent):
+            raise Refusal("Nothing is drawn at the end of this prompt: take one of a branch's drawing.")
+        states = self._states(prompt)[:, prompt.inputs["where"].places[-1]]
+        return last.tokens.to(states.device) - last.t * self.network.llm2vae(states).float()
+
     def pixels(self, prompt: Prompt) -> Tensor:
         """Patch vectors (B, images · rows · cols, p · p · 3), each ordered (row, column, channel)."""
         return sequence.patches_of(prompt)

@@ -32,11 +32,12 @@ class Text:
 
 @dataclass(frozen=True)
 class Sight:
-    """An image through the vision tower: patches (B, rows · cols, p · p · 3)."""
+    """An image through the vision tower: patches (B, rows · cols, p · p · 3); which of the prompt's it is."""
 
     patches: Tensor
     rows: int
     cols: int
+    image: int = 0
 
 
 @dataclass(frozen=True)
@@ -166,14 +167,42 @@ def context_of(network: Bagel, special: SpecialTokens, segments: Sequence[Segmen
     return context
 
 
-def sight(model: BagelReader, pictures: Pictures) -> Sight:
+def sight(model: BagelReader, pictures: Pictures, image: int = 0) -> Sight:
     """A batch of images for the tower."""
-    return Sight(model.vision_patches(pictures), pictures.rows, pictures.cols)
+    return Sight(model.vision_patches(pictures), pictures.rows, pictures.cols, image)
 
 
-def latent(tokens: Tensor, pictures: Pictures, image: int, t: float = 0.0) -> Latent:
+def as_latent(tokens: Tensor, pictures: Pictures, image: int, t: float = 0.0) -> Latent:
     """An image's latent tokens on the latent grid of `pictures`."""
     return Latent(tokens, pictures.latent_rows, pictures.latent_cols, image, t)
+
+
+@dataclass(frozen=True)
+class Past:
+    """What one response has read so far: its segments, the images in them in order, and the question."""
+
+    segments: tuple[Segment, ...]
+    images: tuple[np.ndarray, ...]
+    question: str
+
+    def with_text(self, ids: Tensor) -> Past:
+        """After a text, frame included."""
+        return replace(self, segments=(*self.segments, Text(ids)))
+
+    def with_drawing(
+        self, model: BagelReader, latent: Tensor, image: np.ndarray, pictures: Pictures, route: str
+    ) -> Past:
+        """After a drawing, latent (1, N, D), that came back by a route, as `interleave.taken_in` reads it."""
+        number, more = len(self.images), list[Segment]()
+        if route in ("bridge", "both"):
+            more.append(as_latent(latent, pictures, number))
+        if route in ("re-encode", "both"):
+            more.append(sight(model, replace(pictures, pixels=[image]), number))
+        return Past((*self.segments, *more), (*self.images, image), self.question)
+
+    def prompt(self, begun: Sequence[int] = ()) -> Prompt:
+        """All of it, and a text that was begun, as one prompt."""
+        return prompt_of(self.segments, self.images, self.question, begun=begun, together=True)
 
 
 def prompt_of(
@@ -184,7 +213,7 @@ def prompt_of(
     begun: Sequence[int] = (),
     together: bool = False,
 ) -> Prompt:
-    """A prompt of these segments; their sights are of the images in order or, not together, of a batch.
+    """A prompt of these segments: of a batch of images or, `together`, of images that follow one another.
 
     begun: ids of a text that was begun, its frame's first token included, and that the answer goes on with;
     () where the answer begins a text of its own.
@@ -200,11 +229,15 @@ def prompt_of(
         if isinstance(segment, Text):
             continue
         seen = isinstance(segment, Sight)
-        image = len(sights) if isinstance(segment, Sight) else segment.image
-        height, width = images[image].shape[:2]
-        box = (0, 0, width, height)
-        grid = grid_over(segment.rows, segment.cols, box, image=image, name="image" if seen else "latent")
-        (sights if seen else latents).append(View(grid, places.to(device)))
+        height, width = images[segment.image].shape[:2]
+        part = grid_over(
+            segment.rows,
+            segment.cols,
+            (0, 0, width, height),
+            image=segment.image,
+            name="image" if seen else "latent",
+        )
+        (sights if seen else latents).append(View(part, places.to(device)))
     first, *others = [*sights, *latents]
     inputs = {"segments": pieces, "where": where, "begun": list(begun)}
     return Prompt(list(images), text, first.grid, inputs, first.positions, tuple(others), together)
@@ -240,9 +273,10 @@ def patches_of(prompt: Prompt) -> Tensor:
 
 def origins(prompt: Prompt, patch: int) -> Origins:
     """Where on the images the numbers of `patches_of` lie, of one sequence."""
-    sights = [s for s in prompt.inputs["segments"] if isinstance(s, Sight)]
     each = [
-        origins_of_patches(s.rows, s.cols, patch, prompt.images[k].shape[:2], k) for k, s in enumerate(sights)
+        origins_of_patches(s.rows, s.cols, patch, prompt.images[s.image].shape[:2], s.image)
+        for s in prompt.inputs["segments"]
+        if isinstance(s, Sight)
     ]
     columns = zip(*((o.image, o.x, o.y) for o in each), strict=True)
     return Origins(*(np.concatenate(column) for column in columns))

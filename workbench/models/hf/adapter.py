@@ -115,6 +115,10 @@ class HFModel:
         told: Tensor = logs.gather(-1, ids[..., None])[..., 0]
         return told
 
+    def pointed(self, prompt: Prompt) -> Tensor:
+        """Refused: nothing is drawn on the way to an answer."""
+        raise Refusal(f"{self.card.id} draws nothing on its way to an answer: open a model that draws.")
+
     # Pixels
 
     def pixels(self, prompt: Prompt) -> Tensor:
