@@ -18,17 +18,26 @@ MASSIVE = 20.0
 """Times its root mean square from which a dimension of a state is massive: τ of Kang et al. (section 4.1)."""
 
 
-def received(weights: ArrayLike, first: int = 0) -> NDArray[np.float64]:
-    """The attention that each key gets on average of the queries that may see it, float64 (..., keys).
+class Received:
+    """The attention that each key gets on average of the queries that see it, gathered some at a time.
 
-    Gu et al. (2025, section 3): α_k = mean over i ≥ k of A[i, k]. weights: (..., queries, keys) of a causal
-    model, whose first query stands at place `first`. NaN where no query may see a key.
+    Gu et al. (2025, section 3): α_k = mean over i ≥ k of A[i, k], there of one head, here also over heads. In
+    a model whose image tokens see one another the queries are those that give it anything at all.
     """
-    a = np.asarray(weights, dtype=np.float64)
-    queries, keys = a.shape[-2:]
-    seeing = np.clip(first + queries - np.maximum(np.arange(keys), first), 0, queries)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(a.sum(axis=-2) / np.where(seeing > 0, seeing, np.nan))
+
+    def __init__(self, keys: int) -> None:
+        self.sums = np.zeros(keys)
+        self.counts = np.zeros(keys, dtype=np.int64)
+
+    def add(self, weights: ArrayLike) -> None:
+        """Take some queries' weights (heads, queries, keys)."""
+        mean = np.asarray(weights, dtype=np.float64).mean(axis=0)
+        self.sums += mean.sum(axis=0)
+        self.counts += (mean > 0).sum(axis=0)
+
+    def means(self) -> NDArray[np.float64]:
+        """Float64 (keys,), 0..1; NaN where no query sees a key."""
+        return self.sums / np.where(self.counts > 0, self.counts, np.nan)
 
 
 def standing_out(values: ArrayLike, *, times: float = SINK, least: float = 2.0) -> NDArray[np.bool_]:

@@ -10,9 +10,9 @@ from probes.attribution.blocks import Blocks, shares, value_weighted
 from probes.attribution.flow import edges, flow
 from probes.attribution.rollout import mixed, rollout, rollout_rows
 from probes.attribution.sinks import (
+    Received,
     massive,
     massive_dimensions,
-    received,
     standing_out,
     without,
 )
@@ -86,12 +86,13 @@ def test_flow_is_the_maximum_flow_of_another_solver(seed: int) -> None:
 
 
 def test_what_is_received_is_a_mean_over_those_that_see_it() -> None:
-    a = causal(1, 5)[0]
-    want = [a[k:, k].mean() for k in range(5)]
-    np.testing.assert_allclose(received(a), want)
-    last = received(a[3:], first=3)
-    np.testing.assert_allclose(last, [a[3:, k].mean() if k < 4 else a[4, 4] for k in range(5)])
-    assert np.isnan(received(a[:2, :], first=0)[4])
+    a = np.stack([causal(1, 5, seed)[0] for seed in range(3)])
+    found = Received(6)
+    for some in (a[:, :2], a[:, 2:]):
+        found.add(np.pad(some, ((0, 0), (0, 0), (0, 1))))
+    want = [np.mean([a[h, k:, k].mean() for h in range(3)]) for k in range(5)]
+    np.testing.assert_allclose(found.means()[:5], want)
+    assert found.counts.tolist() == [5, 4, 3, 2, 1, 0] and np.isnan(found.means()[5])
 
 
 def test_only_what_is_far_above_the_rest_stands_out() -> None:
