@@ -33,7 +33,12 @@ class AttentionConfig(BaseModel):
     tokens: int = Field(
         default=8, ge=1, le=MOST_TOKENS, description="answer tokens whose attention is kept, the first ones"
     )
-    max_new_tokens: int = Field(default=32, ge=1, le=2048, description="longest answer, in tokens")
+    max_new_tokens: int = Field(
+        default=32,
+        ge=1,
+        le=2048,
+        description="longest answer, in tokens; where it draws, each text may have 256 at least, for it thinks",
+    )
     restore: Literal["never", "auto", "always"] = Field(
         default="never",
         description="image: whether the model may, or shall, draw before it answers; then the drawing is one "

@@ -136,7 +136,7 @@ class _One:
             self.images["drawn"] = branch.image
         if not answer.tokens:
             raise Refusal(
-                "The model's answer is empty, so no token of it attends to anything. Ask otherwise."
+                "The model's answer is empty, so no token of it attends to anything. Ask something else."
             )
         self._said(answer)
         go_on(self.stop)
@@ -166,7 +166,7 @@ class _One:
             seed=config.seed,
             route=config.route,
             restore=config.restore,
-            max_new_tokens=config.max_new_tokens,
+            max_new_tokens=max(config.max_new_tokens, Sampling().max_new_tokens),
         )
         events = self.model.branched(shown, config.question, settings, watched=False, stop=self.stop)
         self.progress(0.0, "thinking and drawing")
