@@ -37,7 +37,7 @@ class AttentionConfig(BaseModel):
         default=32,
         ge=1,
         le=2048,
-        description="longest answer, in tokens; where it draws, each text may have 256 at least, for it thinks",
+        description="longest answer, in tokens; where it draws, each text may have 256 at least",
     )
     restore: Literal["never", "auto", "always"] = Field(
         default="never",
