@@ -92,11 +92,12 @@ def build(
                 queue=False,
                 **QUIET,
             )
+            bench.turns.come(tab, name)
+        bench.turns.wire(bench.inputs, [bench.pins.chosen, bench.dark, bench.narrow])
         page.load(None, None, [bench.dark, bench.narrow], js=GROUND, api_visibility="private")
         saved = SavedRuns(bench, panels, row)
         opened = bench.chooser.begin(saved.wire(page.load).then)
-        for panel in panels.values():
-            panel.settle(opened.then)
+        bench.turns.bench.note(bench.turns.front, opened.then)
 
         def leave(request: gr.Request) -> None:
             visits.close(request.session_hash)

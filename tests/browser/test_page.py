@@ -170,7 +170,7 @@ def test_every_step_can_be_scrubbed_from_the_keyboard_and_the_pair_compared(page
     page.get_by_role("button", name="Sampling").click()
     page.locator("#states-settings").get_by_label("always").check()
     look(page, "states")
-    steps = page.locator("#states-pictures figure[data-step]")
+    steps = page.locator("#states-pictures figure[data-step]:not([data-kind=estimate])")
     assert steps.count() == 13
     expect(page.locator("#states-pictures figure[data-step]:not([hidden])")).to_contain_text("step 12 of 12")
     page.locator("#states-step input[type=range]").focus()
@@ -320,3 +320,18 @@ def test_it_fits_the_window_in_light_and_dark(
     paper = tab.locator("#layers-plot .main-svg").first.evaluate("e => getComputedStyle(e).backgroundColor")
     assert "rgba(0, 0, 0, 0)" in paper or "transparent" in paper
     context.close()
+
+
+def test_only_the_panel_in_front_follows_the_bench_and_another_once_it_comes_forward(page: Page) -> None:
+    asked: list[str] = []
+    page.get_by_role("tab", name="Layers").click()
+    look(page, "layers")
+    page.get_by_role("tab", name="States").click()
+    expect(page.locator("#states-status")).to_contain_text("Press Look")
+    page.on("request", lambda request: "queue/join" in request.url and asked.append(request.url))
+    page.get_by_role("button", name="Low", exact=True).click()
+    expect(page.locator("#intensity input[type=range]")).to_have_value("0.23")
+    page.wait_for_timeout(4000)
+    assert len(asked) <= 3, "one handler of the panel in front, and those of the bench itself"
+    page.get_by_role("tab", name="Layers").click()
+    expect(page.locator("#layers-status")).to_contain_text("has changed")

@@ -151,9 +151,9 @@ def test_without_a_model_look_sleeps_and_every_panel_says_so(bare: Page, visit: 
     for study, panel in bare.panels.items():
         if not panel.asks_model:
             continue  # it looks all the same
-        said = panel.refresh(visit, *values(bare, study), None)[panel.status]
-        assert "open a model to look" in said
-        assert not any(b.interactive for b in panel.serving(visit, NONE).values())
+        updates = panel.refresh(visit, *values(bare, study), None)
+        assert "open a model to look" in updates[panel.status]
+        assert not any(updates[button].interactive for button in panel.controls.looks)
     chooser, request = bare.bench.chooser, SimpleNamespace(session_hash="visitor")
     (card,) = chooser.show_card(NONE, request)  # type: ignore[arg-type]
     assert "No model is open" in card[chooser.card]

@@ -20,6 +20,7 @@ from workbench.page.host import Chosen, Host
 from workbench.page.markup import notice
 from workbench.page.pins import Pins
 from workbench.page.session import Session, Sessions
+from workbench.page.turn import Turns
 from workbench.page.wiring import QUIET
 from workbench.panels.specimen import CLEAN, Specimen, from_file, outside, scene
 
@@ -141,6 +142,7 @@ class Bench:
                 )
             self.dark = gr.Checkbox(False, label="dark ground", visible="hidden")
             self.narrow = gr.Checkbox(False, label="a phone's width", visible="hidden")
+            self.turns = Turns()
         self.pins = Pins()  # over the panels: at the end of the sidebar its last row would cover them
         self.inputs: list[Any] = [
             self.specimen,

@@ -80,10 +80,11 @@ class SavedRuns:
         self.common: list[Opened] = []
         pins = [bench.pins.all, bench.pins.shown]
         self.inputs = [bench.model, *pins]
-        buttons = [*bench.looks.values(), *bench.stops.values()]
+        buttons = [*bench.looks.values(), *bench.stops.values(), bench.turns.front]
         every = [part for panel in panels.values() for part in panel.every]
         own = [tabs, *bench.pins.parts, bench.run_notice, bench.run]
         self.outputs = list(dict.fromkeys([*own, *buttons, *every]))
+        self.some = gr.Checkbox(False, label="runs that are open for all", visible="hidden")
         bench.run.upload(with_session(bench, self.lay), [bench.run, *self.inputs], self.outputs, **QUIET)
 
     def open_for_all(self, path: Path, progress: Progress) -> None:
@@ -92,8 +93,12 @@ class SavedRuns:
         self.bench.sessions.common.update({one.key: one.result for one in self.common})
 
     def wire(self, load: Any) -> Any:
-        """Show what is open for all when a visit begins; ``load`` is the page's. Returns the event."""
-        return load(with_session(self.bench, self.begin), self.inputs, self.outputs, **QUIET)
+        """Show what is open for all when a visit begins; ``load`` is the page's. Returns its event.
+
+        Whether there is any is asked first: that changes one part of the page, where showing may change all.
+        """
+        self.some.change(with_session(self.bench, self.begin), self.inputs, self.outputs, **QUIET)
+        return load(lambda: bool(self.common), None, [self.some], **QUIET)
 
     def begin(self, session: Session, model: Chosen, all_pins: list[Any], shown: list[str]) -> Updates:
         """A visitor's page with what is open for all."""
@@ -145,5 +150,6 @@ class SavedRuns:
             updates |= panel.present(session, one.key, one.result, model)
         front = next(study for study in self.panels if study in {one.study for one in found})
         updates |= {self.tabs: gr.Tabs(selected=front), **self.bench.facing(front)}
+        updates[self.bench.turns.front] = front
         updates[self.bench.run_notice] = ""
         return updates
