@@ -92,7 +92,7 @@ def test_a_dropped_run_is_pinned_and_shown(
     assert seen[bare.bench.pins.shown]["value"] == [
         f"{panel}/{key}" for panel, key in zip(panels, keys, strict=True)
     ]
-    assert seen[bare.saved.tabs].selected == panels[0]
+    assert seen[bare.bench.turns.front] == panels[0]
     assert seen[bare.bench.looks[panels[0]]].visible
     assert seen[bare.bench.run_notice] == ""
     for panel, key in zip(panels, keys, strict=True):
@@ -189,7 +189,7 @@ def test_runs_of_the_command_line_are_there_for_every_visitor(
         assert len(seen[bare.bench.pins.shown]["value"]) == 3
         for panel in (bare.panels[name] for name in ("states", "layers", "patches")):
             assert panel.kept(session, seen[panel.result]) is not None
-        assert seen[bare.saved.tabs].selected == "states"
+        assert seen[bare.bench.turns.front] == "states"
         assert not session.folder.exists(), "nothing is copied"
 
 

@@ -174,14 +174,6 @@ class Bench:
         found = shelf.load(session, specimen)
         return OnBench(found, corruption, float(intensity), question or "", int(seed or 0), model)
 
-    def facing(self, study: str) -> dict[Any, Any]:
-        """Updates that leave only the buttons of the panel in front."""
-        return {
-            button: gr.Button(visible=other == study)
-            for buttons in (self.looks, self.stops)
-            for other, button in buttons.items()
-        }
-
     # What it does itself.
 
     def _wire(self) -> None:

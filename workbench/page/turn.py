@@ -16,7 +16,15 @@ NOTED = """(front, ...due) => {{
   const now = performance.now(), at = {studies}.indexOf(front);
   return [now, ...due.map((before, index) => (index === at ? now : before))];
 }}"""
-TURNED = "(bench, drawn) => ['{study}', bench, drawn]"
+CAME = """(front, ...times) => {{
+  const studies = {studies}, at = studies.indexOf(front), [bench, drawn] = times.splice(0, 2);
+  return times.map((before, index) =>
+    index % studies.length !== at ? before : index < studies.length ? bench : drawn);
+}}"""
+FACING = """(front) => {studies}.flatMap((study) => {{
+  const update = {{ __type__: "update", visible: study === front }};
+  return [update, update];
+}})"""
 
 
 class Times:
@@ -25,12 +33,6 @@ class Times:
     def __init__(self) -> None:
         self.last = _time()
         self.due: dict[str, gr.Number] = {}
-
-    def note(self, front: gr.Textbox, after: Any) -> None:
-        """Have it be the turn of the panel in front after an event; ``after`` connects a handler to it."""
-        js = NOTED.format(studies=json.dumps(list(self.due)))
-        parts = list(self.due.values())
-        after(None, [front, *parts], [self.last, *parts], js=js, api_visibility="private")
 
 
 class Turns:
@@ -48,27 +50,36 @@ class Turns:
         with self.place:
             self.bench.due[study], self.drawn.due[study] = _time(), _time()
 
-    def come(self, tab: gr.Tab, study: str) -> None:
-        """Follow the tab of a panel: when it comes to the front, it follows what it missed."""
-        tab.select(
-            None,
-            [self.bench.last, self.drawn.last],
-            [self.front, self.bench.due[study], self.drawn.due[study]],
-            js=TURNED.format(study=study),
-            api_visibility="private",
-        )
+    def wire(self, bench: Sequence[Any], drawn: Sequence[Any], buttons: Sequence[Any]) -> None:
+        """Connect all, once every panel has joined.
 
-    def wire(self, bench: Sequence[Any], drawn: Sequence[Any]) -> None:
-        """Note the changes of these parts: of those on the bench, and of those that panels draw with."""
-        self.bench.note(self.front, _changes(bench))
-        self.drawn.note(self.front, _changes(drawn))
+        bench, drawn: what panels follow: the parts of the bench, and those that panels draw with. buttons: of
+        which those of the panel in front are seen, two for each panel in their order.
+        """
+        gr.on([part.change for part in bench], **self._noting(self.bench))
+        gr.on([part.change for part in drawn], **self._noting(self.drawn))
+        due = [*self.bench.due.values(), *self.drawn.due.values()]
+        last = [self.bench.last, self.drawn.last]
+        came, facing = self._js(CAME), self._js(FACING)
+        self.front.change(None, [self.front, *last, *due], due, js=came, api_visibility="private")
+        self.front.change(None, [self.front], list(buttons), js=facing, api_visibility="private")
 
+    def note(self, after: Any) -> None:
+        """Have the panel in front follow the bench after an event; ``after`` is its ``then``."""
+        after(**self._noting(self.bench))
 
-def _changes(parts: Sequence[Any]) -> Any:
-    def after(*args: Any, **how: Any) -> Any:
-        return gr.on([part.change for part in parts], *args, **how)
+    def _noting(self, times: Times) -> dict[str, Any]:
+        parts = list(times.due.values())
+        return {
+            "fn": None,
+            "inputs": [self.front, *parts],
+            "outputs": [times.last, *parts],
+            "js": self._js(NOTED),
+            "api_visibility": "private",
+        }
 
-    return after
+    def _js(self, template: str) -> str:
+        return template.format(studies=json.dumps(list(self.bench.due)))
 
 
 def _time() -> gr.Number:
