@@ -447,27 +447,33 @@ def test_likeness_is_one_to_itself_and_symmetric(probed: Result) -> None:
     assert rows(probed, "CKA with llm 0").loc["llm 4", "value"] < 0.2, "llm 4 sees noise only"
 
 
-def test_a_killed_study_goes_on_where_it_was_and_ends_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: FakeModel
+@pytest.mark.parametrize("chunk", [1, 8])
+def test_a_study_that_is_killed_after_every_batch_computes_none_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path, model: FakeModel, chunk: int
 ) -> None:
+    """The data: pictures of two sizes and a damaged file, whose chunk is read again in each of the runs."""
     from workbench.panels.layers import probe_set
     from workbench.runs import unfinished
 
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(unfinished, "EVERY", 0.0)
     monkeypatch.setattr(unfinished, "SHARE", 0.0)
-    monkeypatch.setattr(probe_set, "CHUNK", 1)
-    whole = run(SMALL, model)
+    monkeypatch.setattr(probe_set, "CHUNK", chunk)
+    config = SMALL.model_copy(update={"data": str(folder), "batch": 8})
+    before = model.passes
+    whole = run(config, model)
+    needed = model.passes - before
     for left in unfinished.place().iterdir():
         shutil.rmtree(left)  # What is done is kept for an hour.
-    for passes in (2, 4, 3):  # Within the fitting images, the validation images, the test images.
-        before = model.passes
-        with pytest.raises(Cancelled):
-            run(SMALL, model, stop=lambda before=before, n=passes: model.passes - before >= n)
     before = model.passes
-    ended = run(SMALL, model)
-    assert model.passes - before <= 3, "nothing is computed twice"
+    for runs in range(1, needed):
+        with pytest.raises(Cancelled):
+            run(config, model, stop=lambda runs=runs: model.passes - before >= runs)
+        assert model.passes - before == runs
+    ended = run(config, model)
+    assert model.passes - before == needed, "nothing is computed twice"
     assert ended.manifest["images"] == whole.manifest["images"]
+    assert len(whole.tables["skipped"]) == 1
     for name, table in whole.tables.items():
         for column in table:
             assert table[column].equals(ended.tables[name][column]), (name, column)

@@ -97,8 +97,8 @@ def parser() -> argparse.ArgumentParser:
         "--keep",
         type=int,
         metavar="N",
-        help="publish a checkpoint every N steps from the stage understanding on, as OUT/series/step-NNNN; "
-        "assets/recipes/sacrifice.yaml draws what changes along it",
+        help="publish a checkpoint before the stage understanding and every N steps from there on, as "
+        "OUT/series/step-NNNN; assets/recipes/sacrifice.yaml draws what changes along it",
     )
     base.add_argument("--until", choices=list(SCHEDULES), help="stop after this stage")
     base.add_argument("--seed", type=int, default=0)
@@ -156,6 +156,8 @@ def run(args: argparse.Namespace) -> None:
     for stage in stages(kit, args.seed, args.scale, started=bool(args.start), drawing=args.drawing):
         answers = stage.name in ANSWERING
         after = keeper(kit, args.out / "series", args.keep, before) if args.keep and answers else None
+        if after and not before:
+            after(0)
         train(stage, args.out, say=say, after=after)
         before += stage.schedule.steps if answers else 0
         if stage.name == args.until:

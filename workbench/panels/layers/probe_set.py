@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -112,32 +112,41 @@ class _Passes:
 
     def _gather(self) -> None:
         """The three passes, from where an earlier run was ended."""
-        split_at, place = self._resumed()
+        split_at, place, done = self._resumed()
         chunk = CHUNK * self.config.batch
         for number, split in enumerate(SPLITS):
             if number < split_at:
                 continue
             for start in range(place if number == split_at else 0, self.counts[split], chunk):
-                for batch in self._batches(split, start, min(start + chunk, self.counts[split])):
+                stop = min(start + chunk, self.counts[split])
+                for k, batch in enumerate(self._batches(split, start, stop, noted=done > 0)):
+                    if k < done:
+                        continue
                     self._see(split, batch)
-                if self.unfinished.due:
-                    self._put_down(number, start + chunk)
+                    if self.unfinished.due:
+                        self._put_down(number, start, k + 1)
+                done = 0
             for part in self.parts:
                 part.end(split)
 
-    def _batches(self, split: Split, start: int, stop: int) -> Iterator[Batch]:
-        """Some images of a split, by size; those that cannot be used are set aside."""
+    def _batches(self, split: Split, start: int, stop: int, *, noted: bool) -> list[Batch]:
+        """Some images of a split, by size; those that cannot be used are set aside.
+
+        `noted`: an earlier run has read the same ones, and what is to be said of them is known.
+        """
         samples: list[Sample] = []
         for place, each in enumerate(self.data.read(split, start, stop), start):
             go_on(self.stop)
             if isinstance(each, Skipped):
-                self._skip(each)
+                if not noted:
+                    self._skip(each)
                 continue
-            about = f"{self.digest}\0{each.name}\0{each.pixels.shape}\0".encode()
-            self.digest = hashlib.sha256(about + each.pixels.tobytes()).hexdigest()
+            if not noted:
+                about = f"{self.digest}\0{each.name}\0{each.pixels.shape}\0".encode()
+                self.digest = hashlib.sha256(about + each.pixels.tobytes()).hexdigest()
             each = replace(each, place=place)
             samples.append(squared(each, self.config.square) if self.config.square else each)
-        yield from batches(samples, self.config.batch, len(self.data.classes))
+        return batches(samples, self.config.batch, len(self.data.classes))
 
     def _see(self, split: Split, batch: Batch) -> None:
         """One pass through the model, gathered by every part."""
@@ -203,7 +212,8 @@ class _Passes:
         subject = Subject(self.config, self.data, axis, self.model)
         self.parts = [part(subject) for part in labels]
 
-    def _put_down(self, split: int, place: int) -> None:
+    def _put_down(self, split: int, place: int, batches: int) -> None:
+        """Keep what is gathered: all before `place`, and so many batches of the images from there on."""
         if self.axis is None:
             return
         arrays = {
@@ -212,6 +222,7 @@ class _Passes:
         about = {
             "split": split,
             "place": place,
+            "batches": batches,
             "used": self.used,
             "skipped": [[each.name, each.reason] for each in self.skipped],
             "axis": self.axis.rows(),
@@ -219,11 +230,11 @@ class _Passes:
         }
         self.unfinished.keep(about, arrays)
 
-    def _resumed(self) -> tuple[int, int]:
-        """Number of the split, and the place in it, at which to go on."""
+    def _resumed(self) -> tuple[int, int, int]:
+        """Where to go on: number of the split, place in it, and how many batches from there are done."""
         found = self.unfinished.found()
         if found is None:
-            return 0, 0
+            return 0, 0, 0
         about, arrays = found
         self._begin(Axis.from_rows(about["axis"]))
         for k, part in enumerate(self.parts):
@@ -234,7 +245,7 @@ class _Passes:
         self.used |= about["used"]
         self.skipped = [Skipped(*each) for each in about["skipped"]]
         self.digest = about["digest"]
-        return int(about["split"]), int(about["place"])
+        return int(about["split"]), int(about["place"]), int(about["batches"])
 
     def _about(self) -> dict[str, list[Row]]:
         """What the numbers rest on, and what was left out."""
