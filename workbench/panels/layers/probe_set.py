@@ -13,18 +13,18 @@ from workbench.datasets.collection import SPLITS, Collection, Sample, Skipped, S
 from workbench.errors import Refusal
 from workbench.models.protocol import Model
 from workbench.panels.layers.parts.averages import (
-    Cloud,
     Kept,
     PatchStructure,
     PatchSurroundings,
     TokenGeometry,
 )
+from workbench.panels.layers.parts.cloud import Cloud
 from workbench.panels.layers.parts.content import PatchContent
-from workbench.panels.layers.parts.kept_grams import KeptGrams
 from workbench.panels.layers.parts.likeness import Likeness
 from workbench.panels.layers.parts.part import Arrays, Axis, Part, Seen, Subject
 from workbench.panels.layers.parts.pooled import Pooled, targets_of
 from workbench.panels.layers.parts.segmentation import PatchClasses
+from workbench.panels.layers.parts.streamed import Streamed
 from workbench.panels.layers.parts.words import LensWords
 from workbench.panels.layers.seeing import see
 from workbench.panels.layers.table import Measured, Row, go_on
@@ -39,15 +39,17 @@ if TYPE_CHECKING:
 PARTS: dict[str, tuple[type[Part], ...]] = {
     "linear reader": (Pooled,),
     "neighbours": (Pooled,),
+    "ridge reader": (Streamed,),
     "segmentation": (PatchClasses,),
     "content": (PatchContent,),
     "structure": (PatchStructure, PatchSurroundings),
     "geometry": (TokenGeometry, Cloud),
-    "likeness": (Kept, Likeness, KeptGrams),
+    "likeness": (Kept, Likeness),
     "lens": (LensWords,),
 }
 """What takes each kind of measure."""
 NEEDS_MASKS = (PatchClasses, PatchStructure)
+NEEDS_LABELS = (Pooled, Streamed)
 READING, FITTING = 0.8, 0.2
 """Shares of the bar: passes through the model, then fits."""
 CHUNK = 8
@@ -59,9 +61,10 @@ FEW = 32
 def measure(config: LayersConfig, model: Model, progress: Progress, stop: Callable[[], bool]) -> Measured:
     """Three passes over the splits, then the fits; see `study.run`.
 
-    Memory holds pooled states of all images, tokens of one batch only, and for each stage the sums of its
-    patch readers: a square of its width in float64 for each. What is gathered is put down once a minute, and
-    taken up again where an earlier run of the same study of the same model was killed.
+    Memory holds pooled states of all images where “linear reader” or “neighbours” is asked for, tokens of one
+    batch only, and for each stage the sums of its other readers: a square of its width in float64 for each.
+    What is gathered is put down once a minute, and taken up again where an earlier run of the same study of
+    the same model was killed.
     """
     return _Passes(config, model, progress, stop).measured()
 
@@ -208,7 +211,7 @@ class _Passes:
         self.axis = axis
         wanted = dict.fromkeys(part for name in self.config.measures for part in PARTS[name])
         known = [part for part in wanted if self.data.classes or part not in NEEDS_MASKS]
-        labels = [part for part in known if self.data.targets or part is not Pooled]
+        labels = [part for part in known if self.data.targets or part not in NEEDS_LABELS]
         subject = Subject(self.config, self.data, axis, self.model)
         self.parts = [part(subject) for part in labels]
 
@@ -270,7 +273,8 @@ class _Passes:
         targets_of(config.targets, data)
         wanted = [part for name in config.measures for part in PARTS[name]]
         if all(
-            part in NEEDS_MASKS and not data.classes or part is Pooled and not data.targets for part in wanted
+            part in NEEDS_MASKS and not data.classes or part in NEEDS_LABELS and not data.targets
+            for part in wanted
         ):
             raise Refusal(
                 f"{data.title} has neither the labels nor the masks that {', '.join(config.measures)} "

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 from workbench.datasets import kind_of, open_collection
 from workbench.panels.layers.config import LayersConfig, Measure
-from workbench.panels.layers.measures import ANY, accuracy_of, neighbours_of
+from workbench.panels.layers.measures import ANY, accuracy_of, neighbours_of, streamed_of
 from workbench.panels.specimen import SCENE
 
 if TYPE_CHECKING:
     from workbench.datasets.collection import Collection
 
 OF_MASKS = ("cohesion", "coupling", "contrast ratio", "contrast difference")
-OF_READERS = (accuracy_of(ANY), neighbours_of(ANY))
+OF_READERS = (accuracy_of(ANY), streamed_of(ANY), neighbours_of(ANY))
 MADE_BY: dict[Measure, tuple[str, ...]] = {
     "linear reader": (accuracy_of(ANY),),
     "neighbours": (neighbours_of(ANY),),
+    "ridge reader": (streamed_of(ANY),),
     "segmentation": ("patch accuracy", "patch mIoU"),
     "content": ("pixels R²", "colour R²", "depth R²"),
     "structure": (*OF_MASKS, "neighbour cosine", "far cosine", "neighbour - far", "Moran's I"),
