@@ -121,10 +121,10 @@ GROUPS: dict[str, Group] = {
         ),
         Group(
             "nearest neighbours",
-            "accuracy of k nearest neighbours",
+            "accuracy of k-NN",
             "higher is better ↑",
             (neighbours_of(ANY),),
-            "By cosine of centred mean-pooled visual tokens, each neighbour with one vote; k chosen on the "
+            "Of k nearest neighbours, by cosine of centred mean-pooled visual tokens, each neighbour with one vote; k chosen on the "
             f"validation split; {SHADED}. A reader without weights.",
         ),
         Group(

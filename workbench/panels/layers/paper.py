@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     from workbench.runs.result import Result
 
 MOST_PANELS = 4
-LEFT, TOP, BOTTOM, PANEL = 0.50, 0.22, 0.42, 1.75
+LEFT, TOP, BOTTOM, PANEL = 0.55, 0.22, 0.42, 1.75
 """Inches: room for the axis at the left, bands above, stages below; a panel's height."""
+TITLE = 0.145
+"""Inches from the left edge to the line that the axis' title stands on, whatever its numbers take."""
 LINE, CHARACTER = 0.13, 0.071
 """Inches: height of a line of a label, width of a digit."""
 GAP = 0.2
@@ -159,7 +161,8 @@ def _draw(axes: Axes, drawn: Chart, across: float) -> None:
     axes.set_xticks([x for x, _ in ticks], [text for _, text in ticks])
     axes.tick_params(length=2, pad=1.5)
     axes.set_xlabel("layer", labelpad=1)
-    axes.set_ylabel(axis_title(drawn), labelpad=2)
+    axes.set_ylabel(axis_title(drawn))
+    axes.yaxis.set_label_coords((TITLE - LEFT) / across, 0.5)
     _write_ends(axes, drawn)
 
 
