@@ -124,8 +124,8 @@ GROUPS: dict[str, Group] = {
             "accuracy of k-NN",
             "higher is better ↑",
             (neighbours_of(ANY),),
-            "Of k nearest neighbours, by cosine of centred mean-pooled visual tokens, each neighbour with one "
-            f"vote; k chosen on the validation split; {SHADED}. A reader without weights.",
+            "Of k nearest neighbours, by cosine of centred mean-pooled visual tokens, each neighbour with "
+            f"one vote; k chosen on the validation split; {SHADED}. A reader without weights.",
         ),
         Group(
             "segmentation reader",
