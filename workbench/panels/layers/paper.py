@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 from workbench.panels.layers.axis import (
     Chart,
     Named,
-    apart,
     chart_of,
     drawn_of,
     groups_in,
     named,
-    sparse_ticks,
 )
+from workbench.panels.layers.layout import apart, sparse_ticks
 from workbench.panels.layers.marks import (
     MOST_GUIDES,
     EndLabel,
