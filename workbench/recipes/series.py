@@ -10,7 +10,10 @@ from workbench.errors import Refusal
 from workbench.models import CONFIGURATIONS, embedded, plain
 from workbench.runs.archive import by_numbers
 
-MAKING = "python -m workbench train base --start assets/checkpoints/pocket-bagel --anew --keep 20 --out training/anew"
+MAKING = (
+    "python -m workbench train base --start assets/checkpoints/pocket-bagel --anew --keep 20 "
+    "--out training/anew"
+)
 """Makes a short series of the embedded model."""
 
 
