@@ -82,7 +82,6 @@ class Copy:
     """What a configuration of the hub's copy holds: files by the folder of their split, and what to know."""
 
     splits: dict[str, list[Distant]]
-    partial: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -118,7 +117,7 @@ def copy_of(name: str) -> Copy:
         f"The hub's copy holds the first part of its {split} split only, which is too large for it."
         for split in dict.fromkeys(partial)
     ]
-    return Copy(splits, tuple(dict.fromkeys(partial)), tuple(notes))
+    return Copy(splits, tuple(notes))
 
 
 def _listed(repository: str) -> tuple[str, list[str]]:
