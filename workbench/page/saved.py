@@ -37,9 +37,15 @@ class Opened:
     result: Result
 
 
-def read(
-    panels: Mapping[str, Panel], path: Path, name: str, progress: Progress, stop: lane.Stop
-) -> list[Opened]:
+@dataclass(frozen=True)
+class Read:
+    """What the panels show of runs; and why some panels that show such runs cannot show these, in sentences."""
+
+    found: list[Opened]
+    lacking: list[str]
+
+
+def read(panels: Mapping[str, Panel], path: Path, name: str, progress: Progress, stop: lane.Stop) -> Read:
     """What the panels show of a saved run, a folder or a .zip; each result is drawn once to see that it can.
 
     The ids depend on the run's contents alone. Raises Refusal where it is no run, or none that a panel shows.
@@ -48,9 +54,15 @@ def read(
 
     identity, run = archive.opened(path, name=name)
     found: list[Opened] = []
+    lacking: list[Refusal] = []
     try:
         for panel in panels.values():
-            for number, result in enumerate(panel.from_saved(run, progress, stop)):
+            try:
+                results = panel.from_saved(run, progress, stop)
+            except Refusal as refusal:
+                lacking.append(refusal)
+                continue
+            for number, result in enumerate(results):
                 panel.prove(result)
                 whence(result)
                 made_from = f"{identity} {panel.study} {number}"
@@ -64,9 +76,11 @@ def read(
             f"“{name}” calls itself a run of “{run.study[:40]}”, but does not hold what one holds "
             f"({type(error).__name__}). Save it again with this version of the workbench."
         ) from error
+    if not found and lacking:
+        raise lacking[0]
     if not found:
         raise Refusal(f"“{name}” is a run of “{run.study[:40]}”, which no panel here shows.")
-    return found
+    return Read(found, list(dict.fromkeys(map(str, lacking))))
 
 
 class SavedRuns:
@@ -77,7 +91,7 @@ class SavedRuns:
 
     def __init__(self, bench: Bench, panels: Mapping[str, Panel], tabs: gr.Tabs) -> None:
         self.bench, self.panels, self.tabs = bench, panels, tabs
-        self.common: list[Opened] = []
+        self.common = Read([], [])
         pins = [bench.pins.all, bench.pins.shown]
         self.inputs = [bench.model, *pins]
         buttons = [*bench.looks.values(), *bench.stops.values()]
@@ -88,8 +102,9 @@ class SavedRuns:
 
     def open_for_all(self, path: Path, progress: Progress) -> None:
         """Open a run for every visitor, before the page is served. Raises Refusal."""
-        self.common += read(self.panels, path, path.name, progress, lambda: False)
-        self.bench.sessions.common.update({one.key: one.result for one in self.common})
+        opened = read(self.panels, path, path.name, progress, lambda: False)
+        self.common = Read(self.common.found + opened.found, self.common.lacking + opened.lacking)
+        self.bench.sessions.common.update({one.key: one.result for one in opened.found})
 
     def wire(self, load: Any) -> Any:
         """Show what is open for all when a visit begins; ``load`` is the page's. Returns the event."""
@@ -97,7 +112,7 @@ class SavedRuns:
 
     def begin(self, session: Session, model: Chosen, all_pins: list[Any], shown: list[str]) -> Updates:
         """A visitor's page with what is open for all."""
-        if not self.common:
+        if not self.common.found:
             return {self.bench.run_notice: gr.skip()}
         return self._laid(session, self.common, model, all_pins, shown)
 
@@ -112,15 +127,15 @@ class SavedRuns:
 
         def work(say: lane.Say, stop: lane.Stop) -> None:
             results.check_room(session)
-            found = read(self.panels, Path(path), name, lambda done, text: say((done, text)), stop)
-            for one in found:
+            opened = read(self.panels, Path(path), name, lambda done, text: say((done, text)), stop)
+            for one in opened.found:
                 results.keep(session, one.key, one.result)
-            say(found)
+            say(opened)
 
         yield {notice: markup.status(f"Opening {name}")}
         try:
             for said in lane.follow(session, work, study=OPENING):
-                if isinstance(said, list):
+                if isinstance(said, Read):
                     yield {**self._laid(session, said, model, all_pins, shown), self.bench.run: None}
                 elif said is not None:
                     done, text = said
@@ -133,17 +148,20 @@ class SavedRuns:
             yield {notice: markup.notice(NO_MEMORY), self.bench.run: None}
 
     def _laid(
-        self, session: Session, found: list[Opened], model: Chosen, all_pins: list[Any], shown: list[str]
+        self, session: Session, opened: Read, model: Chosen, all_pins: list[Any], shown: list[str]
     ) -> Updates:
-        """Each result pinned and, the last one of its panel, shown; the first panel that has one in front."""
+        """Each result pinned and, the first one of its panel, shown; the first such panel in front."""
         updates: Updates = {}
-        for one in found:
+        presented: set[str] = set()
+        for one in opened.found:
             panel = self.panels[one.study]
             session.opened.add(one.key)
             updates |= self.bench.pins.add(one.study, one.key, panel.name(one.result), all_pins, shown)
             all_pins, shown = updates[self.bench.pins.all], updates[self.bench.pins.shown]["value"]
-            updates |= panel.present(session, one.key, one.result, model)
-        front = next(study for study in self.panels if study in {one.study for one in found})
+            if one.study not in presented:
+                updates |= panel.present(session, one.key, one.result, model)
+            presented.add(one.study)
+        front = next(study for study in self.panels if study in presented)
         updates |= {self.tabs: gr.Tabs(selected=front), **self.bench.facing(front)}
-        updates[self.bench.run_notice] = ""
+        updates[self.bench.run_notice] = markup.notice(" ".join(opened.lacking), plain=True)
         return updates
