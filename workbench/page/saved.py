@@ -39,7 +39,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Read:
-    """What the panels show of runs; and why some panels that show such runs cannot show these, in sentences."""
+    """What the panels show of runs; and why some that show such runs cannot show these, in sentences."""
 
     found: list[Opened]
     lacking: list[str]
