@@ -296,7 +296,8 @@ def _chosen(name: str | None, *how: str | None) -> Chosen:
 
     Nothing on the page makes a checkpoint's own code run.
     """
-    return Chosen(name or "", Opening(*((value or "").strip() for value in how)))
+    said: list[Any] = [(value or "").strip() for value in how]
+    return Chosen(name or "", Opening(*said))
 
 
 def _source(chosen: Chosen) -> Source:
