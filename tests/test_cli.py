@@ -238,6 +238,7 @@ HOW = {
     "base": "bagel",
     "weights": "ema",
     "system_prompt": "p.txt",
+    "read_as": "clear",
 }
 
 
