@@ -15,7 +15,7 @@ from workbench.images.scenes import generate
 from workbench.models import EMBEDDED
 from workbench.training import base
 from workbench.training.drawing import DrawingStage
-from workbench.training.kit import Kit, further
+from workbench.training.kit import LANGUAGE, Kit, further
 from workbench.training.loop import Schedule, train
 from workbench.training.understanding import GENERATION
 
@@ -60,6 +60,26 @@ def test_drawing_leaves_what_reads_as_it_is(tmp_path: Path) -> None:
     assert changed
     assert all(any(part in name for part in GENERATION) for name in changed)
     torch.testing.assert_close(_logits(kit, images), said, atol=0, rtol=0)
+
+
+def test_a_language_model_learns_anew_over_the_tower_as_it_was(tmp_path: Path) -> None:
+    words = ["base", "--start", str(POCKET), "--anew", "--keep", "1", "--scale", "0.005"]
+    base.main([*words, "--out", str(tmp_path / "run")])
+    series = sorted(path.name for path in (tmp_path / "run" / "series").iterdir())
+    assert series == ["step-0000", "step-0001"]
+    published = load_file(POCKET / "ema.safetensors")
+    first, second = (load_file(tmp_path / "run" / "series" / name / "ema.safetensors") for name in series)
+    for name, value in published.items():
+        assert torch.equal(first[name], value) != name.startswith(LANGUAGE), name
+    changed = {name for name in first if not torch.equal(first[name], second[name])}
+    assert any(name.startswith("language_model.") for name in changed)
+    assert not any("moe_gen" in name for name in changed)
+
+
+@pytest.mark.parametrize("wrong", [["--anew"], ["--start", str(POCKET), "--anew", "--drawing"]])
+def test_learning_anew_starts_from_a_checkpoint_and_draws_nothing(tmp_path: Path, wrong: list[str]) -> None:
+    with pytest.raises(Refusal, match="--anew"):
+        base.main(["base", *wrong, "--out", str(tmp_path / "run")])
 
 
 def _logits(kit: Kit, images: np.ndarray) -> torch.Tensor:

@@ -64,9 +64,7 @@ def chart(many: Sequence[Named], asked: Asked | None = None, kind: str = "") -> 
             rows = table[table["kind"] == own].set_index("stage").reindex(list(stages))
             if rows["value"].isna().all():
                 has = ", ".join(_kinds(table))
-                raise Refusal(
-                    f"{name or 'This result'} has no {own!r} to attend to; it has {has}."
-                )
+                raise Refusal(f"{name or 'This result'} has no {own!r} to attend to; it has {has}.")
             numbers = (100 * rows[column].to_numpy(float) for column in ("value", "low", "high"))
             curves.append(Curve(name if several else own, own, *numbers))
     n = int(tables[0][1]["n"].max())
