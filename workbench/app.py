@@ -42,7 +42,6 @@ GROUPS: tuple[Group, ...] = (
         (
             ("States", StatesView),
             ("Interventions", InterventionsView),
-            ("Perceptual", PerceptualView),
             ("Drawing", DrawingView),
             ("Tokens", TokensView),
         ),
@@ -58,7 +57,11 @@ GROUPS: tuple[Group, ...] = (
     ),
     (
         "What damage does",
-        (("Robustness", RobustnessView), ("Corruptions", CorruptionsView)),
+        (
+            ("Robustness", RobustnessView),
+            ("Perceptual", PerceptualView),
+            ("Corruptions", CorruptionsView),
+        ),
     ),
 )
 """The tabs, in order."""
