@@ -20,6 +20,7 @@ from workbench.page.saved import SavedRuns  # noqa: E402
 from workbench.page.session import MAX_AGE, Sessions  # noqa: E402
 from workbench.page.tabs import Group, Tabs  # noqa: E402
 from workbench.panels.atlas.view import AtlasView  # noqa: E402
+from workbench.panels.attention.view import AttentionView  # noqa: E402
 from workbench.panels.corruptions.view import CorruptionsView  # noqa: E402
 from workbench.panels.drawing.view import DrawingView  # noqa: E402
 from workbench.panels.interventions.view import InterventionsView  # noqa: E402
@@ -54,6 +55,10 @@ GROUPS: tuple[Group, ...] = (
             ("Atlas", AtlasView),
             ("Sacrifice", SacrificeView),
         ),
+    ),
+    (
+        "What answers rest on",
+        (("Attention", AttentionView),),
     ),
     (
         "What damage does",

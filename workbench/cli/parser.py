@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 COMMANDS = tuple(
     (
-        "run states intervene layers patches atlas draw tokens sacrifice robustness corrupt perceptual "
-        "capture figure train"
+        "run states intervene layers patches attention atlas draw tokens sacrifice robustness corrupt "
+        "perceptual capture figure train"
     ).split()
 )
 SUMMARY = """\
@@ -29,6 +29,7 @@ Afterimage shows what happens to an image inside a multimodal model.
   python -m workbench layers --image F --out DIR
   python -m workbench layers --out DIR       readers over the bundled scenes; --data for your own
   python -m workbench patches --image F --question TEXT --out DIR
+  python -m workbench attention --image F --question TEXT --out DIR   what the answer attends to
   python -m workbench atlas --out DIR        tokens on a plane; --image F for one picture's
   python -m workbench draw --prompt "a red star" --out DIR
   python -m workbench tokens --image F --model ID --out DIR
@@ -110,6 +111,19 @@ def parser_for(asked: str) -> argparse.ArgumentParser:
         "PNG, SVG and PDF, the numbers of all as CSV, everything else beside them.",
     )
     _add_map(patches.add_argument_group("figure"))
+    attention = study(
+        "attention",
+        help="what the answer attends to, layer by layer",
+        needs="[--image FILE --question TEXT]",
+        description="Keep what each head of each language layer gives from the answer's tokens to the image "
+        "and to everything else, with rollout, flow, sinks and attention between kinds of tokens: about one "
+        "image (--image), or the shares over a collection with questions (--data, by default the bundled "
+        "scenes): figures as PNG, SVG and PDF, the numbers as CSV, everything else beside them.",
+    )
+    if asked == "attention":
+        from workbench.panels.attention.shows import OfMaps
+
+        add_flags(attention.add_argument_group("figure"), OfMaps, but=("tokens", "head", "view"))
     atlas = study(
         "atlas",
         help="visual tokens on a plane",

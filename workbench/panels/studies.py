@@ -55,6 +55,7 @@ STUDIES = {
     "robustness": Study("robustness", "RobustnessConfig", drawn="shows"),
     "sacrifice": Study("sacrifice", "SacrificeConfig", drawn="shows"),
     "corrupt": Study("corruptions", "CorruptConfig", drawn="shows"),
+    "attention": Study("attention", "AttentionConfig", drawn="shows"),
     "perceptual": Study("perceptual", "PerceptualConfig", drawn="shows", of_runs=True),
     "capture": Study("capture", "CaptureConfig"),
 }
