@@ -96,32 +96,51 @@ class _Talk:
         started = time.perf_counter()
         read = self._opened()
         opening = time.perf_counter() - started
-        if IN_CONTEXT in ways:
-            started = time.perf_counter()
-            texts = self._say(read.rows, everyone, "never")
-            answers = self._answers(read.rows, everyone, texts)
-            by_way[IN_CONTEXT] = [
-                Response(text.decision, None, answer, scores)
-                for text, (answer, scores) in zip(texts, answers, strict=True)
-            ]
-            seconds[IN_CONTEXT] = opening + time.perf_counter() - started
         if drawing:
             started = time.perf_counter()
             texts = self._say(read.rows, everyone, self.settings.restore)
             going = [k for k in everyone if texts[k].decision.restore]
             ended = [k for k in everyone if not texts[k].decision.restore]
             done = self._ended(read.rows, ended, [texts[k] for k in ended], [None] * len(ended), None)
+            first = {k: texts[k].decision for k in everyone}
+            thinking = opening + time.perf_counter() - started
+            started = time.perf_counter()
+            if IN_CONTEXT in ways and self.settings.restore == "auto":
+                held = self._held_back(read.rows, going, texts)
+                by_way[IN_CONTEXT] = [(done | held)[k] for k in everyone]
+                seconds[IN_CONTEXT] = thinking + time.perf_counter() - started
+            started = time.perf_counter()
             drawn: tuple[_Read, Tensor, list[np.ndarray]] | None = None
             if going:
                 drawn = self._drawn(read.at(going), going, [texts[k] for k in going], 0)
-            shared = opening + time.perf_counter() - started
-            first = {k: texts[k].decision for k in everyone}
+            shared = thinking + time.perf_counter() - started
             for way in drawing:
                 started = time.perf_counter()
                 found = done if drawn is None else done | self._after(drawn, going, way, first, 1)
                 by_way[way] = [found[k] for k in everyone]
                 seconds[way] = shared + time.perf_counter() - started
+        if IN_CONTEXT in ways and IN_CONTEXT not in by_way:
+            started = time.perf_counter()
+            said = self._ended(
+                read.rows,
+                everyone,
+                self._say(read.rows, everyone, "never"),
+                [None] * len(everyone),
+                None,
+            )
+            by_way[IN_CONTEXT] = [said[k] for k in everyone]
+            seconds[IN_CONTEXT] = opening + time.perf_counter() - started
         return Responses({way: by_way[way] for way in ways}, seconds)
+
+    def _held_back(
+        self, rows: Rows, numbers: Sequence[int], texts: Sequence[_Text]
+    ) -> dict[int, Response]:
+        """What those who would draw say without leave to: all others say it already, drawing nothing."""
+        if not numbers:
+            return {}
+        mine = rows.at(numbers)
+        held = self._say(mine, numbers, "never", begun=[texts[k].words for k in numbers])
+        return self._ended(mine, numbers, held, [None] * len(numbers), range(len(numbers)))
 
     def _opened(self) -> _Read:
         """System prompt, image as latent and as vision, question."""
@@ -150,15 +169,26 @@ class _Talk:
 
     # Words
 
-    def _say(self, rows: Rows, numbers: Sequence[int], restore: str, *, chances: bool = True) -> list[_Text]:
+    def _say(
+        self,
+        rows: Rows,
+        numbers: Sequence[int],
+        restore: str,
+        *,
+        chances: bool = True,
+        begun: Sequence[Words] | None = None,
+    ) -> list[_Text]:
         """One text of each row, as `interleave._speak` lets it be said; `rows` are only read.
 
         Where candidates will be scored, a text ends with the answer's tag. Without `chances` the
-        probabilities of the decisions stay unknown.
+        probabilities of the decisions stay unknown. `begun`: what these rows said when they might draw.
         """
         scored = [bool(self.posed[k].candidates) for k in numbers]
         texts = [Words(self.model) for _ in numbers]
-        self._go_on_saying(rows, texts, range(len(texts)), scored, restore)
+        if begun is None:
+            self._go_on_saying(rows, texts, range(len(texts)), scored, restore)
+        for text, words in zip(texts, begun or (), strict=False):
+            text.tokens = list(words.tokens)
         if restore == "never":
             # A drawing it wanted is taken out of its mouth, and it goes on from there.
             while again := [k for k, text in enumerate(texts) if RESTORE in text.text]:
