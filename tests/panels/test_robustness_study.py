@@ -25,7 +25,8 @@ from workbench.images.corruptions import corrupt
 from workbench.models.protocol import Capability
 from workbench.panels.robustness import chart, figure, written
 from workbench.panels.robustness.config import RobustnessConfig
-from workbench.panels.robustness.paper import Heat, Sweep
+from workbench.panels.robustness.paper import Heat
+from workbench.panels.robustness.paper_drawing import Sweep
 from workbench.panels.robustness.shows import BARS, GAIN, HEAT, SEVERITY, SHOWS, SWEEP, TABLES, TRIGGER
 from workbench.panels.robustness.study import run
 from workbench.runs import unfinished

@@ -103,9 +103,7 @@ def _walk() -> Callable[..., Any]:
     return compiled
 
 
-def _every(
-    planes: Any, result: Any, where: Any, radius: float, squared: int, first: int, apart: int
-) -> None:
+def _every(planes: Any, result: Any, where: Any, radius: float, squared: int, first: int, apart: int) -> None:
     height, width = where.shape
     reds, greens, blues = planes[0], planes[1], planes[2]
     most = np.int32(squared)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from workbench.errors import Refusal, go_on
 from workbench.models.bagel import flow, interleave
-from workbench.models.bagel.asking import Scored, checked, greedy, tails
+from workbench.models.bagel.asking import Scored, Tree, checked, greedy, laid_out, summed, tails
 from workbench.models.bagel.interleave import ANSWER, ANSWER_ENDS, MOST_TEXTS, RESTORE, THOUGHT, THOUGHT_ENDS
 from workbench.models.bagel.reader import BagelReader
 from workbench.models.bagel.rows import Rows
@@ -26,8 +26,6 @@ from workbench.models.bagel.speaker import Words
 from workbench.models.protocol import Answer, Decision, Sampling, Token
 from workbench.models.together import IN_CONTEXT, Posed, Response, Responses
 
-AT_ONCE = 64
-"""Candidates in one pass: each carries a copy of its row's keys and values."""
 _NO_TOKEN = Token("", math.nan, 0)
 
 
@@ -132,9 +130,7 @@ class _Talk:
             seconds[IN_CONTEXT] = opening + time.perf_counter() - started
         return Responses({way: by_way[way] for way in ways}, seconds)
 
-    def _held_back(
-        self, rows: Rows, numbers: Sequence[int], texts: Sequence[_Text]
-    ) -> dict[int, Response]:
+    def _held_back(self, rows: Rows, numbers: Sequence[int], texts: Sequence[_Text]) -> dict[int, Response]:
         """What those who would draw say without leave to: all others say it already, drawing nothing."""
         if not numbers:
             return {}
@@ -373,8 +369,7 @@ class _Talk:
         self, rows: Rows, numbers: Sequence[int], texts: Sequence[_Text]
     ) -> list[tuple[Answer, np.ndarray | None]]:
         """The answer in each text, or the likeliest candidate in its place with the scores of all."""
-        out: list[tuple[Answer, np.ndarray | None]] = []
-        asked: list[Scored] = []
+        trees: list[Tree] = []
         owners: list[int] = []
         for place, (k, text) in enumerate(zip(numbers, texts, strict=True)):
             if not self.posed[k].candidates:
@@ -387,43 +382,29 @@ class _Talk:
                 for candidate in self.posed[k].candidates
             ]
             common = _common(whole)
-            asked += [Scored(ids[:common], ids[common:]) for ids in whole]
-            owners += [place] * len(whole)
-        values = self._scored(rows, asked, owners)
+            trees.append(Tree())
+            owners.append(place)
+            stem = [self.model.special.bos, *whole[0][:common]]
+            trees[-1].add(place, stem, [ids[common:] for ids in whole])
+        found = self._scored(rows, trees, owners)
+        out: list[tuple[Answer, np.ndarray | None]] = []
         for place, (k, text) in enumerate(zip(numbers, texts, strict=True)):
-            candidates = self.posed[k].candidates
-            if not candidates:
+            if place not in found:
                 out.append((interleave.answer_of(text.words), None))
                 continue
-            scores = np.array([v for v, owner in zip(values, owners, strict=True) if owner == place])
+            scores = found[place]
             best = int(scores.argmax())
-            out.append((Answer(candidates[best], (), float(scores[best])), scores))
+            likeliest = Answer(self.posed[k].candidates[best], (), float(scores[best]))
+            out.append((likeliest, scores))
         return out
 
-    def _scored(self, rows: Rows, asked: Sequence[Scored], owners: Sequence[int]) -> list[float]:
-        """Log-probability of each tail behind the row that owns it; heads, all alike, are read once a row."""
-        if not asked:
-            return []
-        holders = list(dict.fromkeys(owners))
-        heads = [next(s.head for s, owner in zip(asked, owners, strict=True) if owner == h) for h in holders]
-        special = self.model.special
-        read, states = rows.at(holders).read_text(self.network, [[special.bos, *head] for head in heads])
-        last = torch.tensor([len(head) for head in heads], device=states.device)
-        following = self.network.logits(states[torch.arange(len(heads), device=states.device), last])
-        logs = following.float().log_softmax(-1)
-        place = {holder: k for k, holder in enumerate(holders)}
-        out = [float(logs[place[o], s.tail[0]]) for s, o in zip(asked, owners, strict=True)]
-        longer = [k for k, s in enumerate(asked) if len(s.tail) > 1]
-        for first in range(0, len(longer), AT_ONCE):
-            some = longer[first : first + AT_ONCE]
-            go_on(self.stop)
-            behind = read.at([place[owners[k]] for k in some])
-            _, states = behind.read_text(self.network, [asked[k].tail[:-1] for k in some])
-            for row, k in enumerate(some):
-                tail = asked[k].tail
-                logs = self.network.logits(states[row, : len(tail) - 1]).float().log_softmax(-1)
-                out[k] += sum(float(logs[i, number]) for i, number in enumerate(tail[1:]))
-        return out
+    def _scored(self, rows: Rows, trees: Sequence[Tree], owners: Sequence[int]) -> dict[int, np.ndarray]:
+        """Log-probabilities of each tree's branches behind its row, by the number of the stem."""
+        if not trees:
+            return {}
+        go_on(self.stop)
+        ids, places, among = laid_out(trees, self.network.device)
+        return summed(self.model, rows.at(owners).states_of(self.network, ids, places, among), trees)
 
 
 def _noise(size: tuple[int, ...], seed: int, before: int) -> Tensor:

@@ -14,7 +14,7 @@ import numpy as np
 from workbench.errors import Refusal
 from workbench.panels.perceptual.config import RUN
 from workbench.panels.specimen import SCENE, find
-from workbench.panels.states.figure import screen
+from workbench.panels.states.shots import screen
 from workbench.panels.states.study import STUDY as STATES
 
 if TYPE_CHECKING:

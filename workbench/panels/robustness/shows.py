@@ -85,7 +85,7 @@ def lacks(config: RobustnessConfig, show: str, chosen: Nothing) -> str:
 
 def part(many: Sequence[Named], show: str, chosen: Nothing) -> Part:
     """One of SHOWS of these results. Raises Refusal where they do not hold it."""
-    from workbench.panels.robustness import paper
+    from workbench.panels.robustness import paper, paper_drawing
 
     if show == SEVERITY:
         about = cast(OfSeverity, chosen)
@@ -95,11 +95,11 @@ def part(many: Sequence[Named], show: str, chosen: Nothing) -> Part:
         return paper.Heat(many, of.pathway, of.value)
     if show == GAIN:
         gain = cast(OfGain, chosen)
-        return paper.Gain(many, gain.measure, gain.pathway, gain.corruption)
+        return paper_drawing.Gain(many, gain.measure, gain.pathway, gain.corruption)
     ways = cast(OfPathways, chosen).pathways
     if show == TRIGGER:
-        return paper.Trigger(many, ways)
-    return paper.Sweep(many, ways) if show == SWEEP else paper.Bars(many, ways)
+        return paper_drawing.Trigger(many, ways)
+    return paper_drawing.Sweep(many, ways) if show == SWEEP else paper.Bars(many, ways)
 
 
 def table(many: Sequence[Named], show: str, chosen: Nothing) -> Table:
