@@ -329,6 +329,13 @@ def test_tables_for_reading_carry_intervals_and_n(result: Result, direct: Result
     assert "| clean |" in text and "re-encode" in text
     assert "p(restore)" in text and "calibration error" in text
     assert "PSNR dB" in written.gains([("", result)]).markdown()
+    every = written.conditions([("", direct)])
+    assert list(every.written.columns) == ["corruption", "mid ↑", "high ↑", "n"]
+    shown = every.written.set_index("corruption")["high ↑"]["Darkness"]
+    there = row(direct, corruption="dark_illumination", level="high")
+    assert shown.startswith(f"{100 * there['value']:.1f} [")
+    assert set(written.conditions([("", result)]).written["pathway"]) == set(DRAWING.pathways)
+    assert [chart.points_of(x) for x in (-0.0004, 0.1234, -0.5)] == ["0.0", "12.3", "\N{MINUS SIGN}50.0"]
     with pytest.raises(Refusal, match="no level 'worst'"):
         written.types([("", direct)], "worst")
     with pytest.raises(Refusal, match="no drawings"):

@@ -181,7 +181,7 @@ class Heat:
             for (y, x), number in np.ndenumerate(shown):
                 bright = (number - low) / (high - low) > 0.6
                 ink = "black" if bright else "white"
-                axes.text(x, y, f"{100 * number:.1f}", ha="center", va="center_baseline", color=ink)
+                axes.text(x, y, chart.points_of(number), ha="center", va="center_baseline", color=ink)
             axes.set_xticks(range(table.shape[1]), list(table.columns))
             axes.xaxis.tick_top()
             axes.set_yticks(range(len(table)), [label(c) for c in table.index] if k == 0 else [])

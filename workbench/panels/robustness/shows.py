@@ -56,7 +56,7 @@ BARS, SEVERITY, HEAT, TRIGGER, GAIN, SWEEP = (
     "gain and answer",
     "steps sweep",
 )
-TYPES, LEVELS, GAINS = "corruptions", "severities", "gains"
+TYPES, CONDITIONS, LEVELS, GAINS = "corruptions", "every condition", "severities", "gains"
 SHOWS: dict[str, type[Nothing]] = {
     BARS: OfPathways,
     SEVERITY: OfSeverity,
@@ -66,7 +66,12 @@ SHOWS: dict[str, type[Nothing]] = {
     SWEEP: OfPathways,
 }
 WIDE: tuple[str, ...] = (SEVERITY,)
-TABLES: dict[str, type[Nothing]] = {TYPES: OfTypes, LEVELS: OfPathways, GAINS: OfPathways}
+TABLES: dict[str, type[Nothing]] = {
+    TYPES: OfTypes,
+    CONDITIONS: OfPathways,
+    LEVELS: OfPathways,
+    GAINS: OfPathways,
+}
 
 
 def lacks(config: RobustnessConfig, show: str, chosen: Nothing) -> str:
@@ -109,4 +114,6 @@ def table(many: Sequence[Named], show: str, chosen: Nothing) -> Table:
     ways = cast(OfPathways, chosen).pathways
     if show == TYPES:
         return written.types(many, cast(OfTypes, chosen).level, ways)
+    if show == CONDITIONS:
+        return written.conditions(many, ways)
     return written.gains(many, ways) if show == GAINS else written.levels(many, ways)
