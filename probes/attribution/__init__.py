@@ -1,0 +1,1 @@
+"""What an answer rests on, as pure functions over arrays."""
