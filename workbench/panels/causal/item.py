@@ -166,14 +166,18 @@ class _Tracing:
 
     def _patching(self) -> None:
         kinds, edits = self._edits()
+        whole = [place for place, tokens in enumerate(kinds) if tokens == ALL]
         for number, direction in enumerate(self.config.directions):
             run, source = self._runs(direction)
-            values = run.patched(source.states, edits, self.targets)
-            for place, (tokens, edit) in enumerate(zip(kinds, edits, strict=True)):
-                self.found.patching.append(
-                    {"direction": direction, "tokens": tokens, "stage": edit.spot.stage}
-                    | {"log p": float(values[0, place]), "difference": _difference(values[:, place])}
-                )
+            values = np.full((2, len(edits)), np.nan)
+            values[0] = run.patched(source.states, edits, self.targets[:1])[0]
+            if len(self.targets) > 1:
+                values[1, whole] = run.patched(source.states, [edits[k] for k in whole], self.targets[1:])[0]
+            self.found.patching += [
+                {"direction": direction, "tokens": tokens, "stage": edit.spot.stage}
+                | {"log p": float(first), "difference": float(first - second)}
+                for tokens, edit, first, second in zip(kinds, edits, *values, strict=True)
+            ]
             self.progress(0.3 + 0.4 * (number + 1) / len(self.config.directions), f"{direction}: done")
 
     def _edits(self) -> tuple[list[str], list[Edit]]:
