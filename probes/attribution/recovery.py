@@ -45,13 +45,14 @@ def mean_recovery(
     """Recovery over many images: the mean indirect effect by the mean total effect, with 95 % intervals.
 
     A quotient of means, not a mean of quotients: images whose answer was hardly damaged would fill the latter
-    with noise (ours). Images are resampled, rows in pairs. Where the interval of the mean total effect holds 0,
-    the damage of these images is not known to go one way, and there is nothing to recover: value and interval
-    are NaN.
+    with noise (ours). Images are resampled, rows in pairs. Where the interval of the mean total effect holds
+    0, the damage of these images is not known to go one way, and there is nothing to recover: value and
+    interval are NaN.
 
     Args:
         base, other: (images,), as in `recovery`; NaN leaves an image out.
-        patched: (rows, images), a row for each place whose states are exchanged; NaN leaves one out of its row.
+        patched: (rows, images), a row for each place whose states are exchanged; NaN leaves one out of its
+            row.
 
     Raises:
         ValueError: on shapes that do not fit.

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 COMMANDS = tuple(
     (
-        "run states intervene layers patches atlas causal draw tokens sacrifice robustness corrupt perceptual "
-        "capture figure train"
+        "run states intervene layers patches atlas causal draw tokens sacrifice robustness corrupt "
+        "perceptual capture figure train"
     ).split()
 )
 SUMMARY = """\

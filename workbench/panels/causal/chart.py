@@ -59,8 +59,9 @@ class Series:
 class Chart:
     """Everything that is drawn of one of CURVES.
 
-    ticks: a place on the axis with what is written there. bands: names of stretches with their two edges; none
-    where there is one. lines: values with a line across. percent: whether values are shares to write as such.
+    ticks: a place on the axis with what is written there. bands: names of stretches with their two edges;
+    none where there is one. lines: values with a line across. percent: whether values are shares to write as
+    such.
     """
 
     show: str
@@ -218,7 +219,11 @@ def _hover(label: str, row: dict[str, Any], show: str, measure: str) -> str:
     where = f"<b>{row['stage']}</b>"
     if show == KNOCKOUT:
         first, last = int(row["first"]), int(row["last"])
-        where = f"<b>layer{'s' if last > first else ''} {first}" + (f" to {last}" if last > first else "") + "</b>"
+        where = (
+            f"<b>layer{'s' if last > first else ''} {first}"
+            + (f" to {last}" if last > first else "")
+            + "</b>"
+        )
     held = f" ({write(row['low'])} to {write(row['high'])})" if np.isfinite(row["low"]) else ""
     return f"{where}<br>{label}: {write(row['value'])}{held}<br>n = {int(row['n']):,}"
 
@@ -228,9 +233,7 @@ def half(result: Result, direction: str, measure: str = "log p") -> tuple[float,
     table = result.tables.get("halves")
     if table is None or not len(table):
         return None
-    some = table[
-        (table["direction"] == direction) & (table["measure"] == measure) & (table["tokens"] == ALL)
-    ]
+    some = table[(table["direction"] == direction) & (table["measure"] == measure) & (table["tokens"] == ALL)]
     if not len(some):
         return None
     row = some.iloc[0]

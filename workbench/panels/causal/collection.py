@@ -47,7 +47,7 @@ class Gathered:
 def gathered(
     config: CausalConfig, model: Model, progress: Progress, stop: Callable[[], bool]
 ) -> tuple[Gathered, list[Row], str]:
-    """All questions' rows, the rows of the table "data", and the collection's fingerprint. See `study.run`."""
+    """All questions' rows, those of the table "data", and the collection's fingerprint; see `study.run`."""
     progress(0.0, "looking through the data")
     return _Over(config, model, progress, stop).all()
 
@@ -99,9 +99,7 @@ class _Over:
                 self.data.classes,
             )
             try:
-                self.found.add(
-                    traced(config, self.model, item, mapped=False, progress=quiet, stop=self.stop)
-                )
+                self.found.add(traced(config, self.model, item, mapped=False, progress=quiet, stop=self.stop))
             except Refusal as refusal:  # a question that is too long, say
                 self._skip(Skipped(sample.name, str(refusal)))
 

@@ -40,8 +40,9 @@ class CausalConfig(OfImages):
     """Everything that decides the result, but for the model and the pixels.
 
     Two runs of one question are held against each other, one on the clean image and one on the degraded; or,
-    where the `drawing` is traced, one in which the model's own drawing came back and one in which the degraded
-    image stands in its place. What both are told by is the log-probability of what the first one answers.
+    where the `drawing` is traced, one in which the model's own drawing came back and one in which the
+    degraded image stands in its place. What both are told by is the log-probability of what the first one
+    answers.
     """
 
     question: str = Field(
@@ -93,7 +94,9 @@ class CausalConfig(OfImages):
         lt=2**31,
         description="of the corruption, the questions, the drawing, the other tokens and the intervals",
     )
-    max_new_tokens: int = Field(default=16, ge=1, le=256, description="longest answer that is traced, in tokens")
+    max_new_tokens: int = Field(
+        default=16, ge=1, le=256, description="longest answer that is traced, in tokens"
+    )
     n: int = Field(default=200, ge=2, le=2_000_000, description="of a collection: images asked about")
     each: int = Field(
         default=1, ge=1, le=20, description="of a collection: questions about each image, drawn at random"

@@ -35,13 +35,13 @@ def recovered(
 ) -> tuple[DataFrame, DataFrame]:
     """The tables "recovery" and "halves".
 
-    "recovery": a row for each measure, direction, kind of tokens and stage: value, low, high (95 %), n images,
-    and `total`, the mean total effect that is the whole. "halves": until which language layer more than half of
-    it is moved by exchanging all visual tokens, with its interval.
+    "recovery": a row for each measure, direction, kind of tokens and stage: value, low, high (95 %), n and
+    `total`, the mean total effect that is the whole. "halves": until which language layer more than half
+    of it is moved by exchanging all visual tokens, with its interval.
 
-    items: one row for each question, with "name" and the measure in both runs ("clean log p", "degraded log p",
-    …). patching: "item", "direction", "tokens", "stage", and the measures. An image counts by the mean of its
-    own questions; images are resampled, all places with the same draws.
+    items: a row for each question, with "name" and the measures in both runs ("clean log p" …). patching:
+    "item", "direction", "tokens", "stage", and the measures. An image counts by the mean of its own
+    questions; images are resampled, all places with the same draws.
     """
     import pandas as pd
 
@@ -91,8 +91,8 @@ def _half(about: dict[str, Any], names: Sequence[str], scores: Sequence[Score]) 
 def blocked(items: DataFrame, knockout: DataFrame, *, resamples: int, seed: int) -> DataFrame:
     """The table "blocked": a row for each measure, path and window of layers, with 95 % intervals.
 
-    knockout: "item", "path", "layer" (the middle of the window, EVERY_LAYER for all), "first", "last", "before"
-    and "after", the answer's log-probability without and with the block.
+    knockout: "item", "path", "layer" (the middle of the window, EVERY_LAYER for all), "first", "last",
+    "before" and "after", the answer's log-probability without and with the block.
     """
     import pandas as pd
 
@@ -122,7 +122,9 @@ def _measured(items: DataFrame, run: str, measure: str) -> np.ndarray:
 
 
 def _patched(rows: DataFrame, measure: str) -> np.ndarray:
-    return np.exp(rows["log p"].to_numpy(float)) if measure == "probability" else rows[measure].to_numpy(float)
+    return (
+        np.exp(rows["log p"].to_numpy(float)) if measure == "probability" else rows[measure].to_numpy(float)
+    )
 
 
 def _owners(items: DataFrame) -> tuple[np.ndarray, int]:

@@ -195,7 +195,9 @@ class _Tracing:
                     edits.append(Edit(spot, sets[tokens]))
         return kinds, edits
 
-    def _sets(self, spot: Spot, thing: Thing | None, rng: np.random.Generator) -> dict[str, NDArray[np.bool_]]:
+    def _sets(
+        self, spot: Spot, thing: Thing | None, rng: np.random.Generator
+    ) -> dict[str, NDArray[np.bool_]]:
         """The tokens of each kind, as far as there are any."""
         count = len(spot.boxes)
         sets: dict[str, NDArray[np.bool_]] = {ALL: np.ones(count, dtype=bool)}
@@ -224,12 +226,16 @@ class _Tracing:
             edits = [Edit(spot, tokens) for tokens in around(grid, self.config.reach, spot.boxes)]
             self.found.arrays[f"map_{number:03d}"] = run.patched(source.states, edits, self.targets[:1])[0]
             self.found.arrays[f"boxes_{number:03d}"] = grid.boxes
-            self.found.maps.append({"direction": direction, "stage": stage, "rows": grid.rows, "cols": grid.cols})
+            self.found.maps.append(
+                {"direction": direction, "stage": stage, "rows": grid.rows, "cols": grid.cols}
+            )
             known = regions(self.item.labels, self.item.classes)
             sets = [(thing, covering(spot.boxes, thing.mask, self.config.purity)) for thing in known]
             sets = [(thing, tokens) for thing, tokens in sets if tokens.any()]
             if sets:
-                values = run.patched(source.states, [Edit(spot, tokens) for _, tokens in sets], self.targets[:1])
+                values = run.patched(
+                    source.states, [Edit(spot, tokens) for _, tokens in sets], self.targets[:1]
+                )
                 for (thing, tokens), value in zip(sets, values[0], strict=True):
                     self.found.regions.append(
                         {"direction": direction, "stage": stage, "region": thing.name}
@@ -259,7 +265,5 @@ def _each_so_many(spots: Sequence[Spot], every: int) -> list[Spot]:
     """Each so many-th spot, the first of the language model's always among them, and the last."""
     start = next(number for number, spot in enumerate(spots) if spot.places is not None)
     return [
-        spot
-        for number, spot in enumerate(spots)
-        if (number - start) % every == 0 or number == len(spots) - 1
+        spot for number, spot in enumerate(spots) if (number - start) % every == 0 or number == len(spots) - 1
     ]

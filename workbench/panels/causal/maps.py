@@ -24,8 +24,8 @@ LEAST = 0.05
 class Map:
     """One direction at one stage.
 
-    values: float64 (patches,), the share of the damage that exchanging the patch alone undoes or does; below 0
-    it does the opposite. boxes (patches, 4) in pixels of the picture. most: the share at the ends of the
+    values: float64 (patches,), the share of the damage that exchanging the patch alone undoes or does; below
+    0 it does the opposite. boxes (patches, 4) in pixels of the picture. most: the share at the ends of the
     colours, one for all maps of a result.
     """
 
@@ -62,7 +62,8 @@ def maps_of(result: Result) -> list[Map]:
     for number, row in enumerate(table.to_dict("records")):
         base, other = (degraded, clean) if row["direction"] == "restore" else (clean, degraded)
         values = recovery(base, other, result.arrays[f"map_{number:03d}"])
-        found.append((str(row["direction"]), str(row["stage"]), values, result.arrays[f"boxes_{number:03d}"]))
+        boxes = result.arrays[f"boxes_{number:03d}"].astype(np.float32)
+        found.append((str(row["direction"]), str(row["stage"]), values, boxes))
     known = np.concatenate([values[np.isfinite(values)] for _, _, values, _ in found])
     most = max(LEAST, float(np.abs(known).max())) if len(known) else LEAST
     return [Map(*each, most) for each in found]

@@ -20,8 +20,8 @@ Image = NDArray[np.uint8]
 class Pair:
     """The clean and the degraded run, which are one where nothing was degraded.
 
-    answers: what each says. grid: where the visual tokens that are exchanged stand on their image. images: what
-    was shown, by name.
+    answers: what each says. grid: where the visual tokens that are exchanged stand on their image. images:
+    what was shown, by name.
     """
 
     clean: Run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -106,7 +106,7 @@ class Curves:
 
 
 class Maps:
-    """How much each patch, exchanged alone, moves the answer, over the picture. Raises Refusal without any."""
+    """How much each patch, exchanged alone, moves the answer. Raises Refusal where a result has no map."""
 
     wide = True
     beside = 0.0
@@ -182,14 +182,12 @@ def about(direction: str) -> str:
     return DIRECTION_NAMES[direction]
 
 
-def _key(
-    figure: Figure, box: Box, left: float, top: float, marker: str, dash: object, colour: str
-) -> None:
+def _key(figure: Figure, box: Box, left: float, top: float, marker: str, dash: Any, colour: str) -> None:
     """A short line with the marker of a curve beside its name."""
     from matplotlib.lines import Line2D
 
     across, down = figure.get_size_inches()
     x0, x1 = (box.left + left) / across, (box.left + left + 0.24) / across
     y = 1 - (box.top + top + 0.06) / down
-    figure.add_artist(Line2D([x0, x1], [y, y], color=colour, ls=dash, lw=1.2))  # type: ignore[arg-type]
+    figure.add_artist(Line2D([x0, x1], [y, y], color=colour, ls=dash, lw=1.2))
     figure.add_artist(Line2D([(x0 + x1) / 2], [y], color=colour, marker=marker, ls="", ms=3))

@@ -24,7 +24,7 @@ class OfCurves(Nothing):
 
     measure: str = Field(
         default="",
-        description="restore, damage: log p, difference or probability; knockout: relative or nats [the first]",
+        description="knockout: relative, nats; else: log p, difference, probability [the first]",
     )
 
 

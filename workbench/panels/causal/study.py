@@ -38,7 +38,8 @@ def prepared(config: CausalConfig, picture: Picture | None = None) -> Picture | 
     known(config.corruption)
     if config.drawing and config.corruption == CLEAN:
         raise Refusal(
-            "A drawing is traced against the degraded image in its place: name a corruption with --corruption."
+            "A drawing is traced against the degraded image in its place: name a corruption with "
+            "--corruption."
         )
     if set(config.parts).isdisjoint({"knockout"}) and config.corruption == CLEAN:
         raise Refusal(

@@ -142,9 +142,7 @@ class Run:
             first += len(some)
         return out
 
-    def blocked(
-        self, layers: Sequence[nn.Module], queries: Tensor, keys: Tensor, target: Said
-    ) -> float:
+    def blocked(self, layers: Sequence[nn.Module], queries: Tensor, keys: Tensor, target: Said) -> float:
         """Log-probability of an answer while these queries do not attend to these keys in these layers."""
         go_on(self.stop)
         with blocking(layers, queries, keys):
@@ -181,8 +179,8 @@ class Run:
             told = self.model.said(prompt, target).double().sum(-1).cpu().numpy()
         if not np.isfinite(told).all():
             raise Refusal(
-                f"{self.model.card.id} computes numbers that are not finite in {self.model.card.dtype}. Open it "
-                "with --dtype float32."
+                f"{self.model.card.id} computes numbers that are not finite in {self.model.card.dtype}. Open "
+                "it with --dtype float32."
             )
         return np.asarray(told)
 
@@ -200,7 +198,7 @@ class Run:
 def _changes(
     edits: Sequence[Edit], source: Mapping[str, Tensor]
 ) -> list[tuple[Spot, Callable[[Tensor], Tensor]]]:
-    """For each spot what its states become: row r of the batch gets the tokens of edit r, if that is its own."""
+    """For each spot what its states become: row r of the batch gets the tokens of edit r, where it is its."""
     import torch
 
     by_stage: dict[str, list[tuple[int, Edit]]] = {}
@@ -240,8 +238,8 @@ def covering(grid_boxes: NDArray[np.float32], mask: NDArray[np.bool_], share: fl
 def around(grid: Grid, reach: int, boxes: NDArray[np.float32]) -> list[NDArray[np.bool_]]:
     """For each cell of a grid, row by row, the tokens (of these boxes) whose middle lies in it.
 
-    `reach`: rows and columns around the cell that count as well. Tokens of a thumbnail, or of a finer grid, are
-    so exchanged with the cell that shows the same place.
+    `reach`: rows and columns around the cell that count as well. Tokens of a thumbnail, or of a finer grid,
+    are so exchanged with the cell that shows the same place.
     """
     cells = grid.boxes.reshape(grid.rows, grid.cols, 4)
     x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
