@@ -174,5 +174,5 @@ def test_cells_and_masks_choose_tokens(model: BagelModel) -> None:
     mask = np.zeros((32, 48), bool)
     x0, y0, x1, y1 = (int(v) for v in grid.boxes[0])
     mask[y0:y1, x0 : (x0 + x1) // 2] = True
-    assert covering(grid.boxes, mask, 0.5).nonzero()[0].tolist() == [0]
-    assert not covering(grid.boxes, mask, 0.6).any()
+    assert covering(grid.boxes, mask, 0.5, (32, 48)).nonzero()[0].tolist() == [0]
+    assert not covering(grid.boxes, mask, 0.6, (32, 48)).any()

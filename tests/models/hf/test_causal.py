@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.models.hf.test_changing import MORE_ENTERS
 from tests.models.hf.test_families import noise
 from workbench.models.hf.adapter import HFModel
 from workbench.panels.causal.tracing import Edit, Run, Said
@@ -29,10 +30,13 @@ def test_visual_tokens_are_exchanged(model: HFModel) -> None:
     nothing = [Edit(spot, np.zeros(len(spot.boxes), bool)) for spot in (spots[0], middle)]
     want, before = clean.said([said])[0], degraded.said([said])[0]
     own = degraded.patched(degraded.states, every, [said])[0]
-    assert own == pytest.approx([before, before], abs=1e-4)
+    assert own == pytest.approx([before, before], abs=1e-3)
     found = degraded.patched(clean.states, [*every, *nothing], [said])[0]
-    assert found[2:] == pytest.approx([before, before], abs=1e-4)
-    assert found[0] == pytest.approx(want, abs=1e-4)
+    assert found[2:] == pytest.approx([before, before], abs=1e-3)
+    if model.card.id in MORE_ENTERS:
+        assert found[0] != pytest.approx(want, abs=1e-4)
+    else:
+        assert found[0] == pytest.approx(want, abs=1e-3)
 
 
 def test_attention_is_blocked(model: HFModel) -> None:
@@ -44,6 +48,8 @@ def test_attention_is_blocked(model: HFModel) -> None:
     assert len(places.answer) == len(said) and len(places.question)
     assert int(places.image.max()) < int(places.question.min())
     assert int(places.question.max()) + 1 == int(places.answer[0])
+    if not layers:
+        return  # all of its layers choose among keys by an index
     before = float(run.said([said])[0])
     after = run.blocked(list(layers.values()), places.answer, places.image, said)
     assert np.isfinite(after) and abs(after - before) > 1e-6

@@ -121,7 +121,8 @@ def chart(many: Sequence[Named], show: str, measure: str = "") -> Chart:
         for run, (name, result) in enumerate(many)
         for each in _series(name if len(many) > 1 else "", run, result, show, measure, stages)
     )
-    counts = sorted({int(n) for _, result in many for n in _rows(result, show)["n"]})
+    drawn = [rows[rows["measure"] == measure] for rows in (_rows(result, show) for _, result in many)]
+    counts = sorted({int(n) for rows in drawn for n in rows.loc[np.isfinite(rows["value"]), "n"]})
     span = f"{counts[0]:,}" + (f" to {counts[-1]:,}" if len(counts) > 1 else "")
     return Chart(
         show,

@@ -88,6 +88,10 @@ class CausalConfig(OfImages):
     drawing: bool = Field(
         default=False, description="trace the image that the model draws on its way to the answer"
     )
+    route: Literal["re-encode", "bridge", "both"] = Field(
+        default="re-encode",
+        description="drawing: how it comes back, through the vision tower or as its latent",
+    )
     seed: int = Field(
         default=0,
         ge=0,

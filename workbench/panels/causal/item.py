@@ -14,7 +14,7 @@ from workbench.errors import Refusal
 from workbench.models.protocol import Answer, Model
 from workbench.panels.causal.config import ALL, DRAWN, CausalConfig, Direction
 from workbench.panels.causal.effects import EVERY_LAYER
-from workbench.panels.causal.pair import Pair, paired
+from workbench.panels.causal.pair import CLEAN, Pair, paired
 from workbench.panels.causal.things import Thing, regions, thing_in
 from workbench.panels.causal.tracing import Edit, Places, Run, Said, Spot, around, covering
 from workbench.panels.interventions.again import right, same
@@ -145,7 +145,10 @@ class _Tracing:
         if self.config.knockout_in == "degraded":
             run = self.pair.degraded
         target = self.targets[0]
-        before, places, layers = float(run.said([target])[0]), run.places(target), run.layers()
+        layers = run.layers()
+        if not layers:
+            return
+        before, places = float(run.said([target])[0]), run.places(target)
         count = self.model.card.llm_layers
         around_each = windows(count, self.config.window or usual_width(count))
         chosen = [(path, *_edges(path, places)) for path in self.config.paths]
@@ -203,7 +206,7 @@ class _Tracing:
         sets: dict[str, NDArray[np.bool_]] = {ALL: np.ones(count, dtype=bool)}
         if thing is None:
             return sets
-        own = covering(spot.boxes, thing.mask, self.config.purity)
+        own = self._covered(spot, thing)
         rest = np.flatnonzero(~own)
         if not own.any() or len(rest) < own.sum():
             return sets
@@ -212,6 +215,11 @@ class _Tracing:
         if spot.places is not None:
             self.found.about["object tokens"] = int(own.sum())
         return sets | {"object": own, "others": others}
+
+    def _covered(self, spot: Spot, thing: Thing) -> NDArray[np.bool_]:
+        """The tokens that show a thing."""
+        height, width = self.pair.images[CLEAN].shape[:2]
+        return covering(spot.boxes, thing.mask, self.config.purity, (height, width))
 
     # Map
 
@@ -230,7 +238,7 @@ class _Tracing:
                 {"direction": direction, "stage": stage, "rows": grid.rows, "cols": grid.cols}
             )
             known = regions(self.item.labels, self.item.classes)
-            sets = [(thing, covering(spot.boxes, thing.mask, self.config.purity)) for thing in known]
+            sets = [(thing, self._covered(spot, thing)) for thing in known]
             sets = [(thing, tokens) for thing, tokens in sets if tokens.any()]
             if sets:
                 values = run.patched(

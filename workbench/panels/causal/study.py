@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from workbench.runs.result import Result
 
 STUDY = "causal"
-NEEDS = frozenset({Capability.ANSWERS, Capability.HIDDEN_STATES, Capability.ATTENTION})
+NEEDS = frozenset({Capability.ANSWERS, Capability.HIDDEN_STATES})
+BLOCKS = frozenset({Capability.ATTENTION})
+"""What knockout needs besides. Where more is asked for it is left out, and the verdict says so."""
 DRAWS = frozenset({Capability.GENERATES, Capability.INTERLEAVES})
 
 
@@ -72,7 +74,11 @@ def run(
         Refusal: bad input, or a model that cannot serve.
         Cancelled: once `stop` says so.
     """
-    needs = NEEDS | DRAWS if config.drawing else NEEDS
+    needs = NEEDS
+    if config.drawing:
+        needs |= DRAWS
+    if config.parts == ("knockout",):
+        needs |= BLOCKS
     if reason := missing(model.card, needs):
         raise Refusal(reason)
     started = time.time()

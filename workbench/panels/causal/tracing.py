@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from workbench.capture.editing import replacing
 from workbench.errors import Refusal, go_on
 from workbench.models.meddle import blocking
-from workbench.models.protocol import Grid, Model, Prompt, never
+from workbench.models.protocol import Grid, Model, Prompt, View, never
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
 Said = tuple[int, ...]
@@ -48,8 +49,8 @@ class Places:
     """Where in the language model's sequence what stands, int64 each.
 
     image: all visual tokens of what was given, and what stands between them, such as the ends of rows. drawn:
-    the same of the model's own drawing; empty where there is none. question: what follows them up to the
-    answer, a template's words too. answer: the queries that say the answer.
+    the same of the model's own drawing; empty where there is none. question: the words that follow the image
+    up to the answer, those of a template and of a thought too. answer: the queries that say the answer.
     """
 
     image: Tensor
@@ -62,12 +63,13 @@ class Places:
 class Run:
     """A prompt of one sequence, and the states that it showed, (1, tokens, width) by stage.
 
-    drawn: which of the prompt's views is the model's own drawing; -1 where none is traced.
+    drawn: which of the prompt's images is the model's own drawing, or stands in its place: its tokens are the
+    ones that are exchanged. 0 where none is traced, and the tokens are those of the image asked about.
     """
 
     model: Model
     prompt: Prompt
-    drawn: int = -1
+    drawn: int = 0
     batch: int = 16
     stop: Callable[[], bool] = never
     states: dict[str, Tensor] = field(default_factory=dict)
@@ -83,14 +85,10 @@ class Run:
         """
         import torch
 
-        views = [(self.prompt.visual, self.prompt.grid)]
-        views += [(view.positions, view.grid) for view in self.prompt.others]
-        if self.drawn >= 0:
-            views = [views[self.drawn]]
-        device = views[0][0].device
-        places = torch.cat([positions.to(device) for positions, _ in views])
-        boxes = np.concatenate([grid.boxes for _, grid in views])
-        alone = len(views) == 1 and self.drawn < 0
+        views = [view for view in self._views() if view.grid.image == self.drawn]
+        places = torch.cat([view.positions.to(self.prompt.visual.device) for view in views])
+        boxes = np.concatenate([view.grid.boxes for view in views])
+        alone = not self.prompt.others
         found = []
         for tap in self.model.taps(self.prompt):
             if tap.stage.band == "llm":
@@ -152,16 +150,17 @@ class Run:
         """Where image, drawing, question and answer stand."""
         import torch
 
-        prompt, rows = self.model.continued(self.prompt, target)
-        device = rows.device
-        views = [self.prompt.visual, *(view.positions for view in self.prompt.others)]
-        drawn = [view for number, view in enumerate(views) if number == self.drawn]
-        given = [view for number, view in enumerate(views) if number != self.drawn]
-        nothing = torch.empty(0, dtype=torch.long, device=device)
-        image, own = (_span(some, device) if some else nothing for some in (given, drawn))
-        last = int(max(part.max() for part in (image, own) if len(part)))
-        question = torch.arange(last + 1, int(rows[0]), device=device)
-        return Places(image, own, question, rows[:-1])
+        _, rows = self.model.continued(self.prompt, target)
+        views = self._views()
+        image, drawn = (
+            _span([view.positions for view in views if bool(view.grid.image) is own], rows.device)
+            for own in (False, True)
+        )
+        after = torch.arange(int(image.max()) + 1, int(rows[0]), device=rows.device)
+        return Places(image, drawn, after[~torch.isin(after, drawn)], rows[:-1])
+
+    def _views(self) -> list[View]:
+        return [View(self.prompt.grid, self.prompt.visual), *self.prompt.others]
 
     def layers(self) -> dict[int, nn.Module]:
         """The language layers whose attention can be blocked, by their number from 1."""
@@ -190,7 +189,7 @@ class Run:
             return self.prompt
         try:
             pixels = self.model.pixels(self.prompt)
-            return self.model.seeing(self.prompt, pixels.expand(count, *pixels.shape[1:]))
+            return self.model.seeing(self.prompt, pixels.repeat(count, *[1] * (pixels.ndim - 1)))
         except Refusal:
             return None
 
@@ -218,20 +217,26 @@ def _changes(
     return [(own[0][1].spot, changing(stage, own)) for stage, own in by_stage.items()]
 
 
-def _span(views: Sequence[Tensor], device: object) -> Tensor:
-    """Every place from a view's first token to its last, of all views."""
+def _span(views: Sequence[Tensor], device: torch.device) -> Tensor:
+    """Every place from a view's first token to its last, of all views; empty where there is none."""
     import torch
 
-    parts = [torch.arange(int(v.min()), int(v.max()) + 1, device=device) for v in views]  # type: ignore[call-overload]
-    found: Tensor = torch.cat(parts).unique()
+    parts = [torch.arange(int(v.min()), int(v.max()) + 1) for v in views]
+    found: Tensor = torch.cat(parts or [torch.empty(0, dtype=torch.long)]).unique().to(device)
     return found
 
 
-def covering(grid_boxes: NDArray[np.float32], mask: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
-    """Which tokens show a thing: bool (tokens,), where a mask (H, W) covers `share` of their box at least."""
+def covering(
+    boxes: NDArray[np.float32], mask: NDArray[np.bool_], share: float, size: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """Which tokens show a thing: bool (tokens,), where a mask covers `share` of their box at least.
+
+    boxes: (tokens, 4) in pixels of an image of this size (height, width), to which the mask is stretched.
+    """
     from probes.boxes import box_means
 
-    found = box_means(mask[None].astype(np.float64), grid_boxes)[0, :, 0]
+    scale = np.array([mask.shape[1] / size[1], mask.shape[0] / size[0]] * 2)
+    found = box_means(mask[None].astype(np.float64), boxes * scale)[0, :, 0]
     return np.asarray(np.nan_to_num(found) >= share - 1e-9)
 
 

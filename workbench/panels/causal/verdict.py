@@ -20,7 +20,10 @@ def verdict(result: Result) -> list[str]:
     """The damage, until where it can be undone, and which layers the image reaches the answer through."""
     said = [_damage(result)]
     said += [_half(result, direction) for direction in ("restore", "damage") if direction in held(result)]
-    said += [_knockout(result)] if KNOCKOUT in held(result) else []
+    if KNOCKOUT in held(result):
+        said.append(_knockout(result))
+    elif KNOCKOUT in result.config["parts"]:
+        said.append("The attention of this model is not to be changed, so knockout is left out.")
     return [sentence for sentence in said if sentence]
 
 
