@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from pydantic import Field
 
@@ -32,6 +32,7 @@ class OfRecovery(Nothing):
     """What may be chosen about the table."""
 
     measure: str = Field(default="log p", description="log p, difference or probability [log p]")
+    stages: Literal["language", "all"] = Field(default="language", description="which rows it has [language]")
 
 
 SHOWS: dict[str, type[Nothing]] = {
@@ -71,4 +72,5 @@ def table(many: Sequence[Named], show: str, chosen: Nothing) -> Written:
 
     if show == KNOCKOUT:
         return knockout_table(many)
-    return recovery_table(many, cast(OfRecovery, chosen).measure)
+    of = cast(OfRecovery, chosen)
+    return recovery_table(many, of.measure, language=of.stages == "language")

@@ -16,14 +16,18 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-def recovery_table(many: Sequence[Named], measure: str = "log p") -> Table:
-    """A row for each language stage and kind of tokens: restored and damaged share, of each result."""
+def recovery_table(many: Sequence[Named], measure: str = "log p", *, language: bool = True) -> Table:
+    """A row for each stage and kind of tokens: restored and damaged share, of each result.
+
+    `language`: of the language model's stages alone.
+    """
     import pandas as pd
 
     numbers, written = [], []
     for name, result in many:
         rows = _of(name, result.tables.get("recovery"), "recovery: it exchanged no tokens")
-        rows = rows[(rows["measure"] == measure) & (rows["band"] == "llm")]
+        rows = rows[rows["measure"] == measure].sort_values(["tokens", "index"], kind="stable")
+        rows = rows[rows["band"] == "llm"] if language else rows
         numbers.append(rows.assign(run=name)[["run", *rows.columns]])
         for (tokens, stage), some in rows.groupby(["tokens", "stage"], sort=False):
             cells = {"run": name} if len(many) > 1 else {}
