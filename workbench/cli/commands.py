@@ -208,6 +208,20 @@ def atlas(options: argparse.Namespace) -> None:
     _study(options, AtlasConfig, study.prepared, study.run, paper)
 
 
+def causal(options: argparse.Namespace) -> None:
+    """Where the damage enters, and through which layers the image reaches the answer."""
+    from workbench.panels.causal import figure, study
+    from workbench.panels.causal.config import CausalConfig
+    from workbench.panels.causal.verdict import verdict
+    from workbench.panels.layers.skipped import skipped
+
+    def paper(result: Result) -> Figure:
+        print(*verdict(result), *filter(None, [skipped(result)]), sep="\n", file=sys.stderr)
+        return figure.paper(result)
+
+    _study(options, CausalConfig, study.prepared, study.run, paper)
+
+
 def draw(options: argparse.Namespace) -> None:
     """What the model draws from words."""
     from workbench.panels.drawing import figure, study
