@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Floats = NDArray[np.float64]
 
@@ -36,16 +40,23 @@ def sensitivity_max(
     import torch
     from captum.metrics import sensitivity_max as measured
 
-    def mapped(pictures: torch.Tensor) -> torch.Tensor:
+    # Captum asks about the image itself as a tuple, and then wants a tuple back.
+    def mapped(pictures: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
+        if isinstance(pictures, tuple):
+            return (whole,)
+        return told(pictures)
+
+    def told(pictures: Tensor) -> Tensor:
         found = [explain(picture.numpy().astype(np.uint8)) for picture in pictures]
         return torch.from_numpy(np.stack(found).astype(np.float64))
 
-    def near(pictures: torch.Tensor, within: float) -> torch.Tensor:
+    def near(pictures: Tensor, within: float) -> Tensor:
         moved = pictures + torch.empty_like(pictures).uniform_(-within, within)
         return moved.round().clamp(0, 255)
 
     x = torch.from_numpy(image.astype(np.float64))[None]
-    if not mapped(x).any():
+    whole = told(x)
+    if not whole.any():
         return float("nan")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
