@@ -11,8 +11,10 @@ Regions = NDArray[np.int64]
 """(H, W), 0 … regions-1, every number at least once."""
 
 
-def cells(boxes: ArrayLike, height: int, width: int) -> Regions:
-    """Each pixel's cell; a pixel outside all of them belongs to the nearest, so that nothing is left over.
+def cells(boxes: ArrayLike, height: int, width: int) -> NDArray[np.int64]:
+    """The number of each pixel's cell, int64 (height, width); outside all of them that of the nearest.
+
+    So nothing of the image is left over. A cell outside the image has no pixel.
 
     Args:
         boxes: (cells, 4), x0, y0, x1, y1 in pixels, a grid row by row.
@@ -24,7 +26,7 @@ def cells(boxes: ArrayLike, height: int, width: int) -> Regions:
     top, bottom = np.unique(corners[:, 1]), np.unique(corners[:, 3])
     col = _nearest(left, right, width)
     row = _nearest(top, bottom, height)
-    return compact(row[:, None] * len(left) + col[None])
+    return np.asarray(row[:, None] * len(left) + col[None])
 
 
 def _nearest(begin: NDArray[np.float64], end: NDArray[np.float64], size: int) -> NDArray[np.int64]:
