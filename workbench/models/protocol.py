@@ -17,6 +17,7 @@ from workbench.models import limits
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from workbench.models.drawing import DrawEvent, DrawSettings, Tokenised
@@ -43,6 +44,7 @@ class Capability(StrEnum):
     GENERATES = "generates"
     INTERLEAVES = "interleaves"
     TOKENISES = "tokenises"
+    PIXEL_GRADIENTS = "gradients of pixels"
 
 
 @dataclass(frozen=True)
@@ -99,14 +101,14 @@ class Grid:
 
     ``boxes`` is float32 (rows*cols, 4): x0, y0, x1, y1 in pixels of the image as it was given, row by row.
     ``image`` numbers the prompt's images; ``part`` says what of the image the grid shows: all of it, its
-    tiles put together, or the thumbnail that goes with them.
+    tiles put together, the thumbnail that goes with them, or all of it as an autoencoder's latent.
     """
 
     rows: int
     cols: int
     boxes: np.ndarray
     image: int = 0
-    part: Literal["image", "tiles", "thumbnail"] = "image"
+    part: Literal["image", "tiles", "thumbnail", "latent"] = "image"
 
 
 @dataclass(frozen=True)
@@ -354,6 +356,43 @@ class Model(Protocol):
         ``tokens`` are ids as in ``Token``. The second value, int64 (tokens + 1,), holds the places in the
         language model's sequence of the queries that say them one by one; the last stands on the last token
         and would say what follows.
+        """
+        ...
+
+    def said(self, prompt: Prompt, tokens: Sequence[int]) -> Tensor:
+        """Natural-log probabilities, float32 (B, tokens), with which the answer says each of these tokens.
+
+        Each is told what comes before it (teacher forcing). One pass; in grad mode gradients flow to what the
+        caller put in: ``seeing``, ``workbench.capture.editing`` and ``workbench.models.meddle.weighing``. To
+        leave gradients out, call it in inference mode.
+        """
+        ...
+
+    def pixels(self, prompt: Prompt) -> Tensor:
+        """What the vision tower reads of the prompt's images: normalised numbers (B, …), the batch first.
+
+        The rest of the layout is the model's own: pictures, tiles, flattened patches.
+        """
+        ...
+
+    def seeing(self, prompt: Prompt, pixels: Tensor) -> Prompt:
+        """The same prompt with other such ``pixels``, of which there may be more rows than in the prompt.
+
+        Then the prompt's own rows stand again and again: row r is sequence r mod B with other pixels.
+        Gradients reach them where the card says PIXEL_GRADIENTS. Raises Refusal where the rows are no
+        multiple of B, or a prompt of several images is given several.
+        """
+        ...
+
+    def cells(
+        self, prompt: Prompt, values: Tensor, grids: Sequence[Grid] | None = None
+    ) -> list[tuple[Grid, NDArray[np.float64]]]:
+        """Sums, float64 (B, cells), of numbers shaped like ``pixels`` over the cells of grids on the images.
+
+        By default one grid for each image: where its visual tokens stand. Each number counts where it was
+        read on the image, so tiles and a thumbnail that show one place add up. What the model reads of no
+        image (padding), or lies in no cell, is left out. A finer grid (`workbench.models.grids.grid_over`)
+        makes a finer map, down to one cell for each pixel that the tower reads.
         """
         ...
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -14,14 +15,17 @@ from workbench.errors import Refusal, go_on
 from workbench.models.bagel import asking, drawing, interleave, responding
 from workbench.models.bagel.intervene import BagelBranch
 from workbench.models.bagel.network import Context
+from workbench.models.bagel.patches import origins_of_patches
 from workbench.models.bagel.reader import BagelReader, Pictures
 from workbench.models.drawing import DrawEvent, DrawSettings, Tokenised
 from workbench.models.grids import grid_over
+from workbench.models.origins import whole
 from workbench.models.protocol import (
     Answer,
     Band,
     Branch,
     Event,
+    Grid,
     Prompt,
     Sampling,
     Stage,
@@ -93,6 +97,41 @@ class BagelModel(BagelReader):
     @torch.inference_mode()
     def forward(self, prompt: Prompt) -> Tensor:
         """One pass over image and text together; returns the logits (B, vocabulary) after the last token."""
+        return self.network.logits(self._states(prompt)[:, -1])
+
+    def said(self, prompt: Prompt, tokens: Sequence[int]) -> Tensor:
+        """Log-probabilities, float32 (B, tokens), with which the answer says each of these tokens."""
+        longer, rows = self.continued(prompt, tokens)
+        logs = self.network.logits(self._states(longer)[:, rows[:-1]]).float().log_softmax(-1)
+        ids = torch.tensor(list(tokens), dtype=torch.long, device=logs.device).expand(len(logs), -1)
+        return logs.gather(-1, ids[..., None])[..., 0]
+
+    def pixels(self, prompt: Prompt) -> Tensor:
+        """Patch vectors (B, rows · cols, p · p · 3), each ordered (row, column, channel)."""
+        patches: Tensor = prompt.inputs["patches"]
+        return patches
+
+    def seeing(self, prompt: Prompt, pixels: Tensor) -> Prompt:
+        """The prompt with other patches, its images as often as these have rows."""
+        own = self.pixels(prompt)
+        times, rest = divmod(len(pixels), len(own))
+        if rest or not times:
+            raise Refusal(f"{len(pixels)} rows of pixels are no multiple of the prompt's {len(own)}.")
+        inputs = prompt.inputs | {"patches": pixels.to(own)}
+        return replace(prompt, images=prompt.images * times, inputs=inputs)
+
+    def cells(
+        self, prompt: Prompt, values: Tensor, grids: Sequence[Grid] | None = None
+    ) -> list[tuple[Grid, NDArray[np.float64]]]:
+        """Sums of numbers shaped like `pixels` over cells of the images; see the protocol."""
+        grids = whole([prompt.grid, *(view.grid for view in prompt.others)]) if grids is None else grids
+        pictures, patch = prompt.inputs["pictures"], self.config.vision.patch_size
+        own = origins_of_patches(pictures.rows, pictures.cols, patch, prompt.images[0].shape[:2])
+        given = values.detach().double().cpu().numpy()
+        return [(grid, own.summed(given, grid)) for grid in grids]
+
+    def _states(self, prompt: Prompt) -> Tensor:
+        """Normed states (B, tokens, width) of a prompt, read in one pass."""
         network, pictures = self.network, prompt.inputs["pictures"]
         seen = network.embed_vision(prompt.inputs["patches"], pictures.rows, pictures.cols)
         frame = torch.tensor([[self.special.image_start, self.special.image_end]], device=network.device)
@@ -107,8 +146,8 @@ class BagelModel(BagelReader):
             positions = torch.cat([positions, after], dim=1)
             mask = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=network.device).tril()
             mask[:block, :block] = True
-        states, _ = network.language_model.model(x, positions, mask=mask)
-        return network.logits(states[:, -1])
+        states: Tensor = network.language_model.model(x, positions, mask=mask)[0]
+        return states
 
     @torch.inference_mode()
     def readout(self, states: Tensor) -> Tensor:
