@@ -9,7 +9,7 @@ from workbench.panels.attribution.config import Baseline
 
 Image = NDArray[np.uint8]
 BLUR = 0.1
-"""Standard deviation of the blur, as a share of the image's shorter side: no object is told by its outline."""
+"""Standard deviation of the blur, as a share of the image's shorter side: outlines are gone."""
 
 
 def baseline(image: Image, kind: Baseline) -> Image:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.errors import go_on
+from workbench.models.origins import whole
 from workbench.models.protocol import Grid, Model, Prompt, View, never
-from workbench.models.sources import whole
 from workbench.panels.attribution.baselines import baseline
 from workbench.panels.attribution.config import AttributionConfig
 from workbench.panels.attribution.halving import Halving

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from pydantic import Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from workbench.datasets import SCENES
-from workbench.panels.images import OfImages
+from workbench.images.corruptions import CORRUPTIONS
+from workbench.panels.specimen import CLEAN
 
 Method = Literal[
     "attention",
@@ -40,13 +41,22 @@ MOST_WORDS = 8
 """Words of an answer that have maps of their own."""
 
 
-class AttributionConfig(OfImages):
+class AttributionConfig(BaseModel):
     """Everything that decides the result, but for the model and the pixels.
 
     With an `image` the study makes the maps of one answer; without, it asks over a collection whether each
     method points at the thing that a question names.
     """
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image: str = Field(default="", description='a file, or "scene:SEED"; without it, a collection')
+    corruption: str = Field(default=CLEAN, description="none, or one of " + ", ".join(CORRUPTIONS))
+    intensity: float = Field(default=0.45, ge=0.0, le=1.0, description="how strong the corruption is, 0 to 1")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="of everything drawn at random")
+    batch: int = Field(
+        default=16, ge=1, le=1024, description="images in one pass; fewer where memory runs out"
+    )
     question: str = Field(default="", max_length=400, description="image: what the model is asked")
     answer: str = Field(
         default="", max_length=400, description="the answer that is explained [the model's own]"
@@ -71,13 +81,15 @@ class AttributionConfig(OfImages):
         default="slic",
         description="what ablation, kernel-shap and lime take away: patches, SLIC superpixels, or masks",
     )
-    segments: int = Field(default=40, ge=2, le=1000, description="superpixels, about so many")
+    segments: int = Field(default=64, ge=2, le=1000, description="superpixels, about so many")
     masks: str = Field(
         default="",
         description="image: a picture whose colours tell things apart, for the regions masks; a drawn scene "
         "brings its own",
     )
-    samples: int = Field(default=128, ge=8, le=20_000, description="images that kernel-shap and lime try each")
+    samples: int = Field(
+        default=128, ge=8, le=20_000, description="images that kernel-shap and lime try each"
+    )
     window: int = Field(default=2, ge=1, le=16, description="side of occlusion's window, in patches")
     curve_steps: int = Field(
         default=12, ge=0, le=500, description="image: steps of deletion and insertion; 0 for none"

@@ -63,7 +63,7 @@ class Laid:
             ]
 
     def measure(self, name: Method) -> None:
-        """Curves, infidelity and pointing of a method's maps: of the mean over layers, where there are any."""
+        """Curves, infidelity and pointing of a method's maps, of those with layers their mean."""
         found = self.found[name]
         for target in range(len(found.maps)):
             row, curves = self.measuring.about(found.maps[target, 0], target)

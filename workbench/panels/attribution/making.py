@@ -53,7 +53,9 @@ def make(case: Case, laid: Laid, progress: Progress, show: Callable[[Result], No
     maps = {name: expected(name, case) for name in names}
     curves = 2 * config.curve_steps * targets
     again = {name: config.sensitivity * expected(name, case) // targets for name in names if name != "random"}
-    pace = _Pace(case, sum(maps.values()) + curves * len(names) + config.removals + sum(again.values()), progress)
+    pace = _Pace(
+        case, sum(maps.values()) + curves * len(names) + config.removals + sum(again.values()), progress
+    )
     for name in names:
         pace.doing(METHODS[name].label, maps[name])
         began, passes = time.monotonic(), case.passes

@@ -73,7 +73,7 @@ class Measuring:
         return about.likelihood(about.value(self.case.rows(self.case.without(shown))))
 
     def sensitivity(self, method: Method, layer: int, own: Sequence[Floats]) -> list[float]:
-        """Sensitivity-max of a method's maps at one layer, for the whole answer's map only; NaN for others."""
+        """Sensitivity-max at one layer, of the whole answer's map; NaN for the other targets."""
 
         def explain(image: NDArray[np.uint8]) -> Floats:
             if np.array_equal(image, self.case.image):

@@ -10,7 +10,7 @@ from workbench.errors import Refusal
 from workbench.panels.attribution.case import Case
 
 MOST_PATCHES = 256
-"""Patches that are taken away one by one; of a finer grid square blocks of them, so that there are no more."""
+"""Patches that are taken away one by one; a finer grid is taken away in square blocks of them."""
 
 
 def parts(case: Case) -> NDArray[np.int64]:
@@ -25,7 +25,9 @@ def parts(case: Case) -> NDArray[np.int64]:
     elif config.regions == "patches":
         found = patches(case)
     elif case.given is None:
-        raise Refusal("There are no masks of this image: name a picture with --masks, or take patches or slic.")
+        raise Refusal(
+            "There are no masks of this image: name a picture with --masks, or take patches or slic."
+        )
     else:
         found = given(case.given)
     if found.max() < 1:

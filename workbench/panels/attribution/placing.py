@@ -25,7 +25,11 @@ def onto_grid(case: Case, values: NDArray[np.floating]) -> Floats:
         own = values[..., at : at + count].astype(np.float64)
         at += count
         if view.grid.image == case.grid.image:
-            made += own if np.array_equal(view.grid.boxes, case.grid.boxes) else own @ shared(view.grid, case.grid)
+            made += (
+                own
+                if np.array_equal(view.grid.boxes, case.grid.boxes)
+                else own @ shared(view.grid, case.grid)
+            )
     return made
 
 

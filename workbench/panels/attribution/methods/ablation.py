@@ -20,7 +20,7 @@ AT_ONCE = 256
 
 
 def occlusion(case: Case) -> Found:
-    """A window that slides by one patch: what the target loses where it stands, averaged where it overlaps."""
+    """A window that slides by one patch: what the target loses there, the mean of overlapping ones."""
     from captum.attr import Occlusion
 
     height, width = case.image.shape[:2]

@@ -1,4 +1,4 @@
-"""Grad-CAM at every stage that shows the visual tokens, from one pass forward and one back for each target."""
+"""Grad-CAM at every language stage, from one pass forward and one back for each target."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,9 +22,9 @@ MISSED = 0.05
 def deeplift(case: Case) -> Found:
     """Contributions by the rescale rule, which must sum to the difference between image and baseline.
 
-    Captum has the rule for activations that are modules, and takes gradients for everything else: products of
-    queries and keys, gates, the softmax inside a kernel. What comes of that is no DeepLIFT, which shows in the
-    sum. So the sum is checked, and where it does not hold the method says that it does not apply.
+    Captum has the rule for activations that are modules, and takes gradients for all else: products of
+    queries and keys, gates, the softmax inside a kernel. What comes of that is no DeepLIFT, which shows in
+    the sum. So the sum is checked, and where it does not hold the method says that it does not apply.
     """
     network = getattr(case.model, "network", None)
     if network is None:
@@ -62,8 +63,12 @@ def contributions(network: Any, forward: Any, end: Tensor, start: Tensor, name: 
             found: Tensor = forward(given)
             return found
 
+    end = end.clone().requires_grad_()
     try:
-        found: Tensor = DeepLift(Whole()).attribute(end, baselines=start)
+        # It warns of the hooks that it sets and takes away again.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found: Tensor = DeepLift(Whole()).attribute(end, baselines=start)
     except (AssertionError, RuntimeError, AttributeError) as error:
         raise Refusal(f"DeepLIFT does not apply to {name}: {str(error).split('.')[0]}. {INSTEAD}") from error
     return found.detach()

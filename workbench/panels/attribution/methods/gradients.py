@@ -65,7 +65,7 @@ def integrated(case: Case) -> Found:
 
 
 def shap(case: Case) -> Found:
-    """GradientSHAP: the mean over random points between the image and one of all baselines, drawn each time."""
+    """GradientSHAP: the mean over random points between the image and all baselines, one drawn each time."""
     import torch
     from captum.attr import GradientShap
 
@@ -116,7 +116,7 @@ def _each(case: Case, explained: Explained, name: str = "") -> Found:
     pixels = read(case, case.image)
     maps, numbers = [], []
     for target in range(len(case.spoken.targets)):
-        found = explained(function(case, target), pixels.clone())
+        found = explained(function(case, target), pixels.clone().requires_grad_())
         attributions, number = found if isinstance(found, tuple) else (found, float("nan"))
         (summed, *_) = case.model.cells(case.prompt, attributions.detach(), [case.grid])
         maps.append(summed[1])

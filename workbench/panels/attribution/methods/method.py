@@ -73,7 +73,7 @@ def averaged(found: Found) -> Found:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Random numbers of torch and numpy from a seed, as they were before once it is over: Captum draws both."""
+    """Random numbers of torch and numpy from a seed, both of which Captum draws; afterwards as before."""
     import torch
 
     before = np.random.get_state()
