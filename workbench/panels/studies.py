@@ -50,6 +50,7 @@ STUDIES = {
     "patches": Study("patches", "PatchesConfig", drawn="shows"),
     "atlas": Study("atlas", "AtlasConfig", drawn="shows"),
     "intervene": Study("interventions", "InterventionsConfig", drawn="shows"),
+    "attribution": Study("attribution", "AttributionConfig", drawn="shows"),
     "draw": Study("drawing", "DrawConfig", drawn="shows"),
     "tokens": Study("tokens", "TokensConfig", drawn="shows"),
     "robustness": Study("robustness", "RobustnessConfig", drawn="shows"),

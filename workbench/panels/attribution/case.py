@@ -54,7 +54,8 @@ class Case:
         self.batches = batches or Halving(config.batch)
         self.prompt = model.prepare([image], self.question)
         self.baseline = baseline(image, config.baseline)
-        self.passes, self.heard = 0, unheard
+        self.passes = 0
+        self.heard: Callable[[int], None] = unheard
         self._rows: dict[bytes, Floats] = {}
 
     def of(self, image: Image) -> Case:
@@ -98,7 +99,7 @@ class Case:
         """
         import torch
 
-        keys = [blake2b(np.ascontiguousarray(image), digest_size=16).digest() for image in images]
+        keys = [blake2b(image.tobytes(), digest_size=16).digest() for image in images]
         new = {key: image for key, image in zip(keys, images, strict=True) if key not in self._rows}
         waiting = list(new.items())
         while waiting:

@@ -109,6 +109,12 @@ class AttributionConfig(BaseModel):
     kinds: tuple[str, ...] = Field(
         default=("colour",), description="collection: kinds of questions that are asked"
     )
+    square: int = Field(
+        default=0,
+        ge=0,
+        le=2048,
+        description="collection: cut each image to its middle square, of so many pixels; 0: as they are",
+    )
     n: int = Field(default=100, ge=2, le=100_000, description="collection: questions, one for each image")
     resamples: int = Field(
         default=1000, ge=100, le=100_000, description="bootstrap resamples behind an interval"

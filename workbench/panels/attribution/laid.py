@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from workbench.panels.attribution.case import Case
 from workbench.panels.attribution.config import Method
 from workbench.panels.attribution.measuring import Measuring, Truth
 from workbench.panels.attribution.methods import METHODS, Found
+from workbench.panels.attribution.names import LABELS
 
 if TYPE_CHECKING:
     from workbench.images.read import Picture
@@ -139,10 +139,10 @@ class Laid:
 
     def _method(self, name: Method) -> Row:
         found = self.found.get(name)
-        complete: Sequence[float] = () if found is None else found.told.get("completeness", np.array([]))
+        complete = np.array([]) if found is None else found.told.get("completeness", np.array([]))
         return {
             "method": name,
-            "label": METHODS[name].label,
+            "label": LABELS[name],
             "about": METHODS[name].about,
             "signed": METHODS[name].signed,
             "seconds": math.nan,

@@ -13,6 +13,7 @@ from workbench.panels.attribution.case import Case
 from workbench.panels.attribution.config import METHODS as NAMES
 from workbench.panels.attribution.config import AttributionConfig, Method
 from workbench.panels.attribution.methods import METHODS
+from workbench.panels.attribution.names import LABELS
 
 if TYPE_CHECKING:
     from workbench.panels.attribution.laid import Laid
@@ -57,7 +58,7 @@ def make(case: Case, laid: Laid, progress: Progress, show: Callable[[Result], No
         case, sum(maps.values()) + curves * len(names) + config.removals + sum(again.values()), progress
     )
     for name in names:
-        pace.doing(METHODS[name].label, maps[name])
+        pace.doing(LABELS[name], maps[name])
         began, passes = time.monotonic(), case.passes
         try:
             found = METHODS[name].explain(case)
@@ -70,12 +71,12 @@ def make(case: Case, laid: Laid, progress: Progress, show: Callable[[Result], No
         raise Refusal(f"No method applies here. {next(iter(laid.refused.values()))}")
     laid.agree()
     for name in laid.found:
-        pace.doing(f"what becomes of the answer without what {METHODS[name].label} points to", curves)
+        pace.doing(f"what becomes of the answer without what {LABELS[name]} points to", curves)
         laid.measure(name)
     show(laid.result())
     for name in laid.found:
         if config.sensitivity and name != "random":
-            pace.doing(f"{METHODS[name].label} of nearly the same image", again[name])
+            pace.doing(f"{LABELS[name]} of nearly the same image", again[name])
             laid.move(name)
 
 

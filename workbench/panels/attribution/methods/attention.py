@@ -29,7 +29,8 @@ def attention(case: Case) -> Found:
     The mean over heads and over the target's tokens; of two answers, the one's less the other's. Attention
     says where a layer looks, not what it takes from there: it is here for comparison.
     """
-    by_layer, names = [], ()
+    by_layer: list[list[Floats]] = []
+    names: tuple[str, ...] = ()
     for tokens in case.spoken.sequences:
         prompt, rows = case.model.continued(case.prompt, tokens)
         found = attention_rows(case.model, prompt, rows[:-1])

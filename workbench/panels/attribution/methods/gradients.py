@@ -98,7 +98,7 @@ def missed(case: Case, forward: Any, end: Tensor, start: Tensor, found: Tensor) 
 
     with torch.inference_mode():
         gain = float(forward(end)[0]) - float(forward(start)[0])
-    return abs(float(found.double().sum()) - gain) / max(abs(gain), 1e-12)
+    return abs(float(found.detach().double().sum()) - gain) / max(abs(gain), 1e-12)
 
 
 def function(case: Case, target: int) -> Callable[[Tensor], Tensor]:

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from workbench.errors import Refusal
 from workbench.models.protocol import Capability
 from workbench.panels.attribution.case import Case
+from workbench.panels.attribution.names import ALL_LAYERS
 
 Floats = NDArray[np.float64]
-ALL_LAYERS = "all layers"
-"""The first of a method's layers where it has several: their mean."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +33,10 @@ class Found:
 class Method:
     """One way to make maps.
 
-    label: what it is called on a figure. about: what it is, in a few words. signed: whether what speaks
+    about: what it is, in a few words. signed: whether what speaks
     against the target is below zero. pixels: whether it needs gradients of the pixels.
     """
 
-    label: str
     make: Callable[[Case], Found]
     about: str
     signed: bool = False
@@ -59,7 +57,7 @@ class Method:
             )
         found = self.make(case)
         if not np.isfinite(found.maps).all():
-            raise Refusal(f"{self.label} came to numbers that are not finite. Open the model in float32.")
+            raise Refusal("It came to numbers that are not finite. Open the model in float32.")
         return found if len(found.layers) == 1 else averaged(found)
 
 
