@@ -21,6 +21,7 @@ from workbench.page.saved import SavedRuns  # noqa: E402
 from workbench.page.session import MAX_AGE, Sessions  # noqa: E402
 from workbench.page.wiring import QUIET  # noqa: E402
 from workbench.panels.atlas.view import AtlasView  # noqa: E402
+from workbench.panels.attribution.view import AttributionView  # noqa: E402
 from workbench.panels.corruptions.view import CorruptionsView  # noqa: E402
 from workbench.panels.drawing.view import DrawingView  # noqa: E402
 from workbench.panels.interventions.view import InterventionsView  # noqa: E402
@@ -42,6 +43,7 @@ PANELS: tuple[tuple[str, type[Panel]], ...] = (
     ("Layers", LayersView),
     ("Patches", PatchesView),
     ("Atlas", AtlasView),
+    ("Attribution", AttributionView),
     ("Perceptual", PerceptualView),
     ("Interventions", InterventionsView),
     ("Robustness", RobustnessView),

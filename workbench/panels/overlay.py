@@ -102,6 +102,24 @@ def weighed(
     return np.clip(large + 0.5, 0, 255).astype(np.uint8)
 
 
+def outlined(picture: Image, mask: NDArray[np.bool_]) -> Image:
+    """The picture in its own colours, a thing's edge in white with black around, enlarged by a whole number.
+
+    Args:
+        picture: uint8 (H, W, 3).
+        mask: bool (H, W).
+    """
+    from scipy.ndimage import binary_dilation, binary_erosion
+
+    k = magnification(picture)
+    large = np.repeat(np.repeat(picture, k, axis=0), k, axis=1)
+    inside = np.repeat(np.repeat(mask, k, axis=0), k, axis=1)
+    wide, near = binary_dilation(inside, iterations=3), binary_dilation(inside, iterations=1)
+    large[wide & ~near] = 0
+    large[near & ~binary_erosion(inside, iterations=1)] = 255
+    return large
+
+
 def weighed_bar(opacity: float = OVERLAY, width: int = 240, height: int = 10) -> Image:
     """The colours of `weighed` over middle grey from −1 (left) to 1, uint8 (height, width, 3)."""
     share = np.linspace(-1, 1, width, dtype=np.float32)[:, None]

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from workbench.errors import Refusal
 from workbench.panels.attribution.names import ALL_LAYERS, LABELS
+from workbench.panels.attribution.scores import BASELINES
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from workbench.runs.result import Result
 
 Floats = NDArray[np.float64]
@@ -114,3 +117,53 @@ def refused(result: Result) -> list[str]:
     """Why a chosen method has no maps, a sentence for each."""
     table = result.tables["methods"]
     return [str(reason) for reason in table["refused"] if isinstance(reason, str) and reason]
+
+
+def agreeing(result: Result, target: int = 0) -> dict[str, float]:
+    """How far each method agrees with the others: the mean Spearman correlation, random maps left out."""
+    if "agreement" not in result.tables:
+        return {}
+    table = result.tables["agreement"]
+    others = table[(table["target"] == target) & (table["a"] != table["b"]) & (table["b"] != "random")]
+    means = others.groupby("a", sort=False)["spearman"].mean()
+    return {str(name): float(value) for name, value in means.items() if np.isfinite(value)}
+
+
+def of_measure(result: Result, measure: str) -> DataFrame:
+    """One measure of a collection, of every method; of those with layers the mean over them."""
+    table = result.tables["pointing"]
+    return table[(table["measure"] == measure) & table["stage"].isin(["", ALL_LAYERS])]
+
+
+def verdict(result: Result) -> list[str]:
+    """What the result says, in sentences."""
+    return _of_image(result) if of_image(result) else _of_many(result)
+
+
+def _of_image(result: Result) -> list[str]:
+    answer, row = result.tables["answer"].iloc[0], result.tables["targets"].iloc[0]
+    said = [f"The answer is “{answer['answer']}”, p {row['probability']:.2f}."]
+    if row["difference"]:
+        said = [f"Explained is {row['text']}: the log-probabilities are {row['value']:+.2f} nats apart."]
+    if "truth" in result.tables:
+        truth = result.tables["truth"].iloc[0]
+        said.append(
+            f"The {truth['name']} covers {100 * truth['share']:.1f} % of the image, and a cell drawn at "
+            f"random hits it in {100 * truth['chance']:.0f} %."
+        )
+    return said
+
+
+def _of_many(result: Result) -> list[str]:
+    table = of_measure(result, "pointing").set_index("method")
+    above = [
+        LABELS[str(name)]
+        for name, row in table.sort_values("value", ascending=False, kind="stable").iterrows()
+        if name not in BASELINES and name != "random" and row["above_low"] > 0
+    ]
+    asked = [name for name in table.index if name not in BASELINES and name != "random"]
+    listed = f": {', '.join(above)}" if above else ""
+    return [
+        f"Of {len(asked)} methods {len(above)} point above chance, with an interval above zero{listed} "
+        f"(n = {int(table['n'].max()):,} images)."
+    ]

@@ -10,12 +10,12 @@ import numpy as np
 
 from workbench.errors import Refusal
 from workbench.panels.attribution.chart import (
-    MEASURES,
     Map,
     Named,
     boxes_of,
     maps,
     of_image,
+    of_measure,
     targets_of,
 )
 from workbench.panels.attribution.names import ALL_LAYERS, LABELS
@@ -136,8 +136,9 @@ class Maps:
         bar.imshow(weighed_bar(), aspect="auto", extent=(-1, 1, 0, 1))
         bar.set_yticks([])
         bar.set_xticks([-1, 0, 1], ["against", "0", "for"], fontsize=6.5)
-        bar.get_xticklabels()[0].set_ha("left")
-        bar.get_xticklabels()[-1].set_ha("right")
+        labels = bar.get_xticklabels()
+        labels[0].set_horizontalalignment("left")
+        labels[-1].set_horizontalalignment("right")
         bar.tick_params(length=1.5, pad=1)
         for spine in bar.spines.values():
             spine.set_visible(False)
@@ -229,7 +230,7 @@ class Pointing:
                     f"{name or 'This result'} is of one image; pointing is a mean over a collection."
                 )
         self.many, self.title = list(many), MEASURES[measure]
-        self.tables = [_of_measure(result, measure) for _, result in many]
+        self.tables = [of_measure(result, measure) for _, result in many]
         first = self.tables[0]
         self.chance = float(first[first["method"] == CHANCE]["value"].iloc[0])
         rows = first[first["method"] != CHANCE].sort_values("value", ascending=False, kind="stable")
@@ -274,12 +275,6 @@ class Pointing:
         return pd.concat([table.assign(run=name) for (name, _), table in pairs], ignore_index=True)
 
 
-def _of_measure(result: Result, measure: str) -> DataFrame:
-    """One measure of every method, of those with layers the mean over them."""
-    table = result.tables["pointing"]
-    return table[(table["measure"] == measure) & table["stage"].isin(["", ALL_LAYERS])]
-
-
 def _heading(name: str, result: Result, target: int) -> str:
     answer = result.tables["answer"].iloc[0]
     row = result.tables["targets"].iloc[target]
@@ -293,6 +288,3 @@ def _shown(figure: Figure, at: Box, high: float, pixels: np.ndarray) -> Axes:
     axes.imshow(pixels, interpolation="nearest", aspect="auto")
     axes.set_axis_off()
     return axes
-
-
-__all__ = ["MEASURES", "Agreement", "Maps", "Pointing", "paper"]
