@@ -10,16 +10,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tests.models.tiny import picture
+from tests.models.tiny import Script, picture
 from workbench.capture.attention import attention_rows
 from workbench.capture.editing import replacing
 from workbench.capture.hidden import capture
 from workbench.errors import Refusal
 from workbench.models import meddle
 from workbench.models.bagel.adapter import BagelModel
+from workbench.models.bagel.intervene import BagelBranch
+from workbench.models.bagel.sequence import context_of
 from workbench.models.grids import grid_over
 from workbench.models.meddle import blocking, weighing
-from workbench.models.protocol import Capability, Prompt
+from workbench.models.protocol import ROUTES, Capability, Prompt, Sampling
 
 
 def asked(model: BagelModel, seed: int = 0) -> Prompt:
@@ -200,3 +202,97 @@ def test_several_stages_and_other_places(model: BagelModel) -> None:
         replacing(model, prompt, "vision 1", lambda x: x, others=True),
     ):
         pass
+
+
+class TestInsideAResponse:
+    """The prompt that stands where an answer after a drawing begins."""
+
+    @pytest.mark.parametrize("route", ROUTES)
+    def test_one_pass_says_the_answer_as_the_response_did(self, model: BagelModel, route: str) -> None:
+        branch = drawn(model, route)
+        for reply in (branch.own, branch.without(), *branch.replies([picture(seed=7), None], "both")):
+            tokens = reply.answer.tokens
+            assert tokens
+            with torch.inference_mode():
+                told = model.said(reply.prompt(), [token.id for token in tokens])
+            np.testing.assert_allclose(told[0], [token.logprob for token in tokens], atol=2e-3)
+
+    @pytest.mark.parametrize("route", ROUTES)
+    def test_after_two_drawings_too_it_is_what_was_read(self, fresh: BagelModel, route: str) -> None:
+        Script(fresh, lambda _: "<think>dark</think><image_restore>")
+        *_, branch = fresh.branched(picture(), "what dark is it?", Sampling(steps=1, route=route))
+        assert isinstance(branch, BagelBranch)
+        for past, context in (
+            (branch.drawn.past, branch.drawn.before),
+            (branch.drawn.asking, branch.drawn.after),
+        ):
+            assert len(past.images) == 2
+            again = context_of(fresh.network, fresh.special, past.segments)
+            assert (again.length, again.position) == (context.length, context.position)
+            for (k, v), (key, value) in zip(again.past, context.past, strict=True):
+                torch.testing.assert_close(k, key, atol=1e-4, rtol=1e-4)
+                torch.testing.assert_close(v, value, atol=1e-4, rtol=1e-4)
+
+    def test_its_views_are_the_images_and_their_latents(self, model: BagelModel) -> None:
+        prompt = drawn(model, "both").own.prompt()
+        views = [(prompt.grid, prompt.visual), *((view.grid, view.positions) for view in prompt.others)]
+        assert [(grid.image, grid.part) for grid, _ in views] == [
+            (0, "image"),
+            (1, "image"),
+            (0, "latent"),
+            (1, "latent"),
+        ]
+        assert prompt.batch == 1 and len(prompt.images) == 2
+        places = torch.cat([places for _, places in views])
+        assert len(places.unique()) == len(places) == sum(grid.rows * grid.cols for grid, _ in views)
+        states = capture(model, prompt).states
+        entered = dict(zip((s.name for s in model.stages()), states, strict=True))["llm 0"]
+        seen = model.embedded_vision(model.pictures([prompt.images[0]]))
+        np.testing.assert_allclose(entered, seen, atol=1e-5)
+
+    def test_pixels_of_both_images_carry_gradient_to_cells_of_their_own(self, model: BagelModel) -> None:
+        reply = drawn(model, "re-encode").own
+        prompt, tokens = reply.prompt(), [token.id for token in reply.answer.tokens]
+        pixels = model.pixels(prompt).clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(model.said(model.seeing(prompt, pixels), tokens).sum(), pixels)
+        (own, of_own), (other, of_other) = model.cells(prompt, gradient.abs())
+        assert (own.image, other.image) == (0, 1)
+        assert of_own.sum() > 0 and of_other.sum() > 0
+        assert of_own.sum() + of_other.sum() == pytest.approx(float(gradient.abs().double().sum()))
+        both = model.seeing(prompt, torch.cat([pixels, 0 * pixels]).detach())
+        assert both.batch == 2
+        with torch.inference_mode():
+            told = model.said(both, tokens)
+        assert told.shape == (2, len(tokens)) and not torch.allclose(told[0], told[1])
+
+    def test_its_answer_is_the_responses_own(self, model: BagelModel) -> None:
+        prompt = drawn(model, "bridge").own.prompt()
+        for ask in (lambda: model.answer(prompt), lambda: model.score(prompt, ["red"])):
+            with pytest.raises(Refusal, match="stands inside a response"):
+                ask()
+
+    def test_a_drawing_points_where_its_velocity_does(self, model: BagelModel) -> None:
+        branch = drawn(model, "bridge")
+        kept, t = branch.drawn, 0.6
+        prompt = branch.drawing(t, seed=5)
+        noise = torch.randn(kept.latent.shape, generator=torch.Generator().manual_seed(5))
+        x = (1 - t) * kept.latent + t * noise
+        grid = (kept.pictures.latent_rows, kept.pictures.latent_cols)
+        with torch.inference_mode():
+            want = x - t * model.network.velocity(kept.after, x, *grid, t, model.special)
+            got = model.pointed(prompt)
+        torch.testing.assert_close(got, want, atol=2e-3, rtol=1e-3)
+        view = prompt.others[-1]
+        assert (view.grid.image, view.grid.part) == (1, "latent") and len(view.positions) == got.shape[1]
+        pixels = model.pixels(prompt).clone().requires_grad_()
+        target = model.pointed(model.seeing(prompt, pixels))[:, :4].square().sum()
+        assert torch.autograd.grad(target, pixels)[0].abs().sum() > 0
+        with pytest.raises(Refusal, match="Nothing is drawn at the end"):
+            model.pointed(asked(model))
+
+
+def drawn(model: BagelModel, route: str) -> BagelBranch:
+    settings = Sampling(steps=2, max_new_tokens=12, restore="always", route=route)
+    *_, branch = model.branched(picture(seed=3), "what dark is it?", settings)
+    assert isinstance(branch, BagelBranch)
+    return branch

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
@@ -125,8 +125,9 @@ class Prompt:
 
     ``images`` are uint8 (H, W, 3), those of a batch all one size; ``visual``, int64 (rows*cols,), holds where
     the visual tokens of ``grid`` stand in the LLM sequence, which is the same for the whole batch. ``others``
-    are the views besides: thumbnails, and the images after the first that are shown together. ``inputs``
-    belongs to the adapter and is read by nobody else.
+    are the views besides: thumbnails, latents, and the images after the first that are shown together.
+    ``repeats`` says how often a prompt of several images runs side by side (with other pixels, see
+    ``Model.seeing``). ``inputs`` belongs to the adapter and is read by nobody else.
     """
 
     images: list[np.ndarray]
@@ -136,11 +137,19 @@ class Prompt:
     visual: Tensor
     others: tuple[View, ...] = ()
     together: bool = False
+    repeats: int = 1
 
     @property
     def batch(self) -> int:
         """How many sequences run at once."""
-        return 1 if self.together else len(self.images)
+        return self.repeats if self.together else len(self.images)
+
+
+def repeated(prompt: Prompt, times: int) -> Prompt:
+    """The prompt as it counts its sequences once each stands ``times`` as often; its inputs stay."""
+    if prompt.together:
+        return replace(prompt, repeats=prompt.repeats * times)
+    return replace(prompt, images=prompt.images * times)
 
 
 @dataclass(frozen=True)
@@ -292,6 +301,15 @@ class Reply(Protocol):
         """
         ...
 
+    def prompt(self) -> Prompt:
+        """All that was read and said before the answer, for one pass: ``Model.said`` goes on with its tokens.
+
+        Image 0 is the one asked about, those after it what was drawn or stood in a drawing's place; the last
+        one's visual tokens are a view like any other, and so are latents (``Grid.part``). The prompt is one
+        sequence; ``Model.answer`` and ``Model.score`` refuse it, for its answer is the reply's.
+        """
+        ...
+
 
 @runtime_checkable
 class Branch(Protocol):
@@ -320,6 +338,14 @@ class Branch(Protocol):
 
     def without(self) -> Reply:
         """The answer where the model does not draw, from the context in which it decided to."""
+        ...
+
+    def drawing(self, t: float, *, seed: int = 0) -> Prompt:
+        """The prompt in the midst of drawing, for ``Model.pointed``: its last view is the drawing itself.
+
+        That stands as its own end with noise of this seed, at flow time ``t``, 0 (finished) … 1 (noise). Of
+        guidance it knows nothing. Raises Refusal where t is outside.
+        """
         ...
 
 
@@ -368,10 +394,19 @@ class Model(Protocol):
         """
         ...
 
+    def pointed(self, prompt: Prompt) -> Tensor:
+        """The latent that a drawing points to, float32 (B, cells, channels), its cells in their view's order.
+
+        Of a prompt from ``Branch.drawing``: x − t · v, the finished image as seen from there. Gradients flow
+        as through ``said``. Only where the card says INTERLEAVES; raises Refusal for any other prompt.
+        """
+        ...
+
     def pixels(self, prompt: Prompt) -> Tensor:
         """What the vision tower reads of the prompt's images: normalised numbers (B, …), the batch first.
 
-        The rest of the layout is the model's own: pictures, tiles, flattened patches.
+        The rest of the layout is the model's own: pictures, tiles, flattened patches. Raises Refusal where no
+        one set of pixels is all that is seen of an image.
         """
         ...
 
@@ -380,7 +415,7 @@ class Model(Protocol):
 
         Then the prompt's own rows stand again and again: row r is sequence r mod B with other pixels.
         Gradients reach them where the card says PIXEL_GRADIENTS. Raises Refusal where the rows are no
-        multiple of B, or a prompt of several images is given several.
+        multiple of B.
         """
         ...
 

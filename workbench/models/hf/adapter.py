@@ -35,6 +35,7 @@ from workbench.models.protocol import (
     Tap,
     Thought,
     never,
+    repeated,
 )
 from workbench.models.spelling import beginnings, spelling
 
@@ -114,12 +115,16 @@ class HFModel:
         told: Tensor = logs.gather(-1, ids[..., None])[..., 0]
         return told
 
+    def pointed(self, prompt: Prompt) -> Tensor:
+        """Refused: nothing is drawn on the way to an answer."""
+        raise Refusal(f"{self.card.id} draws nothing on its way to an answer: open a model that draws.")
+
     # Pixels
 
     def pixels(self, prompt: Prompt) -> Tensor:
         """What the tower reads: (B, pictures or patches, …), as the processor made it."""
-        found = self._read_pixels(prompt)[1]
-        return found.reshape(prompt.batch, -1, *found.shape[1:])
+        axis = self.family.batch_axis
+        return self._read_pixels(prompt)[1].unflatten(axis, (prompt.batch, -1)).movedim(axis, 0)
 
     def seeing(self, prompt: Prompt, pixels: Tensor) -> Prompt:
         """The prompt with other pixels, its sequences as often as these have rows."""
@@ -127,17 +132,15 @@ class HFModel:
         times, rest = divmod(len(pixels), prompt.batch)
         if rest or not times:
             raise Refusal(f"{len(pixels)} rows of pixels are no multiple of the prompt's {prompt.batch}.")
-        if times > 1 and prompt.together:
-            raise Refusal("A prompt of several images is one sequence: give its pixels one row at a time.")
-        each = len(own) // prompt.batch
         inputs = {
             key: value.repeat(times, *[1] * (value.ndim - 1))
             if isinstance(value, Tensor) and value.ndim and len(value) % prompt.batch == 0
             else value
             for key, value in prompt.inputs.items()
         }
-        inputs[name] = pixels.to(own).reshape(len(pixels) * each, *own.shape[1:])
-        return replace(prompt, images=prompt.images * times, inputs=inputs)
+        axis = self.family.batch_axis
+        inputs[name] = pixels.to(own).movedim(0, axis).flatten(axis, axis + 1)
+        return repeated(replace(prompt, inputs=inputs), times)
 
     def cells(
         self, prompt: Prompt, values: Tensor, grids: Sequence[Grid] | None = None
@@ -158,14 +161,13 @@ class HFModel:
 
     def _read_pixels(self, prompt: Prompt) -> tuple[str, Tensor]:
         """The tower's input among the processor's, and its name."""
-        found = self.family.pixels(prompt.inputs)
-        name = next(name for name, value in prompt.inputs.items() if value is found)
-        if len(found) % prompt.batch:
+        if self.family.towers > 1:
             raise Refusal(
-                f"{self.card.id} packs the pictures of a batch into one, so whose pixels are whose is not "
-                "known. Show one image at a time."
+                f"{self.card.id} reads an image by two towers, each in pixels of its own, so no one set of "
+                "pixels is what it sees. Ask for its visual tokens."
             )
-        return name, found
+        found = self.family.pixels(prompt.inputs)
+        return next(name for name, value in prompt.inputs.items() if value is found), found
 
     def _processed(self, images: list[list[Image.Image]], texts: list[str]) -> dict[str, Any]:
         special = once_begun(self.processor, texts[0])
