@@ -17,7 +17,7 @@ from workbench.panels.attribution.chart import maps, stages_of, targets_of
 from workbench.panels.attribution.config import METHODS, AttributionConfig
 from workbench.panels.attribution.halving import Halving
 from workbench.panels.attribution.methods import METHODS as KNOWN
-from workbench.panels.attribution.methods.gradients import function, read
+from workbench.panels.attribution.methods.gradients import function
 from workbench.panels.attribution.names import LABELS
 from workbench.panels.attribution.target import Spoken, spoken, words_of
 from workbench.panels.specimen import find, truth
@@ -70,7 +70,7 @@ def test_gradients_are_those_of_small_steps(model: Model, image: np.ndarray) -> 
     import torch
 
     case = case_of(model, image)
-    pixels, forward = read(case, image).requires_grad_(), function(case, 0)
+    pixels, forward = case.read(image).requires_grad_(), function(case, 0)
     (slope,) = torch.autograd.grad(forward(pixels).sum(), pixels)
     # Along the gradient itself, where the change is large beside the rounding of float32.
     way = slope / slope.norm()

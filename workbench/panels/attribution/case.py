@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -26,6 +26,31 @@ Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Inside:
+    """A prompt in which the image that is explained stands among others: after a drawing, the drawing.
+
+    prompt: one sequence. image: which of its images. at: where its pixels begin among those of all, along the
+    axis after the batch's.
+    """
+
+    prompt: Prompt
+    image: int
+    at: int
+
+    def placed(self, pixels: Tensor, among: Tensor) -> Tensor:
+        """All images' pixels, (1, …), with these (B, …) in the image's place: (B, …)."""
+        import torch
+
+        all_ = among.expand(len(pixels), *among.shape[1:])
+        own = pixels.to(all_)
+        return torch.cat([all_[:, : self.at], own, all_[:, self.at + own.shape[1] :]], dim=1)
+
+    def seeing(self, model: Model, pixels: Tensor) -> Prompt:
+        """The prompt with these pixels in the image's place, once for each of their rows."""
+        return model.seeing(self.prompt, self.placed(pixels, model.pixels(self.prompt)))
+
+
 def unheard(passes: int) -> None:
     """Progress that nobody hears."""
 
@@ -45,6 +70,7 @@ class Case:
         *,
         question: str = "",
         regions: NDArray[np.int64] | None = None,
+        inside: Inside | None = None,
         stop: Callable[[], bool] = never,
         batches: Halving | None = None,
     ) -> None:
@@ -52,7 +78,11 @@ class Case:
         self.question = question or config.question
         self.given, self.stop = regions, stop
         self.batches = batches or Halving(config.batch)
-        self.prompt = model.prepare([image], self.question)
+        self.inside = inside
+        if inside is None:
+            self.prompt = model.prepare([image], self.question)
+        else:
+            self.prompt = inside.seeing(model, self.read(image))
         self.baseline = baseline(image, config.baseline)
         self.passes = 0
         self.heard: Callable[[int], None] = unheard
@@ -67,6 +97,7 @@ class Case:
             self.config,
             question=self.question,
             regions=self.given,
+            inside=self.inside,
             stop=self.stop,
             batches=self.batches,
         )
@@ -78,11 +109,12 @@ class Case:
     @cached_property
     def grid(self) -> Grid:
         """The cells of the maps: where the visual tokens stand on the image, tiles put together."""
-        return whole([view.grid for view in self.views])[0]
+        number = 0 if self.inside is None else self.inside.image
+        return next(grid for grid in whole([view.grid for view in self.views]) if grid.image == number)
 
     @property
     def views(self) -> tuple[View, ...]:
-        """All that the language model has of the image."""
+        """All that the language model has of the prompt's images."""
         return (View(self.prompt.grid, self.prompt.visual), *self.prompt.others)
 
     @property
@@ -108,8 +140,7 @@ class Case:
                 go_on(self.stop)
                 batch = waiting[:count]
                 with torch.inference_mode():
-                    prompt = self.model.prepare([image for _, image in batch], self.question)
-                    found = self._said(prompt).double().cpu().numpy()
+                    found = self._said(self._showing([image for _, image in batch])).double().cpu().numpy()
                 self._rows.update(zip((key for key, _ in batch), found, strict=True))
                 return len(batch)
 
@@ -121,9 +152,30 @@ class Case:
     def of_pixels(self, pixels: Tensor) -> Tensor:
         """The same, float32 (B, tokens), of what the tower reads (B, …); gradients reach the pixels."""
         go_on(self.stop)
-        found = self._said(self.model.seeing(self.prompt, pixels))
+        found = self._said(self._with(pixels))
         self.looked(len(pixels))
         return found
+
+    def read(self, image: Image) -> Tensor:
+        """What the tower reads of an image of the case's size, float32 (1, …)."""
+        return self.model.pixels(self.model.prepare([image], self.question)).detach().float()
+
+    def summed(self, attributions: Tensor) -> Floats:
+        """Numbers shaped like what `read` gives, summed over the map's cells: float64 (1, cells)."""
+        if self.inside is not None:
+            attributions = self.inside.placed(attributions.detach(), self.model.pixels(self.prompt) * 0)
+        ((_, found),) = self.model.cells(self.prompt, attributions.detach(), [self.grid])
+        return found
+
+    def _showing(self, images: Sequence[Image]) -> Prompt:
+        """The prompt with each of these images in the image's place."""
+        made = self.model.prepare(list(images), self.question)
+        return made if self.inside is None else self.inside.seeing(self.model, self.model.pixels(made))
+
+    def _with(self, pixels: Tensor) -> Prompt:
+        if self.inside is None:
+            return self.model.seeing(self.prompt, pixels)
+        return self.inside.seeing(self.model, pixels)
 
     def repeated(self, times: int) -> Prompt:
         """The prompt with its image so many times."""

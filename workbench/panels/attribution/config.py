@@ -37,6 +37,8 @@ Regions = Literal["patches", "slic", "masks"]
 REGIONS: tuple[Regions, ...] = get_args(Regions)
 Baseline = Literal["mean", "grey", "black", "blur"]
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)
+Source = Literal["image", "drawing"]
+SOURCES: tuple[Source, ...] = get_args(Source)
 MOST_WORDS = 8
 """Words of an answer that have maps of their own."""
 
@@ -66,6 +68,12 @@ class AttributionConfig(BaseModel):
         max_length=400,
         description="another answer: explained is why the first one rather than this",
     )
+    source: Source = Field(
+        default="image",
+        description="image: of a model that draws as it answers, whether the answer at once is explained by "
+        "the image, or the answer after drawing by the drawing as it came back (re-encoded)",
+    )
+    drawing_steps: int = Field(default=12, ge=1, le=200, description="denoising steps of that drawing")
     methods: tuple[Method, ...] = Field(default=USUAL, min_length=1, description="whose maps are made")
     words: bool = Field(
         default=True, description=f"image: also a map for each of the answer's first {MOST_WORDS} words"

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from workbench.images.read import Picture
     from workbench.panels.attribution.measuring import Truth
-    from workbench.panels.attribution.target import Spoken
     from workbench.runs.result import Result
 
 STUDY = "attribution"
@@ -39,6 +38,8 @@ def prepared(config: AttributionConfig, picture: Picture | None = None) -> Pictu
             raise Refusal(f"--{given[0]} belongs to one image: name it with --image.")
         if config.regions == "masks":
             raise Refusal("The regions masks belong to one image: name it with --image, or take slic.")
+        if config.source == "drawing":
+            raise Refusal("Drawings are explained one at a time: name an image with --image.")
         return None
     checked(config.question)
     if config.masks:
@@ -101,6 +102,7 @@ def _one(
     started: float,
 ) -> Result:
     from workbench.panels.attribution.case import Case
+    from workbench.panels.attribution.drawn import drawn
     from workbench.panels.attribution.laid import Laid
     from workbench.panels.attribution.making import make
     from workbench.panels.attribution.target import spoken
@@ -108,24 +110,31 @@ def _one(
     progress(0.0, "answering")
     image = degrade(picture.pixels, config.corruption, config.intensity, config.seed)
     question = checked(config.question)
+    inside, own = None, None
+    if config.source == "drawing":
+        progress(0.0, "drawing")
+        inside, image, own = drawn(config, model, image, question, stop)
     said = spoken(
         model,
-        model.prepare([image], question),
+        inside.prompt if inside else model.prepare([image], question),
+        own,
         answer=config.answer,
         versus=config.versus,
         words=MOST_WORDS if config.words else 0,
         longest=config.max_new_tokens,
     )
-    case = Case(
-        model, image, said, config, question=question, regions=_masks(config, picture, image), stop=stop
-    )
-    laid = Laid(case, picture, truth_of(config, picture, said), started)
+    masks = _masks(config, picture, image)
+    case = Case(model, image, said, config, question=question, regions=masks, inside=inside, stop=stop)
+    truth = truth_of(config, picture)
+    if truth is not None and truth.mask.shape != image.shape[:2]:
+        truth = None  # a drawing of another size: what stands where in it is not known
+    laid = Laid(case, picture, truth, started)
     make(case, laid, progress, show)
     progress(1.0, "done")
     return laid.result()
 
 
-def truth_of(config: AttributionConfig, picture: Picture, said: Spoken) -> Truth | None:
+def truth_of(config: AttributionConfig, picture: Picture) -> Truth | None:
     """What the question names, where the picture is a drawn scene and names one thing of it."""
     from workbench.panels.attribution.asked import named
     from workbench.panels.specimen import truth

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.errors import Refusal
-from workbench.models.protocol import Model, Prompt
+from workbench.models.protocol import Answer, Model, Prompt
 
 Floats = NDArray[np.float64]
 WHOLE = "the answer"
@@ -55,9 +55,16 @@ class Spoken:
 
 
 def spoken(
-    model: Model, prompt: Prompt, *, answer: str = "", versus: str = "", words: int = 0, longest: int = 32
+    model: Model,
+    prompt: Prompt,
+    said: Answer | None = None,
+    *,
+    answer: str = "",
+    versus: str = "",
+    words: int = 0,
+    longest: int = 32,
 ) -> Spoken:
-    """The answer that is explained, the model's own greedy one where none is given.
+    """The answer that is explained; where none is given what the model `said`, or its greedy one.
 
     Raises:
         Refusal: the model says nothing, or the two answers are the same.
@@ -66,7 +73,7 @@ def spoken(
         ids = tuple(model.pieces(answer))
         texts = model.spelled(ids)
     else:
-        (own,) = model.answer(prompt, max_new_tokens=longest)
+        own = said or model.answer(prompt, max_new_tokens=longest)[0]
         answer, ids, texts = own.text, tuple(t.id for t in own.tokens), [t.text for t in own.tokens]
     if not ids:
         raise Refusal("The model answers nothing here. Name an answer to explain with --answer.")

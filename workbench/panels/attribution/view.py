@@ -92,7 +92,7 @@ class AttributionView(Panel):
         given |= {name: int(given[name] or 0) for name in WHOLE}
         one = bool(given["image"])
         if not one:
-            given |= {"answer": "", "versus": ""}
+            given |= {"answer": "", "versus": "", "source": "image"}
         return AttributionConfig(
             question=on.question if one else "",
             corruption=on.corruption,

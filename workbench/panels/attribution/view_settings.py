@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from workbench.page import subject
-from workbench.panels.attribution.config import BASELINES, METHODS, REGIONS, AttributionConfig
+from workbench.panels.attribution.config import BASELINES, METHODS, REGIONS, SOURCES, AttributionConfig
 from workbench.panels.attribution.names import LABELS
 
 FEWER = 20
@@ -44,6 +44,13 @@ def settings() -> dict[str, Any]:
             words = gr.Checkbox(
                 defaults.words, label="Each word", info="also maps of the answer's words", min_width=180
             )
+            source = gr.Radio(
+                list(SOURCES),
+                value=defaults.source,
+                label="Explained by",
+                info="drawing: the answer after drawing, of a model that draws",
+                min_width=220,
+            )
         with gr.Row():
             baseline = gr.Radio(
                 list(BASELINES),
@@ -78,6 +85,7 @@ def settings() -> dict[str, Any]:
         "answer": answer,
         "versus": versus,
         "words": words,
+        "source": source,
         "baseline": baseline,
         "regions": regions,
         "segments": segments,

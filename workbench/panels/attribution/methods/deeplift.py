@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.errors import Refusal
 from workbench.panels.attribution.case import Case
-from workbench.panels.attribution.methods.gradients import function, missed, read
+from workbench.panels.attribution.methods.gradients import function, missed
 from workbench.panels.attribution.methods.method import Found
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def deeplift(case: Case) -> Found:
     network = getattr(case.model, "network", None)
     if network is None:
         raise Refusal(f"{case.model.card.id} shows no modules, which DeepLIFT needs. {INSTEAD}")
-    end, start = read(case, case.image), read(case, case.baseline)
+    end, start = case.read(case.image), case.read(case.baseline)
     maps, told = [], []
     for target in range(len(case.spoken.targets)):
         forward = function(case, target)
@@ -42,7 +42,7 @@ def deeplift(case: Case) -> Found:
                 f"gates. {INSTEAD}"
             )
         told.append(off)
-        maps.append(case.model.cells(case.prompt, found, [case.grid])[0][1])
+        maps.append(case.summed(found))
     return Found(np.stack(maps), told={"completeness": np.array(told)})
 
 

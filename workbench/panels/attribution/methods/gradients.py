@@ -49,7 +49,7 @@ def integrated(case: Case) -> Found:
     """
     from captum.attr import IntegratedGradients
 
-    start, steps = read(case, case.baseline), case.config.steps
+    start, steps = case.read(case.baseline), case.config.steps
 
     def explained(forward: Any, pixels: Tensor) -> tuple[Tensor, float]:
         def attributed(at_once: int) -> Tensor:
@@ -69,7 +69,7 @@ def shap(case: Case) -> Found:
     import torch
     from captum.attr import GradientShap
 
-    starts = torch.cat([read(case, baseline(case.image, kind)) for kind in BASELINES])
+    starts = torch.cat([case.read(baseline(case.image, kind)) for kind in BASELINES])
 
     def explained(forward: Any, pixels: Tensor) -> Tensor:
         def attributed(at_once: int) -> Tensor:
@@ -84,12 +84,6 @@ def shap(case: Case) -> Found:
         return case.batches.run(attributed)
 
     return _each(case, explained)
-
-
-def read(case: Case, image: np.ndarray) -> Tensor:
-    """What the tower reads of an image of the case's size, float32 (1, …)."""
-    model = case.model
-    return model.pixels(model.prepare([image], case.question)).detach().float()
 
 
 def missed(case: Case, forward: Any, end: Tensor, start: Tensor, found: Tensor) -> float:
@@ -113,12 +107,11 @@ def function(case: Case, target: int) -> Callable[[Tensor], Tensor]:
 
 def _each(case: Case, explained: Explained, name: str = "") -> Found:
     """The map of each target; `explained` may tell a number with it, which is called `name`."""
-    pixels = read(case, case.image)
+    pixels = case.read(case.image)
     maps, numbers = [], []
     for target in range(len(case.spoken.targets)):
         found = explained(function(case, target), pixels.clone().requires_grad_())
         attributions, number = found if isinstance(found, tuple) else (found, float("nan"))
-        (summed, *_) = case.model.cells(case.prompt, attributions.detach(), [case.grid])
-        maps.append(summed[1])
+        maps.append(case.summed(attributions))
         numbers.append(number)
     return Found(np.stack(maps), told={name: np.array(numbers)} if name else {})
