@@ -40,7 +40,7 @@ SHORT = {
     "insertion": "ins",
     "infidelity": "inf",
     "sensitivity": "sens",
-    "energy": "in mask",
+    "energy": "mask",
 }
 
 
@@ -172,7 +172,7 @@ class Agreement:
 
     wide = False
     beside = 0.0
-    LEFT, FOOT, KEPT = 1.2, 0.95, 0.1
+    LEFT, FOOT, KEPT = 1.2, 1.25, 0.1
 
     def __init__(self, many: Sequence[Named], target: int = 0) -> None:
         name, result = many[0]
@@ -197,7 +197,8 @@ class Agreement:
         for i, row in enumerate(values):
             for j, value in enumerate(row):
                 if i != j and np.isfinite(value):
-                    words = f"{value:.1f}".replace("-", "\N{MINUS SIGN}").replace("0.", ".")
+                    words = f"{value:+.1f}".replace("-0.", "\N{MINUS SIGN}.").replace("+0.", ".")
+                    words = "0" if words.endswith(".0") and abs(value) < 0.5 else words
                     shade = "white" if abs(value) > 0.7 else "black"
                     axes.text(j, i, words, ha="center", va="center", fontsize=5.5, color=shade)
         names = [LABELS[name] for name in self.methods]
@@ -278,7 +279,7 @@ class Pointing:
 def _heading(name: str, result: Result, target: int) -> str:
     answer = result.tables["answer"].iloc[0]
     row = result.tables["targets"].iloc[target]
-    asked = f"“{result.config['question']}” “{answer['answer']}”"
+    asked = f"“{result.config['question']}” → “{answer['answer']}”"
     about = "" if not target and not row["difference"] else f", {targets_of(result)[target]}"
     return f"{f'{name}: ' if name else ''}{asked}{about}, p {row['probability']:.2f}"
 
