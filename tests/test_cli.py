@@ -443,6 +443,13 @@ def test_a_saved_run_is_read_without_loading_torch(tmp_path: Path) -> None:
     assert done.stdout.strip().endswith("[]"), done.stdout + done.stderr
 
 
+def test_the_page_is_built_without_what_takes_long_to_load() -> None:
+    slow = ("torch", "transformers", "scipy", "sklearn", "matplotlib", "numba", "captum", "umap")
+    code = f"import sys\nfrom workbench.app import build\nbuild()\nprint([n for n in {slow} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240)
+    assert done.stdout.strip().endswith("[]"), done.stdout + done.stderr
+
+
 def test_without_a_command_the_page_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[object] = []
     monkeypatch.setattr("workbench.app.launch", lambda page, **options: opened.append(options))
