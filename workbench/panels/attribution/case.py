@@ -174,13 +174,13 @@ class Case:
 
     def _with(self, pixels: Tensor) -> Prompt:
         if self.inside is None:
-            return self.model.seeing(self.prompt, pixels)
+            return self.model.seeing(self.prompt, pixels.contiguous())
         return self.inside.seeing(self.model, pixels)
 
     def repeated(self, times: int) -> Prompt:
         """The prompt with its image so many times."""
         own = self.model.pixels(self.prompt)
-        return self.model.seeing(self.prompt, own.expand(times, *own.shape[1:]))
+        return self.model.seeing(self.prompt, own.repeat(times, *[1] * (own.ndim - 1)))
 
     def said(self, prompt: Prompt) -> Tensor:
         """The same, of a prompt under whatever is changed about it now."""
