@@ -21,6 +21,7 @@ from workbench.page.session import MAX_AGE, Sessions  # noqa: E402
 from workbench.page.tabs import Group, Tabs  # noqa: E402
 from workbench.panels.atlas.view import AtlasView  # noqa: E402
 from workbench.panels.attention.view import AttentionView  # noqa: E402
+from workbench.panels.attribution.view import AttributionView  # noqa: E402
 from workbench.panels.causal.view import CausalView  # noqa: E402
 from workbench.panels.corruptions.view import CorruptionsView  # noqa: E402
 from workbench.panels.drawing.view import DrawingView  # noqa: E402
@@ -59,7 +60,7 @@ GROUPS: tuple[Group, ...] = (
     ),
     (
         "What answers rest on",
-        (("Attention", AttentionView), ("Causal", CausalView)),
+        (("Attribution", AttributionView), ("Attention", AttentionView), ("Causal", CausalView)),
     ),
     (
         "What damage does",

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 COMMANDS = tuple(
     (
-        "run states intervene layers patches attention atlas causal draw tokens sacrifice robustness "
-        "corrupt perceptual capture figure train"
+        "run states intervene attribution layers patches attention atlas causal draw tokens sacrifice "
+        "robustness corrupt perceptual capture figure train"
     ).split()
 )
 SUMMARY = """\
@@ -26,6 +26,7 @@ Afterimage shows what happens to an image inside a multimodal model.
   python -m workbench                        open the page in the browser (same as: run)
   python -m workbench states --image F --question "what colour is the star?" --out DIR
   python -m workbench intervene --image F --question TEXT --out DIR   is the drawn image load-bearing?
+  python -m workbench attribution --image F --question TEXT --out DIR   what of the image the answer rests on
   python -m workbench layers --image F --out DIR
   python -m workbench layers --out DIR       readers over the bundled scenes; --data for your own
   python -m workbench patches --image F --question TEXT --out DIR
@@ -92,6 +93,17 @@ def parser_for(asked: str) -> argparse.ArgumentParser:
         "image, another one, blank, noise, a painted edit), by each route, and have it answer again: about "
         "one image (--image), or over a collection with questions (--data, by default the bundled scenes): "
         "figures as PNG, SVG and PDF, the numbers as CSV, everything else beside them.",
+    )
+
+    study(
+        "attribution",
+        help="which part of the image the answer rests on",
+        needs="[--image FILE --question TEXT]",
+        description="Maps of one answer by many methods (attention, gradients, taking parts of the image "
+        "away), each with how far it can be trusted: deletion and insertion curves, infidelity, sensitivity; "
+        "or, without --image, whether each method points at what a question names, over a collection with "
+        "masks (--data, by default the bundled scenes): maps as PNG, figures as PNG, SVG and PDF, the "
+        "measures as CSV, everything else beside them.",
     )
 
     study(

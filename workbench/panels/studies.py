@@ -51,6 +51,7 @@ STUDIES = {
     "atlas": Study("atlas", "AtlasConfig", drawn="shows"),
     "intervene": Study("interventions", "InterventionsConfig", drawn="shows"),
     "causal": Study("causal", "CausalConfig", drawn="shows"),
+    "attribution": Study("attribution", "AttributionConfig", drawn="shows"),
     "draw": Study("drawing", "DrawConfig", drawn="shows"),
     "tokens": Study("tokens", "TokensConfig", drawn="shows"),
     "robustness": Study("robustness", "RobustnessConfig", drawn="shows"),
