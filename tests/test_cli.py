@@ -238,6 +238,7 @@ HOW = {
     "base": "bagel",
     "weights": "ema",
     "system_prompt": "p.txt",
+    "read_as": "clear",
 }
 
 
@@ -439,6 +440,13 @@ def test_a_saved_run_is_read_without_loading_torch(tmp_path: Path) -> None:
         f"assert cli.main(['run', '--no-model', '--open', {str(tmp_path / 'run')!r}]) == 0\n"
         "print([name for name in ('torch', 'transformers') if name in sys.modules])"
     )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240)
+    assert done.stdout.strip().endswith("[]"), done.stdout + done.stderr
+
+
+def test_the_page_is_built_without_what_takes_long_to_load() -> None:
+    slow = ("torch", "transformers", "scipy", "sklearn", "matplotlib", "numba", "captum", "umap")
+    code = f"import sys\nfrom workbench.app import build\nbuild()\nprint([n for n in {slow} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240)
     assert done.stdout.strip().endswith("[]"), done.stdout + done.stderr
 

@@ -252,6 +252,7 @@ def capture(options: argparse.Namespace) -> None:
     from workbench.panels.capture import study
     from workbench.panels.capture.config import CaptureConfig
     from workbench.panels.command import from_flags
+    from workbench.runs.archive import LARGEST
     from workbench.runs.store import check_place, check_room, megabytes, save
 
     given: CaptureConfig = from_flags(CaptureConfig, vars(options))
@@ -269,6 +270,13 @@ def capture(options: argparse.Namespace) -> None:
         print(f"{folder}: {megabytes(result.size)} to write{others}")
         check_room(left * result.size, folder)
         save(result, folder)
+        if result.size > LARGEST:
+            print(
+                f"That is more than the {megabytes(LARGEST)} which a page takes as a .zip: open the folder "
+                "with --open, or keep less. --stages llm leaves out the tower, --stages with names keeps "
+                "single layers, --attention-rows 8 a quarter of the attention.",
+                file=sys.stderr,
+            )
     print(f"Open with: python -m workbench run --no-model {shlex.join(_flags(folders))}")
 
 

@@ -292,7 +292,7 @@ def _add_model(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGr
 
 
 def _add_place(group: argparse._ArgumentGroup) -> None:
-    from workbench.models import DTYPES, KERNELS, QUANTISED, WEIGHTS
+    from workbench.models import DTYPES, KERNELS, QUANTISED, READ_AS, WEIGHTS
 
     group.add_argument(
         "--device",
@@ -316,7 +316,7 @@ def _add_place(group: argparse._ArgumentGroup) -> None:
         help="kernel that computes attention [auto: sdpa where the model allows it]",
     )
     group.add_argument(
-        "--quantised", default="", choices=QUANTISED, help="weights in 8 or 4 bit, on a CUDA device [none]"
+        "--quantised", default="", choices=QUANTISED, help="weights in 8 or 4 bit, by bitsandbytes [none]"
     )
     group.add_argument(
         "--base",
@@ -337,6 +337,13 @@ def _add_place(group: argparse._ArgumentGroup) -> None:
         metavar="FILE",
         help="of BAGEL's layout: a text file; CLEAR's is in prompts.py of its public code "
         "[the checkpoint's own]",
+    )
+    group.add_argument(
+        "--read-as",
+        default="auto",
+        choices=READ_AS,
+        help="of BAGEL's layout: whose image sizes and words, as the weights of CLEAR and of other "
+        "fine-tunes of BAGEL look the same [auto: with --base CLEAR's, else BAGEL's]",
     )
     group.add_argument(
         "--trust-remote-code",
