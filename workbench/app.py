@@ -20,6 +20,8 @@ from workbench.page.saved import SavedRuns  # noqa: E402
 from workbench.page.session import MAX_AGE, Sessions  # noqa: E402
 from workbench.page.tabs import Group, Tabs  # noqa: E402
 from workbench.panels.atlas.view import AtlasView  # noqa: E402
+from workbench.panels.attention.view import AttentionView  # noqa: E402
+from workbench.panels.causal.view import CausalView  # noqa: E402
 from workbench.panels.corruptions.view import CorruptionsView  # noqa: E402
 from workbench.panels.drawing.view import DrawingView  # noqa: E402
 from workbench.panels.interventions.view import InterventionsView  # noqa: E402
@@ -42,7 +44,6 @@ GROUPS: tuple[Group, ...] = (
         (
             ("States", StatesView),
             ("Interventions", InterventionsView),
-            ("Perceptual", PerceptualView),
             ("Drawing", DrawingView),
             ("Tokens", TokensView),
         ),
@@ -57,8 +58,16 @@ GROUPS: tuple[Group, ...] = (
         ),
     ),
     (
+        "What answers rest on",
+        (("Attention", AttentionView), ("Causal", CausalView)),
+    ),
+    (
         "What damage does",
-        (("Robustness", RobustnessView), ("Corruptions", CorruptionsView)),
+        (
+            ("Robustness", RobustnessView),
+            ("Perceptual", PerceptualView),
+            ("Corruptions", CorruptionsView),
+        ),
     ),
 )
 """The tabs, in order."""

@@ -75,6 +75,12 @@ def shaded(
     return np.clip(large + 0.5, 0, 255).astype(np.uint8)
 
 
+def enlarged_picture(picture: Image) -> Image:
+    """The picture in its own colours, enlarged as `shaded` does."""
+    k = magnification(picture)
+    return np.repeat(np.repeat(picture, k, axis=0), k, axis=1)
+
+
 def patch_at(picture: Image, boxes: NDArray[np.floating], x: float, y: float) -> int:
     """The patch under, or nearest to, a pixel (x to the right, y down) of what `shaded` draws."""
     corners = np.rint(boxes * magnification(picture)).astype(np.int64)

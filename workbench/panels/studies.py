@@ -50,11 +50,13 @@ STUDIES = {
     "patches": Study("patches", "PatchesConfig", drawn="shows"),
     "atlas": Study("atlas", "AtlasConfig", drawn="shows"),
     "intervene": Study("interventions", "InterventionsConfig", drawn="shows"),
+    "causal": Study("causal", "CausalConfig", drawn="shows"),
     "draw": Study("drawing", "DrawConfig", drawn="shows"),
     "tokens": Study("tokens", "TokensConfig", drawn="shows"),
     "robustness": Study("robustness", "RobustnessConfig", drawn="shows"),
     "sacrifice": Study("sacrifice", "SacrificeConfig", drawn="shows"),
     "corrupt": Study("corruptions", "CorruptConfig", drawn="shows"),
+    "attention": Study("attention", "AttentionConfig", drawn="shows"),
     "perceptual": Study("perceptual", "PerceptualConfig", drawn="shows", of_runs=True),
     "capture": Study("capture", "CaptureConfig"),
 }
