@@ -97,8 +97,7 @@ def test_a_dropped_run_is_pinned_and_shown(
     assert seen[bare.bench.pins.shown]["value"] == [
         f"{panel}/{key}" for panel, key in zip(panels, keys, strict=True)
     ]
-    assert seen[bare.saved.tabs].selected == panels[0]
-    assert seen[bare.bench.looks[panels[0]]].visible
+    assert seen[bare.bench.turns.front] == panels[0]
     assert seen[bare.bench.run_notice] == ""
     for panel, key in zip(panels, keys, strict=True):
         shown = bare.panels[panel]
@@ -166,9 +165,9 @@ def test_without_a_model_look_sleeps_and_every_panel_says_so(bare: Page, visit: 
     for study, panel in bare.panels.items():
         if not panel.asks_model:
             continue  # it looks all the same
-        said = panel.refresh(visit, *values(bare, study), None)[panel.status]
-        assert "open a model to look" in said
-        assert not any(b.interactive for b in panel.serving(visit, NONE).values())
+        updates = panel.refresh(visit, *values(bare, study), None)
+        assert "open a model to look" in updates[panel.status]
+        assert not any(updates[button].interactive for button in panel.controls.looks)
     chooser, request = bare.bench.chooser, SimpleNamespace(session_hash="visitor")
     (card,) = chooser.show_card(NONE, request)  # type: ignore[arg-type]
     assert "No model is open" in card[chooser.card]
@@ -205,7 +204,7 @@ def test_runs_of_the_command_line_are_there_for_every_visitor(
         assert len(seen[bare.bench.pins.shown]["value"]) == len(expected)
         for panel in (bare.panels[name] for name in expected):
             assert panel.kept(session, seen[panel.result]) is not None
-        assert seen[bare.saved.tabs].selected == "states"
+        assert seen[bare.bench.turns.front] == "states"
         assert not session.folder.exists(), "nothing is copied"
 
 

@@ -156,7 +156,7 @@ class _Gathering:
         stage = self.taps[slot].stage
         if self.shapes[slot]:
             raise RuntimeError(f"stage {stage.name} was shown twice in one pass")
-        x = _tensor(value, stage)
+        x = tensor_of(value, stage)
         x = x.reshape(self.batch, -1, x.shape[-1])
         select = self._select[slot]
         if isinstance(select, slice):
@@ -200,7 +200,7 @@ def _selection(positions: torch.Tensor | None) -> slice | torch.Tensor | None:
     return positions
 
 
-def _tensor(value: Any, stage: Stage) -> Tensor:
+def tensor_of(value: Any, stage: Stage) -> Tensor:
     """The hidden state in a module's output: itself, the first of a tuple, or `last_hidden_state`."""
     import torch
 

@@ -18,6 +18,7 @@ from workbench.page.frame import Progress, Updates, whence, with_session
 from workbench.page.host import Chosen
 from workbench.page.panel import Panel
 from workbench.page.session import Session
+from workbench.page.tabs import Tabs
 from workbench.page.wiring import QUIET
 
 if TYPE_CHECKING:
@@ -84,20 +85,17 @@ def read(panels: Mapping[str, Panel], path: Path, name: str, progress: Progress,
 
 
 class SavedRuns:
-    """What opening a saved run does to the page. Built once the panels are, inside the Blocks context.
+    """What opening a saved run does to the page. Built once the panels are, inside the Blocks context."""
 
-    ``panels`` by study; ``tabs`` holds their tabs, whose ids are the studies.
-    """
-
-    def __init__(self, bench: Bench, panels: Mapping[str, Panel], tabs: gr.Tabs) -> None:
-        self.bench, self.panels, self.tabs = bench, panels, tabs
+    def __init__(self, bench: Bench, tabs: Tabs) -> None:
+        self.bench, self.panels, self.tabs = bench, tabs.panels, tabs
         self.common = Read([], [])
         pins = [bench.pins.all, bench.pins.shown]
         self.inputs = [bench.model, *pins]
-        buttons = [*bench.looks.values(), *bench.stops.values()]
-        every = [part for panel in panels.values() for part in panel.every]
-        own = [tabs, *bench.pins.parts, bench.run_notice, bench.run]
-        self.outputs = list(dict.fromkeys([*own, *buttons, *every]))
+        every = [part for panel in self.panels.values() for part in panel.every]
+        own = [*tabs.parts, *bench.pins.parts, bench.run_notice, bench.run]
+        self.outputs = list(dict.fromkeys([*own, *every]))
+        self.some = gr.Checkbox(False, label="runs that are open for all", visible="hidden")
         bench.run.upload(with_session(bench, self.lay), [bench.run, *self.inputs], self.outputs, **QUIET)
 
     def open_for_all(self, path: Path, progress: Progress) -> None:
@@ -107,8 +105,12 @@ class SavedRuns:
         self.bench.sessions.common.update({one.key: one.result for one in opened.found})
 
     def wire(self, load: Any) -> Any:
-        """Show what is open for all when a visit begins; ``load`` is the page's. Returns the event."""
-        return load(with_session(self.bench, self.begin), self.inputs, self.outputs, **QUIET)
+        """Show what is open for all when a visit begins; ``load`` is the page's. Returns its event.
+
+        Whether there is any is asked first: that changes one part of the page, where showing may change all.
+        """
+        self.some.change(with_session(self.bench, self.begin), self.inputs, self.outputs, **QUIET)
+        return load(lambda: bool(self.common.found), None, [self.some], **QUIET)
 
     def begin(self, session: Session, model: Chosen, all_pins: list[Any], shown: list[str]) -> Updates:
         """A visitor's page with what is open for all."""
@@ -162,6 +164,6 @@ class SavedRuns:
                 updates |= panel.present(session, one.key, one.result, model)
             presented.add(one.study)
         front = next(study for study in self.panels if study in presented)
-        updates |= {self.tabs: gr.Tabs(selected=front), **self.bench.facing(front)}
+        updates |= self.tabs.front(front)
         updates[self.bench.run_notice] = markup.notice(" ".join(opened.lacking), plain=True)
         return updates

@@ -45,6 +45,15 @@ counts for each row what was:
   that attends, of the language model and of the tower. The output comes from sdpa, but for PaliGemma 2, whose
   capped scores only its own eager function computes.
 
+What attribution changes in a pass is held against a plain way for every row too
+(`tests/models/hf/test_changing.py`): gradients of what is said by pixels, by states and by attention
+weights against differences; blocked attention against a softmax that leaves it out; other pixels side by
+side against images of their own; the cells in which pixels are summed against the pixels that were changed.
+Gradients do not reach the pixels of Emu3 and Chameleon, which choose codes, and the two towers of
+DeepSeek-VL's hybrid have no one set of pixels. Models that hand their layers more of the image than the
+tokens that enter (Qwen3-VL and others with its DeepStack, Gemma 4) keep that of their own image where other
+tokens are put in their place.
+
 At each opening, of a published checkpoint too, it is checked that what enters the tower's blocks changes
 where the picture does, that every language layer keeps one state for each token, that visual tokens and
 grid agree, and that the last stage gives the logits; a model that fails is refused.

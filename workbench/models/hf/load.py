@@ -98,7 +98,9 @@ def load(
         width=text.hidden_size,
         capabilities=CAPABILITIES
         | family.capabilities
-        | ({Capability.ATTENTION} if _watched(network) else set()),
+        | ({Capability.ATTENTION} if _watched(network) else set())
+        # Between the pixels and a tokeniser's choice of a code there is no gradient.
+        | ({Capability.PIXEL_GRADIENTS} if family.parts.blocks and family.towers == 1 else set()),
         licence=_licence(folder),
         knows="",
         choices=_choices(folder, code),
