@@ -8,7 +8,6 @@ from itertools import permutations as orders
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from probes.bootstrap import draws, interval
 
@@ -88,6 +87,8 @@ def _correlation(
 def _r(a: Floats, b: Floats, ranked: bool) -> Floats:
     """Of each row of (k, n) with that row of the other, or with its only one; NaN for constant rows."""
     if ranked:
+        from scipy.stats import rankdata  # half a second, which the page need not wait for
+
         a, b = rankdata(a, axis=1), rankdata(b, axis=1)
     a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
     size = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))

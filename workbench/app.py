@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from typing import Any
 
 # Before Gradio is imported: nothing is reported to anyone.
@@ -19,8 +18,11 @@ from workbench.page.host import Host  # noqa: E402
 from workbench.page.panel import Panel  # noqa: E402
 from workbench.page.saved import SavedRuns  # noqa: E402
 from workbench.page.session import MAX_AGE, Sessions  # noqa: E402
-from workbench.page.wiring import QUIET  # noqa: E402
+from workbench.page.tabs import Group, Tabs  # noqa: E402
 from workbench.panels.atlas.view import AtlasView  # noqa: E402
+from workbench.panels.attention.view import AttentionView  # noqa: E402
+from workbench.panels.attribution.view import AttributionView  # noqa: E402
+from workbench.panels.causal.view import CausalView  # noqa: E402
 from workbench.panels.corruptions.view import CorruptionsView  # noqa: E402
 from workbench.panels.drawing.view import DrawingView  # noqa: E402
 from workbench.panels.interventions.view import InterventionsView  # noqa: E402
@@ -37,18 +39,37 @@ MAX_UPLOAD = "1100mb"
 GROUND = "() => [document.body.classList.contains('dark'), window.innerWidth <= 600]"
 """Whether the page is dark, and narrow."""
 
-PANELS: tuple[tuple[str, type[Panel]], ...] = (
-    ("States", StatesView),
-    ("Layers", LayersView),
-    ("Patches", PatchesView),
-    ("Atlas", AtlasView),
-    ("Perceptual", PerceptualView),
-    ("Interventions", InterventionsView),
-    ("Robustness", RobustnessView),
-    ("Corruptions", CorruptionsView),
-    ("Drawing", DrawingView),
-    ("Tokens", TokensView),
-    ("Sacrifice", SacrificeView),
+GROUPS: tuple[Group, ...] = (
+    (
+        "What is drawn",
+        (
+            ("States", StatesView),
+            ("Interventions", InterventionsView),
+            ("Drawing", DrawingView),
+            ("Tokens", TokensView),
+        ),
+    ),
+    (
+        "What is kept",
+        (
+            ("Layers", LayersView),
+            ("Patches", PatchesView),
+            ("Atlas", AtlasView),
+            ("Sacrifice", SacrificeView),
+        ),
+    ),
+    (
+        "What answers rest on",
+        (("Attribution", AttributionView), ("Attention", AttentionView), ("Causal", CausalView)),
+    ),
+    (
+        "What damage does",
+        (
+            ("Robustness", RobustnessView),
+            ("Perceptual", PerceptualView),
+            ("Corruptions", CorruptionsView),
+        ),
+    ),
 )
 """The tabs, in order."""
 
@@ -78,31 +99,17 @@ def build(
     visits = sessions or Sessions()
     with Page(title="Afterimage", analytics_enabled=False, delete_cache=(3600, int(MAX_AGE))) as page:
         bench = Bench(models, visits)
-        with gr.Tabs(elem_id="panels") as row:
-            panels: dict[str, Panel] = {}
-            tabs: dict[str, gr.Tab] = {}
-            for label, view in PANELS:
-                with gr.Tab(label, id=view.study) as tabs[view.study]:
-                    panels[view.study] = view(bench)
-        for name, tab in tabs.items():
-            tab.select(
-                partial(bench.facing, name),
-                None,
-                [*bench.looks.values(), *bench.stops.values()],
-                queue=False,
-                **QUIET,
-            )
+        tabs = Tabs(bench, GROUPS)
         page.load(None, None, [bench.dark, bench.narrow], js=GROUND, api_visibility="private")
-        saved = SavedRuns(bench, panels, row)
+        saved = SavedRuns(bench, tabs)
         opened = bench.chooser.begin(saved.wire(page.load).then)
-        for panel in panels.values():
-            panel.settle(opened.then)
+        bench.turns.note(opened.then)
 
         def leave(request: gr.Request) -> None:
             visits.close(request.session_hash)
 
         page.unload(leave)
-    page.models, page.bench, page.panels, page.saved = models, bench, panels, saved
+    page.models, page.bench, page.panels, page.saved = models, bench, tabs.panels, saved
     return page
 
 

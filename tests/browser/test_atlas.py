@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.tabs import bring
 from tests.browser.test_page import SLOW, look, page  # noqa: F401
 
 pytestmark = pytest.mark.browser
@@ -31,7 +32,7 @@ def hover(page: Page) -> str:  # noqa: F811
 
 
 def test_the_patch_of_a_point_is_shown_and_a_layout_comes_beside_the_page(page: Page) -> None:  # noqa: F811
-    page.get_by_role("tab", name="Atlas").click()
+    bring(page, "Atlas")
     page.locator("#atlas-method").get_by_label("PCA").click()
     look(page, "atlas")
     expect(page.locator("#atlas-note")).to_contain_text("PCA is a shadow", timeout=SLOW)
@@ -46,9 +47,9 @@ def test_the_patch_of_a_point_is_shown_and_a_layout_comes_beside_the_page(page: 
 
     page.locator("#atlas-method").get_by_label("t-SNE").click()
     expect(page.locator("#atlas-laying")).to_contain_text("beside the page", timeout=SLOW)
-    page.get_by_role("tab", name="Layers").click()  # nobody waits for it
+    bring(page, "Layers")  # nobody waits for it
     expect(page.locator("#bench-look-layers")).to_be_enabled()
-    page.get_by_role("tab", name="Atlas").click()
+    bring(page, "Atlas")
     expect(page.locator("#atlas-note")).to_contain_text("t-SNE (perplexity 15", timeout=SLOW)
     page.wait_for_timeout(500)
     place, _ = hover(page).split("; ")

@@ -41,10 +41,10 @@ def test_a_figure_is_made_on_the_click_and_a_failure_is_told(
     panel = served.page.panels["states"]
     paper, made = panel.paper, []
 
-    def slow(named: Sequence[Any]) -> Any:
+    def slow(named: Sequence[Any], *printed_with: Any) -> Any:
         made.append(len(named))
         time.sleep(1)
-        return paper(named)
+        return paper(named, *printed_with)
 
     monkeypatch.setattr(panel, "paper", slow)
     tab = browser.new_page(viewport={"width": 1280, "height": 500}, accept_downloads=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.tabs import bring
 from tests.models.hf.builders import saved
 
 pytestmark = pytest.mark.browser
@@ -52,11 +53,11 @@ def test_another_model_is_opened_looked_at_and_closed(page: Page, llava: Path) -
         "Not with llava, which cannot draw an image", timeout=30_000
     )
     expect(page.locator("#bench-look-states")).to_be_disabled()
-    page.get_by_role("tab", name="Layers").click()
+    bring(page, "Layers")
     page.locator("#bench-look-layers").click()
     expect(page.locator("#layers-status")).to_contain_text("Measured", timeout=SLOW)
     expect(page.locator("#layers-plot .main-svg").first).to_be_visible(timeout=30_000)
-    page.get_by_role("tab", name="Patches").click()
+    bring(page, "Patches")
     page.locator("#bench-look-patches").click()
     expect(page.locator("#patches-status")).to_contain_text("Measured", timeout=SLOW)
     caption = page.locator("#patches-caption")
@@ -67,7 +68,7 @@ def test_another_model_is_opened_looked_at_and_closed(page: Page, llava: Path) -
     )
     page.locator("#patches-map img").click(position={"x": 380, "y": 5})
     expect(caption).to_contain_text("row 1, column 6", timeout=30_000)
-    page.get_by_role("tab", name="Layers").click()
+    bring(page, "Layers")
     page.locator("#layers-copy").click()
     expect(page.locator("#layers-command")).to_contain_text(f"--model {llava}")
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests.browser.tabs import bring
 from tests.page.fake import CARD, FakeModel
 from workbench.app import build, launch
 from workbench.models.protocol import Capability
@@ -42,10 +43,10 @@ def test_the_tab_says_why_and_a_model_that_can_wakes_it(browser: Browser, url: s
     expect(status).to_contain_text("no-drawing, which cannot draw an image", timeout=60_000)
     expect(look).to_be_disabled()
     tab.get_by_label("Question").press("Enter")
-    tab.get_by_role("tab", name="Layers").click()
+    bring(tab, "Layers")
     expect(tab.locator("#bench-look-layers")).to_be_enabled()
     expect(tab.locator("#layers-status")).to_contain_text("Press Look")
-    tab.get_by_role("tab", name="States").click()
+    bring(tab, "States")
     expect(status).to_contain_text("cannot draw an image")
 
     tab.get_by_role("button", name="About this model").click()

@@ -15,6 +15,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.tabs import bring
+
 pytestmark = pytest.mark.browser
 SLOW = 120_000
 """Milliseconds within which a look is finished on two busy cores."""
@@ -112,7 +114,7 @@ def test_a_photograph_through_both_panels_and_out_as_figures(
         fonts = subprocess.run(["pdffonts", str(pdf)], capture_output=True, text=True, check=True).stdout
         assert "TrueType" in fonts and " yes yes " in fonts
 
-    page.get_by_role("tab", name="Layers").click()
+    bring(page, "Layers")
     look(page, "layers")
     expect(page.locator("#layers-plot .main-svg").first).to_be_visible(timeout=30_000)
     curves = pd.read_csv(downloaded(page, "#layers-csv", tmp_path))
@@ -120,7 +122,7 @@ def test_a_photograph_through_both_panels_and_out_as_figures(
 
 
 def test_a_click_on_a_patch_moves_map_and_words_and_the_slider_scrubs(page: Page) -> None:
-    page.get_by_role("tab", name="Patches").click()
+    bring(page, "Patches")
     look(page, "patches")
     caption, rungs = page.locator("#patches-caption"), page.locator("#patches-rungs")
     expect(caption).to_contain_text("at llm 4", timeout=30_000)
@@ -147,7 +149,7 @@ def test_a_click_on_a_patch_moves_map_and_words_and_the_slider_scrubs(page: Page
 
 
 def test_clean_stands_beside_corrupted_at_the_same_patch_and_stage(page: Page) -> None:
-    page.get_by_role("tab", name="Patches").click()
+    bring(page, "Patches")
     look(page, "patches")
     caption = page.locator("#patches-caption")
     expect(caption).to_contain_text("at llm 4", timeout=SLOW)
@@ -170,7 +172,7 @@ def test_every_step_can_be_scrubbed_from_the_keyboard_and_the_pair_compared(page
     page.get_by_role("button", name="Sampling").click()
     page.locator("#states-settings").get_by_label("always").check()
     look(page, "states")
-    steps = page.locator("#states-pictures figure[data-step]")
+    steps = page.locator("#states-pictures figure[data-step]:not([data-kind=estimate])")
     assert steps.count() == 13
     expect(page.locator("#states-pictures figure[data-step]:not([hidden])")).to_contain_text("step 12 of 12")
     page.locator("#states-step input[type=range]").focus()
@@ -219,7 +221,7 @@ def test_pins_stay_while_the_next_look_is_taken(page: Page) -> None:
 
 
 def test_a_pinned_page_rests(page: Page) -> None:
-    page.get_by_role("tab", name="Layers").click()
+    bring(page, "Layers")
     look(page, "layers")
     page.locator("#layers-pin").click()
     expect(page.locator("#layers-status")).to_contain_text("Pinned", timeout=SLOW)
@@ -307,7 +309,7 @@ def test_it_fits_the_window_in_light_and_dark(
         expect(tab.locator(".sidebar.open")).to_have_count(0)
     for panel in ("states", "patches", "layers"):
         if panel != "states":
-            tab.get_by_role("tab", name=panel.capitalize()).click()
+            bring(tab, panel.capitalize())
         tab.locator(f"#bench-look-{panel}" if width > 768 else f"#{panel}-look").click()
         measured(tab, panel)
         if panel == "layers":
@@ -320,3 +322,18 @@ def test_it_fits_the_window_in_light_and_dark(
     paper = tab.locator("#layers-plot .main-svg").first.evaluate("e => getComputedStyle(e).backgroundColor")
     assert "rgba(0, 0, 0, 0)" in paper or "transparent" in paper
     context.close()
+
+
+def test_only_the_panel_in_front_follows_the_bench_and_another_once_it_comes_forward(page: Page) -> None:
+    asked: list[str] = []
+    bring(page, "Layers")
+    look(page, "layers")
+    bring(page, "States")
+    expect(page.locator("#states-status")).to_contain_text("Press Look")
+    page.on("request", lambda request: "queue/join" in request.url and asked.append(request.url))
+    page.get_by_role("button", name="Low", exact=True).click()
+    expect(page.locator("#intensity input[type=range]")).to_have_value("0.23")
+    page.wait_for_timeout(4000)
+    assert len(asked) <= 3, "one handler of the panel in front, and those of the bench itself"
+    bring(page, "Layers")
+    expect(page.locator("#layers-status")).to_contain_text("has changed")

@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, expect
 
+from tests.browser.tabs import bring
+
 pytestmark = pytest.mark.browser
 SLOW = 120_000
 
@@ -25,7 +27,7 @@ def test_states_then_files_with_map_numbers_and_a_download(
     expect(page.locator("#bench-look-states")).to_be_visible(timeout=SLOW)
     page.locator("#bench-look-states").click()
     expect(page.locator("#states-status")).to_contain_text("Measured", timeout=SLOW)
-    page.get_by_role("tab", name="Perceptual").click()
+    bring(page, "Perceptual")
     page.locator("#bench-look-perceptual").click()
     expect(page.locator("#perceptual-status")).to_contain_text("Measured", timeout=SLOW)
     scores = page.locator("#perceptual-scores")

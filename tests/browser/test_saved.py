@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests.browser.tabs import bring
 from tests.capture.fake import FakeModel as Captured
 from tests.page.fake import FakeModel
 from workbench.app import build, launch
@@ -62,7 +63,7 @@ def test_a_saved_run_is_read_without_a_model(browser: Browser, bare: str, root: 
     expect(tab.locator("#pins")).to_contain_text("clean, pocket-fake")
     expect(tab.locator("#layers-plot .js-plotly-plot")).to_be_visible(timeout=SLOW)
 
-    tab.get_by_role("tab", name="Patches").click()
+    bring(tab, "Patches")
     expect(image).to_be_visible(timeout=SLOW)
     expect(tab.locator("#patches-rungs")).to_contain_text("the lens reads", timeout=SLOW)
     image.scroll_into_view_if_needed()
@@ -78,7 +79,7 @@ def test_a_saved_run_is_read_without_a_model(browser: Browser, bare: str, root: 
     if folder := os.environ.get("SCREENSHOTS"):
         tab.screenshot(path=f"{folder}/saved.png", full_page=True)
 
-    tab.get_by_role("tab", name="Layers").click()
+    bring(tab, "Layers")
     with tab.expect_download() as download:
         tab.locator("#layers-zip").click()
     assert download.value.suggested_filename == "afterimage-layers.zip"
@@ -97,7 +98,7 @@ def test_a_saved_run_is_read_without_a_model(browser: Browser, bare: str, root: 
     expect(tab.locator("#states-pictures img")).not_to_have_count(0)
     expect(tab.locator("#bench-look-states")).to_be_visible()
     expect(tab.locator("#saved-run-notice")).to_be_empty()
-    tab.get_by_role("tab", name="Patches").click()
+    bring(tab, "Patches")
     expect(image).to_be_visible()
     expect(tab.locator("#bench-look-patches")).to_be_visible()
     assert not faults

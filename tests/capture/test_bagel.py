@@ -16,6 +16,7 @@ from workbench.models.bagel.adapter import BagelModel
 from workbench.models.bagel.autoencoder import Autoencoder
 from workbench.models.bagel.config import ResizeRule
 from workbench.models.bagel.network import Bagel, Context, SpecialTokens
+from workbench.models.bagel.sequence import Text, laid
 from workbench.models.protocol import Prompt
 
 
@@ -47,7 +48,7 @@ def test_states_are_those_of_the_parts(model: BagelModel) -> None:
     with torch.inference_mode():
         seen = torch.from_numpy(states["vision 2"].copy())
         connected = network.connector(tower.post_layernorm(seen))
-        entered = network.embed_vision(prompt.inputs["patches"], 6, 8)
+        entered = network.embed_vision(model.pixels(prompt), 6, 8)
         last = network.language_model.model.norm(torch.from_numpy(states["llm 3"].copy()))
         context, _ = network._image_block(Context(), entered, model.special, latent=False)
     np.testing.assert_allclose(states["projector"], connected, atol=1e-5)
@@ -58,7 +59,8 @@ def test_states_are_those_of_the_parts(model: BagelModel) -> None:
 def test_a_question_after_the_image_does_not_change_its_states(model: BagelModel) -> None:
     image = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     alone, asked = model.prepare([image]), model.prepare([image])
-    asked.inputs["ids"] = torch.tensor([[0, 7, 8, 9, 1]])
+    asked.inputs["segments"] += [Text(torch.tensor([[0, 7, 8, 9, 1]]))]
+    asked.inputs["where"] = laid(asked.inputs["segments"])
     for have, want in zip(capture(model, asked).states, capture(model, alone).states, strict=True):
         np.testing.assert_allclose(have, want, atol=1e-5)
 

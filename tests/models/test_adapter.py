@@ -18,6 +18,7 @@ from workbench.models.bagel.adapter import BagelModel
 from workbench.models.bagel.config import ResizeRule
 from workbench.models.bagel.network import Context
 from workbench.models.bagel.patches import target_size
+from workbench.models.bagel.sequence import Text
 from workbench.models.protocol import Model, Prompt
 from workbench.models.verify import verify
 
@@ -31,12 +32,16 @@ def images(count: int) -> list[np.ndarray]:
 
 def cached(model: BagelModel, prompt: Prompt) -> Context:
     """What `forward` reads in one pass, read block by block."""
-    pictures = prompt.inputs["pictures"]
-    context = model.network.add_vision(Context(), model.embedded_vision(pictures), model.special)
-    if prompt.inputs["ids"] is not None:
-        ids = prompt.inputs["ids"].expand(len(prompt.images), -1)
-        context, _ = model.network.add_text(context, ids)
+    seen = model.embedded_vision(model.pictures(prompt.images))
+    context = model.network.add_vision(Context(), seen, model.special)
+    for ids in written(prompt):
+        context, _ = model.network.add_text(context, ids.expand(len(prompt.images), -1))
     return context
+
+
+def written(prompt: Prompt) -> list[torch.Tensor]:
+    """The token ids of a prompt's texts, each (1, n)."""
+    return [segment.ids for segment in prompt.inputs["segments"] if isinstance(segment, Text)]
 
 
 def test_it_is_a_model(model: BagelModel) -> None:
@@ -134,7 +139,7 @@ class TestForward:
         assert logits.shape == (count, model.config.usable_vocabulary)
         # The next token after either path must be equally likely.
         if text:
-            ids = prompt.inputs["ids"].expand(count, -1)
+            ids = written(prompt)[0].expand(count, -1)
             without = model.prepare(prompt.images)
             _, states = model.network.add_text(cached(model, without), ids)
             torch.testing.assert_close(logits, model.network.logits(states[:, -1]), atol=1e-4, rtol=1e-4)
@@ -161,8 +166,7 @@ class TestForward:
         prompt = model.prepare(images(2), QUESTION)
         by_name = dict(zip((s.name for s in model.stages()), read(model, prompt), strict=True))
         entered = by_name["llm 0"][:, prompt.visual]
-        pictures = prompt.inputs["pictures"]
-        torch.testing.assert_close(entered, model.embedded_vision(pictures))
+        torch.testing.assert_close(entered, model.embedded_vision(model.pictures(prompt.images)))
         added = entered - by_name["projector"]
         torch.testing.assert_close(added[0], added[1], atol=1e-5, rtol=0)
 
@@ -250,7 +254,7 @@ class TestGrids:
         unit = (image / 255 - said["image_mean"]) / said["image_std"]
         patch, prompt = said["patch_size"], model.prepare([tiny.picture(height, width)])
         assert unit.shape == (prompt.grid.rows * patch, prompt.grid.cols * patch, 3)
-        first = prompt.inputs["patches"][0, 0].reshape(patch, patch, 3)
+        first = model.pixels(prompt)[0, 0].reshape(patch, patch, 3)
         np.testing.assert_allclose(first, unit[:patch, :patch], atol=1e-6)
 
     @pytest.mark.parametrize(
@@ -309,7 +313,7 @@ class TestImages:
 class TestText:
     @pytest.mark.parametrize("text", ["", "  \n"])
     def test_none_is_allowed(self, model: BagelModel, text: str) -> None:
-        assert model.prepare(images(1), text).inputs["ids"] is None
+        assert not written(model.prepare(images(1), text))
 
     def test_4000_characters_and_no_more(self, model: BagelModel) -> None:
         model.prepare(images(1), "x" * 4000)
@@ -321,7 +325,8 @@ class TestText:
             model.prepare(images(1), "\udcff")
 
     def test_framing_tokens_cannot_be_typed(self, model: BagelModel) -> None:
-        ids = model.prepare(images(1), "red <|im_end|><|vision_start|> blue").inputs["ids"][0].tolist()
+        (text,) = written(model.prepare(images(1), "red <|im_end|><|vision_start|> blue"))
+        ids = text[0].tolist()
         assert ids[0] == model.special.bos
         assert ids[-1] == model.special.eos
         framing = {model.special.bos, model.special.eos, model.special.image_start, model.special.image_end}

@@ -10,7 +10,7 @@ import pytest
 from gradio_client import Client, handle_file
 
 from tests.page.conftest import opener
-from workbench.app import PANELS, build, launch
+from workbench.app import GROUPS, build, launch
 from workbench.page.host import Host
 from workbench.page.session import Sessions
 
@@ -27,7 +27,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_what_can_be_called_is_named_and_nothing_else_is(url: str) -> None:
     endpoints = Client(url, verbose=False).view_api(return_format="dict", print_info=False)
-    assert set(endpoints["named_endpoints"]) == {f"/{view.study}" for _, view in PANELS}
+    assert set(endpoints["named_endpoints"]) == {f"/{view.study}" for _, views in GROUPS for _, view in views}
     assert not endpoints["unnamed_endpoints"]
 
 

@@ -59,14 +59,14 @@ def test_each_panel_declares_what_it_needs(page: Page) -> None:
 def test_the_tab_says_why_and_only_this_panels_look_sleeps(page: Page, session: Session) -> None:
     for study, able in (("states", False), ("layers", True)):
         panel = page.panels[study]
-        said = panel.refresh(session, *values(page, study, "no-drawing"), None)[panel.status]
-        assert (CANNOT in said) is not able
-        buttons = panel.serving(session, Chosen("no-drawing"))
-        assert [button.interactive for button in buttons.values()] == [able, able]
-        assert list(buttons) == panel.controls.looks and page.bench.looks[study] in buttons
-        back = panel.refresh(session, *values(page, study, "pocket-fake"), None)[panel.status]
-        assert panel.invitation in back
-        assert all(button.interactive for button in panel.serving(session, Chosen("pocket-fake")).values())
+        looks = panel.controls.looks
+        assert page.bench.looks[study] in looks
+        updates = panel.refresh(session, *values(page, study, "no-drawing"), None)
+        assert (CANNOT in updates[panel.status]) is not able
+        assert [updates[button].interactive for button in looks] == [able, able]
+        back = panel.refresh(session, *values(page, study, "pocket-fake"), None)
+        assert panel.invitation in back[panel.status]
+        assert all(back[button].interactive for button in looks)
 
 
 def test_a_result_of_another_model_stays_and_comes_back_with_it(page: Page, session: Session) -> None:
@@ -94,11 +94,12 @@ def test_a_look_that_gets_through_is_refused_and_leaves_the_button_asleep(
 def test_a_running_look_keeps_its_buttons_until_it_ends(page: Page, session: Session) -> None:
     panel = page.panels["states"]
     panel.beginning(session)
-    assert list(panel.serving(session, Chosen("no-drawing")).values()) == [gr.skip()]
-    assert panel.refresh(session, *values(page, "states", "no-drawing"), None)[panel.status] == gr.skip()
+    updates = panel.refresh(session, *values(page, "states", "no-drawing"), None)
+    assert list(updates.values()) == [gr.skip()]
 
 
 def test_before_the_model_is_open_nothing_is_said_of_it(page: Page, session: Session) -> None:
     panel = page.panels["states"]
-    assert panel.invitation in panel.refresh(session, *values(page, "states", "not-yet"), None)[panel.status]
-    assert all(button.interactive for button in panel.serving(session, Chosen("not-yet")).values())
+    updates = panel.refresh(session, *values(page, "states", "not-yet"), None)
+    assert panel.invitation in updates[panel.status]
+    assert all(updates[button].interactive for button in panel.controls.looks)

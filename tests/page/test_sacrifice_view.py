@@ -101,7 +101,7 @@ def test_saved_checkpoints_are_the_series_and_the_last_one_ends_it(
     pack(first, tmp_path / "run.zip")
     updates = list(page.saved.lay(session, str(tmp_path / "run.zip"), Chosen("last"), [], []))[-1]
     pins = updates[page.bench.pins.all]
-    assert [pin[0] for pin in pins] == ["sacrifice"] and updates[page.saved.tabs].selected == "sacrifice"
+    assert [pin[0] for pin in pins] == ["sacrifice"] and updates[page.bench.turns.front] == "sacrifice"
     shown = updates[page.bench.pins.shown]["value"]
     drawn = panel.overlay(session, last[panel.result], pins, shown, "accuracy, shape", THREE, True)
     assert text(drawn).index("first") < text(drawn).index("last")

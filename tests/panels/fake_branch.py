@@ -16,6 +16,7 @@ from workbench.models.protocol import (
     Decision,
     Event,
     Final,
+    Prompt,
     Reply,
     Sampling,
     Thought,
@@ -38,6 +39,9 @@ class FakeReply:
         chances = {"bright": self.bright, "dark": 1 - self.bright}
         return np.log([chances.get(word, 1e-9) for word in candidates])
 
+    def prompt(self) -> Prompt:
+        raise NotImplementedError
+
 
 class FakeBranch:
     """By the bridge half of the picture's brightness comes through."""
@@ -54,6 +58,9 @@ class FakeBranch:
 
     def without(self) -> Reply:
         return FakeReply(float(self.degraded.mean()))
+
+    def drawing(self, t: float, *, seed: int = 0) -> Prompt:
+        raise NotImplementedError
 
 
 class Branching(FakeModel):

@@ -211,9 +211,9 @@ def test_the_bundled_recipes_are_recipes(path: Path) -> None:
 def test_the_bundled_series_says_how_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = next(path for path in BUNDLED if path.stem == "sacrifice")
-    with pytest.raises(Refusal, match="python -m workbench train base --keep 100"):
+    with pytest.raises(Refusal, match="train base --start assets/checkpoints/pocket-bagel --anew --keep 20"):
         read(path)
-    checkpoint(tmp_path / "training" / "base" / "series" / "step-0100")
+    checkpoint(tmp_path / "training" / "anew" / "series" / "step-0100")
     assert list(read(path).looks) == ["series/step-0100"]
 
 

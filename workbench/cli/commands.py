@@ -107,6 +107,29 @@ def intervene(options: argparse.Namespace) -> None:
     _study(options, InterventionsConfig, study.prepared, study.run, paper)
 
 
+def attribution(options: argparse.Namespace) -> None:
+    """Which part of the image the answer rests on."""
+    from workbench.panels.attribution import figure, study
+    from workbench.panels.attribution.chart import of_image, refused
+    from workbench.panels.attribution.config import AttributionConfig
+    from workbench.panels.attribution.files import save_maps
+    from workbench.panels.attribution.table import faithfulness
+    from workbench.runs.export import save_numbers
+
+    made: list[Result] = []
+
+    def run(config: AttributionConfig, model: Model, **others: Any) -> Result:
+        made.append(study.run(config, model, **others))
+        for reason in refused(made[0]):
+            print(reason, file=sys.stderr)
+        return made[0]
+
+    _study(options, AttributionConfig, study.prepared, run, figure.paper)
+    if of_image(made[0]):
+        save_maps(made[0], options.out / "maps")
+        save_numbers(faithfulness([("", made[0])]).numbers, options.out / "faithfulness.csv")
+
+
 def layers(options: argparse.Namespace) -> None:
     """What each layer still shows of an image, or of a collection."""
     from workbench.panels.layers import figure, study
@@ -155,6 +178,42 @@ def patches(options: argparse.Namespace) -> None:
     )
 
 
+def attention(options: argparse.Namespace) -> None:
+    """What the answer attends to."""
+    from workbench.panels.attention import figure, study
+    from workbench.panels.attention.config import AttentionConfig
+    from workbench.panels.attention.reading import Asked, of_image, stages_of
+    from workbench.panels.attention.shows import OfMaps
+    from workbench.panels.command import from_flags
+    from workbench.panels.layers.skipped import skipped
+    from workbench.panels.needs import known_stage
+
+    chosen = from_flags(OfMaps, {name: value for name, value in vars(options).items() if name != "tokens"})
+    asked = Asked(way=chosen.way, weighted=chosen.weighted, sinks=chosen.sinks)
+
+    def run(config: AttentionConfig, model: Model, **others: Any) -> Result:
+        if chosen.way == "flow" and not config.flow:
+            raise Refusal("Flow is computed where it is asked for: give --flow too.")
+        if chosen.stage:
+            known_stage(chosen.stage, [each.name for each in model.stages()])
+        return study.run(config, model, **others)
+
+    def paper(result: Result) -> Figure:
+        if said := skipped(result):
+            print(said, file=sys.stderr)
+        stage = chosen.stage if of_image(result) and chosen.stage in stages_of(result) else None
+        return figure.paper([("", result)], asked, stage=stage)
+
+    _study(
+        options,
+        AttentionConfig,
+        study.prepared,
+        run,
+        paper,
+        numbers=lambda result: figure.numbers(result, asked),
+    )
+
+
 def atlas(options: argparse.Namespace) -> None:
     """Visual tokens on a plane."""
     from workbench.panels.atlas import figure, study
@@ -170,6 +229,20 @@ def atlas(options: argparse.Namespace) -> None:
         return figure.paper(result, options.colour)
 
     _study(options, AtlasConfig, study.prepared, study.run, paper)
+
+
+def causal(options: argparse.Namespace) -> None:
+    """Where the damage enters, and through which layers the image reaches the answer."""
+    from workbench.panels.causal import figure, study
+    from workbench.panels.causal.config import CausalConfig
+    from workbench.panels.causal.verdict import verdict
+    from workbench.panels.layers.skipped import skipped
+
+    def paper(result: Result) -> Figure:
+        print(*verdict(result), *filter(None, [skipped(result)]), sep="\n", file=sys.stderr)
+        return figure.paper(result)
+
+    _study(options, CausalConfig, study.prepared, study.run, paper)
 
 
 def draw(options: argparse.Namespace) -> None:
@@ -252,6 +325,7 @@ def capture(options: argparse.Namespace) -> None:
     from workbench.panels.capture import study
     from workbench.panels.capture.config import CaptureConfig
     from workbench.panels.command import from_flags
+    from workbench.runs.archive import LARGEST
     from workbench.runs.store import check_place, check_room, megabytes, save
 
     given: CaptureConfig = from_flags(CaptureConfig, vars(options))
@@ -269,6 +343,13 @@ def capture(options: argparse.Namespace) -> None:
         print(f"{folder}: {megabytes(result.size)} to write{others}")
         check_room(left * result.size, folder)
         save(result, folder)
+        if result.size > LARGEST:
+            print(
+                f"That is more than the {megabytes(LARGEST)} which a page takes as a .zip: open the folder "
+                "with --open, or keep less. --stages llm leaves out the tower, --stages with names keeps "
+                "single layers, --attention-rows 8 a quarter of the attention.",
+                file=sys.stderr,
+            )
     print(f"Open with: python -m workbench run --no-model {shlex.join(_flags(folders))}")
 
 

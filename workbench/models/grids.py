@@ -12,7 +12,7 @@ from workbench.models.protocol import Grid
 
 Rectangle = tuple[float, float, float, float]
 """x0, y0, x1, y1 in pixels."""
-Part = Literal["image", "tiles", "thumbnail"]
+Part = Literal["image", "tiles", "thumbnail", "latent"]
 
 
 Edges = NDArray[np.float32]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
@@ -17,6 +17,7 @@ from workbench.models import limits
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from workbench.models.drawing import DrawEvent, DrawSettings, Tokenised
@@ -43,6 +44,7 @@ class Capability(StrEnum):
     GENERATES = "generates"
     INTERLEAVES = "interleaves"
     TOKENISES = "tokenises"
+    PIXEL_GRADIENTS = "gradients of pixels"
 
 
 @dataclass(frozen=True)
@@ -99,14 +101,14 @@ class Grid:
 
     ``boxes`` is float32 (rows*cols, 4): x0, y0, x1, y1 in pixels of the image as it was given, row by row.
     ``image`` numbers the prompt's images; ``part`` says what of the image the grid shows: all of it, its
-    tiles put together, or the thumbnail that goes with them.
+    tiles put together, the thumbnail that goes with them, or all of it as an autoencoder's latent.
     """
 
     rows: int
     cols: int
     boxes: np.ndarray
     image: int = 0
-    part: Literal["image", "tiles", "thumbnail"] = "image"
+    part: Literal["image", "tiles", "thumbnail", "latent"] = "image"
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,9 @@ class Prompt:
 
     ``images`` are uint8 (H, W, 3), those of a batch all one size; ``visual``, int64 (rows*cols,), holds where
     the visual tokens of ``grid`` stand in the LLM sequence, which is the same for the whole batch. ``others``
-    are the views besides: thumbnails, and the images after the first that are shown together. ``inputs``
-    belongs to the adapter and is read by nobody else.
+    are the views besides: thumbnails, latents, and the images after the first that are shown together.
+    ``repeats`` says how often a prompt of several images runs side by side (with other pixels, see
+    ``Model.seeing``). ``inputs`` belongs to the adapter and is read by nobody else.
     """
 
     images: list[np.ndarray]
@@ -134,11 +137,19 @@ class Prompt:
     visual: Tensor
     others: tuple[View, ...] = ()
     together: bool = False
+    repeats: int = 1
 
     @property
     def batch(self) -> int:
         """How many sequences run at once."""
-        return 1 if self.together else len(self.images)
+        return self.repeats if self.together else len(self.images)
+
+
+def repeated(prompt: Prompt, times: int) -> Prompt:
+    """The prompt as it counts its sequences once each stands ``times`` as often; its inputs stay."""
+    if prompt.together:
+        return replace(prompt, repeats=prompt.repeats * times)
+    return replace(prompt, images=prompt.images * times)
 
 
 @dataclass(frozen=True)
@@ -290,6 +301,15 @@ class Reply(Protocol):
         """
         ...
 
+    def prompt(self) -> Prompt:
+        """All that was read and said before the answer, for one pass: ``Model.said`` goes on with its tokens.
+
+        Image 0 is the one asked about, those after it what was drawn or stood in a drawing's place; the last
+        one's visual tokens are a view like any other, and so are latents (``Grid.part``). The prompt is one
+        sequence; ``Model.answer`` and ``Model.score`` refuse it, for its answer is the reply's.
+        """
+        ...
+
 
 @runtime_checkable
 class Branch(Protocol):
@@ -318,6 +338,14 @@ class Branch(Protocol):
 
     def without(self) -> Reply:
         """The answer where the model does not draw, from the context in which it decided to."""
+        ...
+
+    def drawing(self, t: float, *, seed: int = 0) -> Prompt:
+        """The prompt in the midst of drawing, for ``Model.pointed``: its last view is the drawing itself.
+
+        That stands as its own end with noise of this seed, at flow time ``t``, 0 (finished) … 1 (noise). Of
+        guidance it knows nothing. Raises Refusal where t is outside.
+        """
         ...
 
 
@@ -357,6 +385,52 @@ class Model(Protocol):
         """
         ...
 
+    def said(self, prompt: Prompt, tokens: Sequence[int]) -> Tensor:
+        """Natural-log probabilities, float32 (B, tokens), with which the answer says each of these tokens.
+
+        Each is told what comes before it (teacher forcing). One pass; in grad mode gradients flow to what the
+        caller put in: ``seeing``, ``workbench.capture.editing`` and ``workbench.models.meddle.weighing``. To
+        leave gradients out, call it in inference mode.
+        """
+        ...
+
+    def pointed(self, prompt: Prompt) -> Tensor:
+        """The latent that a drawing points to, float32 (B, cells, channels), its cells in their view's order.
+
+        Of a prompt from ``Branch.drawing``: x − t · v, the finished image as seen from there. Gradients flow
+        as through ``said``. Only where the card says INTERLEAVES; raises Refusal for any other prompt.
+        """
+        ...
+
+    def pixels(self, prompt: Prompt) -> Tensor:
+        """What the vision tower reads of the prompt's images: normalised numbers (B, …), the batch first.
+
+        The rest of the layout is the model's own: pictures, tiles, flattened patches. Raises Refusal where no
+        one set of pixels is all that is seen of an image.
+        """
+        ...
+
+    def seeing(self, prompt: Prompt, pixels: Tensor) -> Prompt:
+        """The same prompt with other such ``pixels``, of which there may be more rows than in the prompt.
+
+        Then the prompt's own rows stand again and again: row r is sequence r mod B with other pixels.
+        Gradients reach them where the card says PIXEL_GRADIENTS. Raises Refusal where the rows are no
+        multiple of B.
+        """
+        ...
+
+    def cells(
+        self, prompt: Prompt, values: Tensor, grids: Sequence[Grid] | None = None
+    ) -> list[tuple[Grid, NDArray[np.float64]]]:
+        """Sums, float64 (B, cells), of numbers shaped like ``pixels`` over the cells of grids on the images.
+
+        By default one grid for each image: where its visual tokens stand. Each number counts where it was
+        read on the image, so tiles and a thumbnail that show one place add up. What the model reads of no
+        image (padding), or lies in no cell, is left out. A finer grid (`workbench.models.grids.grid_over`)
+        makes a finer map, down to one cell for each pixel that the tower reads.
+        """
+        ...
+
     def taps(self, prompt: Prompt) -> list[Tap]:
         """Where each stage of this prompt can be read, in the order of ``stages()``."""
         ...
@@ -381,6 +455,13 @@ class Model(Protocol):
 
     def spelled(self, tokens: Sequence[int]) -> list[str]:
         """Each token by itself, with the space before it where it has one; "<id>" where it has no name."""
+        ...
+
+    def pieces(self, text: str) -> list[int]:
+        """The tokens of a text in an answer's place, without the answer's end.
+
+        Raises Refusal where it is too long, or holds marks that stand for something else.
+        """
         ...
 
     def beginnings(self, word: str) -> list[int]:

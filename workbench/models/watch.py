@@ -1,7 +1,8 @@
 """Attention weights of chosen queries, computed beside the fast kernel that computes the output.
 
-Every attention of a model passes through `observe` with its queries and keys. As long as nobody watches, that
-costs one look at a thread's own variable; who watches gets the softmax of the asked rows only, in float32.
+Every attention of a model shows its queries, keys and values here (`attend`, and `hf/kernels.py` for
+transformers' own). As long as nobody watches, that costs one look at a thread's own variable; who watches
+gets the softmax of the asked rows only, in float32. `meddle.py` is for those who change what is attended to.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Seen:
     window: a query sees fewer keys than that before itself and, where it sees later ones, after itself.
     cap: scores s count as cap · tanh(s / cap). bias: added to the scores, broadcast as the mask. sinks: a
     score (heads,) that takes its share of the softmax and stands for no key, so that rows sum to less than 1.
+    value (B, key heads, K, dv): what the weights are multiplied with.
     """
 
     query: Tensor
@@ -38,6 +40,7 @@ class Seen:
     cap: float | None = None
     bias: Tensor | None = None
     sinks: Tensor | None = None
+    value: Tensor | None = None
 
     @property
     def queries(self) -> int:
@@ -61,7 +64,8 @@ class Seen:
             return x[index : index + 1] if x is not None and x.ndim == 4 and len(x) > 1 else x
 
         query, key = (x[index : index + 1] for x in (self.query, self.key))
-        return replace(self, query=query, key=key, mask=own(self.mask), bias=own(self.bias))
+        value = None if self.value is None else self.value[index : index + 1]
+        return replace(self, query=query, key=key, value=value, mask=own(self.mask), bias=own(self.bias))
 
     def rows(self, queries: Tensor) -> Tensor:
         """The weights of the queries at these places, int64 (R,): float32 (B, heads, R, K)."""
@@ -93,9 +97,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class Computed:
-    """One call of an attention that computes all of its weights, (B, heads, N, K)."""
+    """One call of an attention that computes all of its weights, (B, heads, N, K); value as in `Seen`."""
 
     weights: Tensor
+    value: Tensor | None = None
 
     @property
     def queries(self) -> int:
@@ -114,7 +119,8 @@ class Computed:
 
     def entry(self, index: int) -> Computed:
         """As in `Seen`."""
-        return Computed(self.weights[index : index + 1])
+        value = None if self.value is None else self.value[index : index + 1]
+        return Computed(self.weights[index : index + 1], value)
 
     def rows(self, queries: Tensor) -> Tensor:
         """As `Seen.rows`."""
@@ -127,14 +133,6 @@ Watch = Callable[[nn.Module, Seen | Computed], None]
 def watched() -> bool:
     """Whether anybody watches in this thread."""
     return getattr(_here, "watch", None) is not None
-
-
-def observe(
-    module: nn.Module, query: Tensor, key: Tensor, mask: Tensor | None, causal: bool, scale: float | None
-) -> None:
-    """Show one call of an attention to whoever watches in this thread."""
-    if watched():
-        show(module, Seen(query, key, mask, causal, query.shape[-1] ** -0.5 if scale is None else scale))
 
 
 def show(module: nn.Module, seen: Seen | Computed) -> None:

@@ -20,6 +20,7 @@ from workbench.page.host import Chosen, Host
 from workbench.page.markup import notice
 from workbench.page.pins import Pins
 from workbench.page.session import Session, Sessions
+from workbench.page.turn import Turns
 from workbench.page.wiring import QUIET
 from workbench.panels.specimen import CLEAN, Specimen, from_file, outside, scene
 
@@ -141,6 +142,7 @@ class Bench:
                 )
             self.dark = gr.Checkbox(False, label="dark ground", visible="hidden")
             self.narrow = gr.Checkbox(False, label="a phone's width", visible="hidden")
+            self.turns = Turns()
         self.pins = Pins()  # over the panels: at the end of the sidebar its last row would cover them
         self.inputs: list[Any] = [
             self.specimen,
@@ -171,14 +173,6 @@ class Bench:
         """The bench's values, with the picture. Raises Refusal."""
         found = shelf.load(session, specimen)
         return OnBench(found, corruption, float(intensity), question or "", int(seed or 0), model)
-
-    def facing(self, study: str) -> dict[Any, Any]:
-        """Updates that leave only the buttons of the panel in front."""
-        return {
-            button: gr.Button(visible=other == study)
-            for buttons in (self.looks, self.stops)
-            for other, button in buttons.items()
-        }
 
     # What it does itself.
 

@@ -17,8 +17,10 @@ class Drawing(Frame):
     def _wire_drawing(self) -> Any:
         """Draw anew when result, pins or a choice change; returns the event."""
         kept = [self.result, self.bench.pins.all, self.bench.pins.shown]
+        shared = (self.bench.dark, self.bench.narrow)
+        own = [part for part in self.drawn_with if part not in shared]
         return gr.on(
-            [self.result.change, self.bench.pins.chosen.change, *(c.change for c in self.drawn_with)],
+            [part.change for part in (self.result, self.bench.turns.drawn.due[self.study], *own)],
             self._with_session(self.overlay),
             [*kept, *self.drawn_with],
             list(self.outputs),

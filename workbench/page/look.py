@@ -73,7 +73,8 @@ class Look(Frame):
             show_progress="hidden",
             api_visibility="private",
         )
-        self.settle(running.then)  # what was changed while the model was at work is seen to now
+        # What was changed while the model was at work is seen to now.
+        running.then(self._with_session(self.refresh), inputs, every, **QUIET)
         gr.on(
             [button.click for button in self.controls.stops],
             self._with_session(self.stopped),
@@ -83,22 +84,15 @@ class Look(Frame):
             queue=False,
             **QUIET,
         )
+        due = self.bench.turns.bench.due[self.study]
         gr.on(
-            [component.change for component in inputs if component is not self.result],
+            [component.change for component in (due, *self.settings.values())],
             self._with_session(self.refresh),
             inputs,
             every,
             trigger_mode="always_last",
             **QUIET,
         )
-        self.bench.model.change(
-            self._with_session(self.serving), [self.bench.model], self.controls.looks, **QUIET
-        )
-
-    def settle(self, after: Callable[..., Any]) -> None:
-        """Bring status and buttons in line with the bench after an event, given by its ``then``."""
-        after(self._with_session(self.refresh), self._everything(), self.every, **QUIET)
-        after(self._with_session(self.serving), [self.bench.model], self.controls.looks, **QUIET)
 
     def _everything(self) -> list[Any]:
         """What goes into a look, and the result shown last."""
@@ -115,12 +109,6 @@ class Look(Frame):
         session.waiting.add(self.study)
         words = "Waiting for the model" if self.asks_model else "Waiting for other work to end"
         return {self.status: markup.status(words), **self.controls.busy()}
-
-    def serving(self, session: Session, model: Chosen) -> Updates:
-        """Look sleeps while the model on the bench cannot serve this panel; ``refresh`` says why."""
-        if session.measures(self.study):
-            return {self.controls.looks[0]: gr.skip()}  # looked at again when that ends
-        return self.controls.able(not self._unable(model))
 
     def stopped(self, session: Session, *values: Any) -> Updates:
         """End the look; the last good result comes back, marked where the bench has changed since."""
@@ -207,14 +195,18 @@ class Look(Frame):
     def refresh(self, session: Session, *values: Any) -> Updates:
         """After a change on the bench: the kept result that fits, or a mark that the one shown does not.
 
-        Where the model cannot serve this panel, why; the last result stays. So does one of a saved run, which
-        no bench made: the status says where it is from.
+        Where the model cannot serve this panel, Look sleeps and the status says why; the last result stays.
+        So does one of a saved run, which no bench made: the status says where it is from.
         """
-        *bench_values, last = values
-        shown = self.kept(session, last)
         if session.measures(self.study):
             return {self.status: gr.skip()}  # looked at again when that ends
-        late = self._late(session, last, shown, model := self._model(bench_values))
+        model = self._model(values)
+        return {**self.controls.able(not self._unable(model)), **self._followed(session, model, *values)}
+
+    def _followed(self, session: Session, model: Chosen, *values: Any) -> Updates:
+        """What a change on the bench makes of status and result."""
+        *bench_values, last = values
+        late = self._late(session, last, self.kept(session, last), model)
         if reason := self._unable(model):
             words = markup.status(late) if late and not model.name else markup.notice(reason, plain=True)
             return {self.status: words}

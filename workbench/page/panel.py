@@ -30,6 +30,7 @@ class Panel(Look, Drawing, Foot, Endpoint):
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.result = bench.results[self.study] = gr.State(None)
+        bench.turns.join(self.study)
         self.settings = {}
         self.outputs = self.drawn_with = self.printed_with = ()
         gr.HTML(markup.heading(self.question, self.explanation))

@@ -18,6 +18,7 @@ from workbench.page.frame import Progress, Updates, whence, with_session
 from workbench.page.host import Chosen
 from workbench.page.panel import Panel
 from workbench.page.session import Session
+from workbench.page.tabs import Tabs
 from workbench.page.wiring import QUIET
 
 if TYPE_CHECKING:
@@ -37,9 +38,15 @@ class Opened:
     result: Result
 
 
-def read(
-    panels: Mapping[str, Panel], path: Path, name: str, progress: Progress, stop: lane.Stop
-) -> list[Opened]:
+@dataclass(frozen=True)
+class Read:
+    """What the panels show of runs; and why some that show such runs cannot show these, in sentences."""
+
+    found: list[Opened]
+    lacking: list[str]
+
+
+def read(panels: Mapping[str, Panel], path: Path, name: str, progress: Progress, stop: lane.Stop) -> Read:
     """What the panels show of a saved run, a folder or a .zip; each result is drawn once to see that it can.
 
     The ids depend on the run's contents alone. Raises Refusal where it is no run, or none that a panel shows.
@@ -48,9 +55,15 @@ def read(
 
     identity, run = archive.opened(path, name=name)
     found: list[Opened] = []
+    lacking: list[Refusal] = []
     try:
         for panel in panels.values():
-            for number, result in enumerate(panel.from_saved(run, progress, stop)):
+            try:
+                results = panel.from_saved(run, progress, stop)
+            except Refusal as refusal:
+                lacking.append(refusal)
+                continue
+            for number, result in enumerate(results):
                 panel.prove(result)
                 whence(result)
                 made_from = f"{identity} {panel.study} {number}"
@@ -64,40 +77,44 @@ def read(
             f"“{name}” calls itself a run of “{run.study[:40]}”, but does not hold what one holds "
             f"({type(error).__name__}). Save it again with this version of the workbench."
         ) from error
+    if not found and lacking:
+        raise lacking[0]
     if not found:
         raise Refusal(f"“{name}” is a run of “{run.study[:40]}”, which no panel here shows.")
-    return found
+    return Read(found, list(dict.fromkeys(map(str, lacking))))
 
 
 class SavedRuns:
-    """What opening a saved run does to the page. Built once the panels are, inside the Blocks context.
+    """What opening a saved run does to the page. Built once the panels are, inside the Blocks context."""
 
-    ``panels`` by study; ``tabs`` holds their tabs, whose ids are the studies.
-    """
-
-    def __init__(self, bench: Bench, panels: Mapping[str, Panel], tabs: gr.Tabs) -> None:
-        self.bench, self.panels, self.tabs = bench, panels, tabs
-        self.common: list[Opened] = []
+    def __init__(self, bench: Bench, tabs: Tabs) -> None:
+        self.bench, self.panels, self.tabs = bench, tabs.panels, tabs
+        self.common = Read([], [])
         pins = [bench.pins.all, bench.pins.shown]
         self.inputs = [bench.model, *pins]
-        buttons = [*bench.looks.values(), *bench.stops.values()]
-        every = [part for panel in panels.values() for part in panel.every]
-        own = [tabs, *bench.pins.parts, bench.run_notice, bench.run]
-        self.outputs = list(dict.fromkeys([*own, *buttons, *every]))
+        every = [part for panel in self.panels.values() for part in panel.every]
+        own = [*tabs.parts, *bench.pins.parts, bench.run_notice, bench.run]
+        self.outputs = list(dict.fromkeys([*own, *every]))
+        self.some = gr.Checkbox(False, label="runs that are open for all", visible="hidden")
         bench.run.upload(with_session(bench, self.lay), [bench.run, *self.inputs], self.outputs, **QUIET)
 
     def open_for_all(self, path: Path, progress: Progress) -> None:
         """Open a run for every visitor, before the page is served. Raises Refusal."""
-        self.common += read(self.panels, path, path.name, progress, lambda: False)
-        self.bench.sessions.common.update({one.key: one.result for one in self.common})
+        opened = read(self.panels, path, path.name, progress, lambda: False)
+        self.common = Read(self.common.found + opened.found, self.common.lacking + opened.lacking)
+        self.bench.sessions.common.update({one.key: one.result for one in opened.found})
 
     def wire(self, load: Any) -> Any:
-        """Show what is open for all when a visit begins; ``load`` is the page's. Returns the event."""
-        return load(with_session(self.bench, self.begin), self.inputs, self.outputs, **QUIET)
+        """Show what is open for all when a visit begins; ``load`` is the page's. Returns its event.
+
+        Whether there is any is asked first: that changes one part of the page, where showing may change all.
+        """
+        self.some.change(with_session(self.bench, self.begin), self.inputs, self.outputs, **QUIET)
+        return load(lambda: bool(self.common.found), None, [self.some], **QUIET)
 
     def begin(self, session: Session, model: Chosen, all_pins: list[Any], shown: list[str]) -> Updates:
         """A visitor's page with what is open for all."""
-        if not self.common:
+        if not self.common.found:
             return {self.bench.run_notice: gr.skip()}
         return self._laid(session, self.common, model, all_pins, shown)
 
@@ -112,15 +129,15 @@ class SavedRuns:
 
         def work(say: lane.Say, stop: lane.Stop) -> None:
             results.check_room(session)
-            found = read(self.panels, Path(path), name, lambda done, text: say((done, text)), stop)
-            for one in found:
+            opened = read(self.panels, Path(path), name, lambda done, text: say((done, text)), stop)
+            for one in opened.found:
                 results.keep(session, one.key, one.result)
-            say(found)
+            say(opened)
 
         yield {notice: markup.status(f"Opening {name}")}
         try:
             for said in lane.follow(session, work, study=OPENING):
-                if isinstance(said, list):
+                if isinstance(said, Read):
                     yield {**self._laid(session, said, model, all_pins, shown), self.bench.run: None}
                 elif said is not None:
                     done, text = said
@@ -133,17 +150,20 @@ class SavedRuns:
             yield {notice: markup.notice(NO_MEMORY), self.bench.run: None}
 
     def _laid(
-        self, session: Session, found: list[Opened], model: Chosen, all_pins: list[Any], shown: list[str]
+        self, session: Session, opened: Read, model: Chosen, all_pins: list[Any], shown: list[str]
     ) -> Updates:
-        """Each result pinned and, the last one of its panel, shown; the first panel that has one in front."""
+        """Each result pinned and, the first one of its panel, shown; the first such panel in front."""
         updates: Updates = {}
-        for one in found:
+        presented: set[str] = set()
+        for one in opened.found:
             panel = self.panels[one.study]
             session.opened.add(one.key)
             updates |= self.bench.pins.add(one.study, one.key, panel.name(one.result), all_pins, shown)
             all_pins, shown = updates[self.bench.pins.all], updates[self.bench.pins.shown]["value"]
-            updates |= panel.present(session, one.key, one.result, model)
-        front = next(study for study in self.panels if study in {one.study for one in found})
-        updates |= {self.tabs: gr.Tabs(selected=front), **self.bench.facing(front)}
-        updates[self.bench.run_notice] = ""
+            if one.study not in presented:
+                updates |= panel.present(session, one.key, one.result, model)
+            presented.add(one.study)
+        front = next(study for study in self.panels if study in presented)
+        updates |= self.tabs.front(front)
+        updates[self.bench.run_notice] = markup.notice(" ".join(opened.lacking), plain=True)
         return updates

@@ -9,7 +9,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -89,6 +88,8 @@ def correlated(image: Bytes, kernel: NDArray[np.float64]) -> Floats:
     taps = np.argwhere(kernel > 1e-6)
     if len(taps) > _TAPS_BEFORE_FOURIER:
         # Long lines on large photographs: the cost of a transform does not grow with the line.
+        from scipy import fft  # a third of a second, which the page need not wait for
+
         spectrum = fft.rfft2(padded, axes=(0, 1))
         spectrum *= np.conj(fft.rfft2(kernel.astype(np.float32), s=padded.shape[:2]))[..., None]
         return fft.irfft2(spectrum, s=padded.shape[:2], axes=(0, 1))[:height, :width]

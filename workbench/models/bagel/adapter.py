@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workbench.errors import Refusal, go_on
-from workbench.models.bagel import asking, drawing, interleave, responding
+from workbench.models.bagel import asking, drawing, interleave, responding, sequence
 from workbench.models.bagel.intervene import BagelBranch
 from workbench.models.bagel.network import Context
-from workbench.models.bagel.reader import BagelReader, Pictures
+from workbench.models.bagel.reader import BagelReader
+from workbench.models.bagel.sequence import Segment
 from workbench.models.drawing import DrawEvent, DrawSettings, Tokenised
-from workbench.models.grids import grid_over
+from workbench.models.origins import whole
 from workbench.models.protocol import (
     Answer,
     Band,
     Branch,
     Event,
+    Grid,
     Prompt,
     Sampling,
     Stage,
@@ -51,31 +53,24 @@ class BagelModel(BagelReader):
         """A batch of images of one size, and one text after them (none if it is empty)."""
         if together and len(images) > 1:
             raise Refusal(f"{self.card.id} reads one image at a time: show them one by one.")
-        pictures = self.pictures(images)
-        height, width = images[0].shape[:2]
-        visual = torch.arange(1, 1 + pictures.rows * pictures.cols, device=self.network.device)
-        ids = self.segment(self.typed(text)) if text.strip() else None
-        inputs = {"pictures": pictures, "patches": self.vision_patches(pictures), "ids": ids}
-        return Prompt(
-            list(images), text, grid_over(pictures.rows, pictures.cols, (0, 0, width, height)), inputs, visual
-        )
+        segments: list[Segment] = [sequence.sight(self, self.pictures(images))]
+        if text.strip():
+            segments.append(sequence.Text(self.segment(self.typed(text))))
+        return sequence.prompt_of(segments, images, text)
 
     def continued(self, prompt: Prompt, tokens: Sequence[int]) -> tuple[Prompt, Tensor]:
         """The prompt with an answer's first tokens after it, and where the queries stand that say them."""
-        said = torch.tensor([[self.special.bos, *tokens]], device=self.network.device)
-        asked = prompt.inputs["ids"]
-        ids = said if asked is None else torch.cat([asked, said], dim=1)
-        framed = len(prompt.visual) + 2
-        rows = torch.arange(framed + ids.shape[1] - said.shape[1], framed + ids.shape[1], device=ids.device)
-        return replace(prompt, inputs=prompt.inputs | {"ids": ids}), rows
+        return sequence.continued(prompt, tokens, self.special.bos)
 
     def taps(self, prompt: Prompt) -> list[Tap]:
         """Where each stage is read while `forward` runs."""
         tower, layers = self.network.vit_model.vision_model, self.network.language_model.model.layers
         stages = iter(self.stages())
         grid, visual = prompt.grid, prompt.visual
+        # The tower sees the images of one sequence side by side.
+        places = torch.arange(grid.rows * grid.cols) if prompt.together else None
         taps = [
-            Tap(next(stages), module, None, grid=grid)
+            Tap(next(stages), module, places, grid=grid)
             for module in (tower.embeddings, *tower.encoder.layers, self.network.connector)
         ]
         taps += [Tap(next(stages), layers[0], visual, "input", grid)]
@@ -93,22 +88,43 @@ class BagelModel(BagelReader):
     @torch.inference_mode()
     def forward(self, prompt: Prompt) -> Tensor:
         """One pass over image and text together; returns the logits (B, vocabulary) after the last token."""
-        network, pictures = self.network, prompt.inputs["pictures"]
-        seen = network.embed_vision(prompt.inputs["patches"], pictures.rows, pictures.cols)
-        frame = torch.tensor([[self.special.image_start, self.special.image_end]], device=network.device)
-        start, end = network.embed_text(frame).expand(len(seen), -1, -1).split(1, dim=1)
-        x = torch.cat([start, seen, end], dim=1)
-        block = x.shape[1]
-        positions, mask = torch.zeros(1, block, dtype=torch.long, device=network.device), None
-        if prompt.inputs["ids"] is not None:
-            text = network.embed_text(prompt.inputs["ids"]).expand(len(seen), -1, -1)
-            x = torch.cat([x, text], dim=1)
-            after = torch.arange(1, 1 + text.shape[1], device=network.device)[None]
-            positions = torch.cat([positions, after], dim=1)
-            mask = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=network.device).tril()
-            mask[:block, :block] = True
-        states, _ = network.language_model.model(x, positions, mask=mask)
-        return network.logits(states[:, -1])
+        return self.network.logits(self._states(prompt)[:, -1])
+
+    def said(self, prompt: Prompt, tokens: Sequence[int]) -> Tensor:
+        """Log-probabilities, float32 (B, tokens), with which the answer says each of these tokens."""
+        longer, rows = self.continued(prompt, tokens)
+        logs = self.network.logits(self._states(longer)[:, rows[:-1]]).float().log_softmax(-1)
+        ids = torch.tensor(list(tokens), dtype=torch.long, device=logs.device).expand(len(logs), -1)
+        return logs.gather(-1, ids[..., None])[..., 0]
+
+    def pointed(self, prompt: Prompt) -> Tensor:
+        """The latent (B, N, D) that the drawing at the end of a prompt points to."""
+        last = prompt.inputs["segments"][-1]
+        if not isinstance(last, sequence.Latent):
+            raise Refusal("Nothing is drawn at the end of this prompt: take one of a branch's drawing.")
+        states = self._states(prompt)[:, prompt.inputs["where"].places[-1]]
+        return last.tokens.to(states.device) - last.t * self.network.llm2vae(states).float()
+
+    def pixels(self, prompt: Prompt) -> Tensor:
+        """Patch vectors (B, images · rows · cols, p · p · 3), each ordered (row, column, channel)."""
+        return sequence.patches_of(prompt)
+
+    def seeing(self, prompt: Prompt, pixels: Tensor) -> Prompt:
+        """The prompt with other patches, its sequences as often as these have rows."""
+        return sequence.seeing(prompt, pixels)
+
+    def cells(
+        self, prompt: Prompt, values: Tensor, grids: Sequence[Grid] | None = None
+    ) -> list[tuple[Grid, NDArray[np.float64]]]:
+        """Sums of numbers shaped like `pixels` over cells of the images; see the protocol."""
+        grids = whole([prompt.grid, *(view.grid for view in prompt.others)]) if grids is None else grids
+        own = sequence.origins(prompt, self.config.vision.patch_size)
+        given = values.detach().double().cpu().numpy()
+        return [(grid, own.summed(given, grid)) for grid in grids]
+
+    def _states(self, prompt: Prompt) -> Tensor:
+        """Normed states (B, tokens, width) of a prompt, read in one pass."""
+        return sequence.states(self.network, self.special, prompt.inputs["segments"], prompt.inputs["where"])
 
     @torch.inference_mode()
     def readout(self, states: Tensor) -> Tensor:
@@ -117,11 +133,9 @@ class BagelModel(BagelReader):
         return self.network.logits(norm(states.to(norm.weight.device, norm.weight.dtype)))
 
     def _read(self, prompt: Prompt) -> Context:
-        pictures: Pictures = prompt.inputs["pictures"]
-        seen = self.network.embed_vision(prompt.inputs["patches"], pictures.rows, pictures.cols)
-        context = self.network.add_vision(Context(), seen, self.special)
-        ids = prompt.inputs["ids"]
-        return context if ids is None else self.network.add_text(context, ids.expand(len(seen), -1))[0]
+        if prompt.inputs["begun"]:
+            raise Refusal("This prompt stands inside a response: its answer is the response's own.")
+        return sequence.context_of(self.network, self.special, prompt.inputs["segments"])
 
     @torch.inference_mode()
     def answer(

@@ -19,10 +19,11 @@ import torch
 from torch import Tensor
 
 from workbench.errors import Refusal, go_on
-from workbench.models.bagel import flow
+from workbench.models.bagel import flow, sequence
 from workbench.models.bagel.drawing import walk
 from workbench.models.bagel.network import Context
 from workbench.models.bagel.reader import BagelReader, Pictures
+from workbench.models.bagel.sequence import Past
 from workbench.models.bagel.speaker import Speaker, Words
 from workbench.models.protocol import Answer, Decision, Event, Final, Sampling, Thought
 
@@ -39,13 +40,16 @@ HALF_A_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 class Drawn:
     """The last drawing of a response, and what is needed to answer again with something in its place.
 
-    before: the context before the text that asked for it; after: with that text. latent: (1, N, D).
+    before: the context before the text that asked for it; after: with that text. past, asking: the same as
+    segments, before the text and with it. latent: (1, N, D).
     speaker: what was said after it, up to the answer. last: whether that text could not have drawn any more,
     and so was said freely.
     """
 
     before: Context
     after: Context
+    past: Past
+    asking: Past
     pictures: Pictures
     latent: Tensor
     image: np.ndarray
@@ -80,7 +84,8 @@ def respond(
         settings.text_scale, settings.image_scale, settings.interval, settings.renorm, settings.renorm_min
     )
     system = system_read(model)
-    context = _opening(model, system, pictures, asked, stop)
+    latents = model.latents(pictures)
+    context = _opening(model, system, pictures, latents, asked, stop)
     # Guidance costs contexts and passes of its own: only what will be compared with is kept.
     blind: Context | None = None
     if guidance.on_image and settings.restore != "never":
@@ -88,6 +93,8 @@ def respond(
     generator = torch.Generator().manual_seed(settings.seed)
     drawn: np.ndarray | None = None
     contexts_of_last: tuple[Context, Context] | None = None
+    past = opened(model, pictures, latents, image, question, asked) if kept is not None else None
+    pasts: tuple[Past, Past] | None = None
     # Where nothing is left to the model there is one decision, and it is made for it.
     free = settings.restore == "auto"
     rounds = MOST_TEXTS if free else 2
@@ -104,6 +111,8 @@ def respond(
         thoughtless = context if guidance.on_text else None
         before, context = context, speaker.finished()
         contexts_of_last = (before, context) if kept is not None else None
+        if past is not None:
+            pasts = (past, past.with_text(model.segment(speaker.written)))
         del before
         if blind is not None:
             blind, _ = model.network.add_text(blind, model.segment(speaker.written))
@@ -126,9 +135,11 @@ def respond(
         if text + 1 == rounds:
             blind = None  # Nothing is drawn any more.
         context, blind = taken_in(model, (context, blind), latent, [drawn], pictures, settings.route, stop)
-    if kept is not None and contexts_of_last is not None and drawn is not None:
+        if pasts is not None:
+            past = pasts[1].with_drawing(model, latent, drawn, pictures, settings.route)
+    if kept is not None and contexts_of_last and pasts and drawn is not None:
         last = free and text == rounds
-        kept.append(Drawn(*contexts_of_last, pictures, latent, drawn, speaker, last))
+        kept.append(Drawn(*contexts_of_last, *pasts, pictures, latent, drawn, speaker, last))
     yield Final(answer_of(speaker), drawn)
 
 
@@ -141,13 +152,33 @@ def system_read(model: BagelReader) -> Context:
 
 
 def _opening(
-    model: BagelReader, system: Context, pictures: Pictures, asked: Tensor, stop: Callable[[], bool]
+    model: BagelReader,
+    system: Context,
+    pictures: Pictures,
+    latents: Tensor,
+    asked: Tensor,
+    stop: Callable[[], bool],
 ) -> Context:
     """The context before the first word of the response, for a batch of one."""
-    context = _with_latent(model, system, model.latents(pictures), pictures)
+    context = _with_latent(model, system, latents, pictures)
     go_on(stop)
     context = model.network.add_vision(context, model.embedded_vision(pictures), model.special)
     return model.network.add_text(context, asked)[0]
+
+
+def opened(
+    model: BagelReader,
+    pictures: Pictures,
+    latents: Tensor,
+    image: np.ndarray,
+    question: str,
+    asked: Tensor,
+) -> Past:
+    """What `_opening` reads, as segments."""
+    prompt = model.config.system_prompt
+    system = [sequence.Text(model.segment(model.pieces(prompt)))] if prompt else []
+    latent, seen = sequence.as_latent(latents, pictures, 0), sequence.sight(model, pictures)
+    return Past((*system, latent, seen, sequence.Text(asked)), (image,), question)
 
 
 def _with_latent(model: BagelReader, context: Context, latent: Tensor, pictures: Pictures) -> Context:
@@ -278,10 +309,19 @@ def answer_of(words: Words) -> Answer:
     """
     text = words.text
     start, stop = answer_span(text)
-    places = words.ends()
-    tokens = tuple(
-        token
-        for token, first, last in zip(words.tokens, [0, *places], places, strict=False)
-        if first < stop and last > start
-    )
+    which = slice(*_answer_tokens(words))
+    tokens = tuple(words.tokens[which])
     return Answer(text[start:stop].strip(), tokens, sum(token.logprob for token in tokens))
+
+
+def before_answer(words: Words) -> list[int]:
+    """The ids of what was said before the first token of the answer, as `answer_of` counts it."""
+    return words.ids[: _answer_tokens(words)[0]]
+
+
+def _answer_tokens(words: Words) -> tuple[int, int]:
+    """Which tokens the answer's are: first, and one after the last."""
+    start, stop = answer_span(words.text)
+    ends = words.ends()
+    inside = [k for k, end in enumerate(ends) if (ends[k - 1] if k else 0) < stop and end > start]
+    return (inside[0], inside[-1] + 1) if inside else (len(ends), len(ends))

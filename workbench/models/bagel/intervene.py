@@ -11,6 +11,7 @@ its own drawing, in one pass: a branch takes of it what it would have said itsel
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,14 +25,16 @@ from workbench.models.bagel.interleave import (
     Drawn,
     answer_of,
     answer_span,
+    before_answer,
     taken_in,
     undrawn,
 )
 from workbench.models.bagel.network import Context
 from workbench.models.bagel.reader import BagelReader
+from workbench.models.bagel.sequence import Past, as_latent
 from workbench.models.bagel.speaker import Speaker
-from workbench.models.limits import one_of
-from workbench.models.protocol import ROUTES, THOUGHTS, Answer, Reply, Sampling, Thought, Token
+from workbench.models.limits import one_of, within
+from workbench.models.protocol import ROUTES, THOUGHTS, Answer, Prompt, Reply, Sampling, Thought, Token
 
 AT_ONCE = 8
 """Images in one batch: each carries a copy of the past's keys and values."""
@@ -40,10 +43,15 @@ AT_ONCE = 8
 class BagelReply:
     """What was said in one branch; implements `workbench.models.protocol.Reply`."""
 
-    def __init__(self, speaker: Speaker) -> None:
-        self.speaker = speaker
+    def __init__(self, speaker: Speaker, past: Callable[[], Past]) -> None:
+        self.speaker, self.past = speaker, past
         self.text = speaker.text.strip()
         self.answer: Answer = answer_of(speaker)
+
+    def prompt(self) -> Prompt:
+        """All that was read and said before the answer; see the protocol."""
+        special = self.speaker.model.special
+        return self.past().prompt([special.bos, *before_answer(self.speaker)])
 
     @torch.inference_mode()
     def score(self, candidates: Sequence[str]) -> np.ndarray:
@@ -71,7 +79,25 @@ class BagelBranch:
     ) -> None:
         self.model, self.drawn, self.settings, self.stop = model, drawn, settings, stop
         self.image = drawn.image
-        self.own: Reply = BagelReply(drawn.speaker)
+        self.own: Reply = BagelReply(drawn.speaker, lambda: self._past(None, settings.route))
+
+    def _past(self, image: np.ndarray | None, route: str) -> Past:
+        """What was read before a reply to this image; None: to the drawing."""
+        drawn, model = self.drawn, self.model
+        if image is None:
+            return drawn.asking.with_drawing(model, drawn.latent, drawn.image, drawn.pictures, route)
+        pictures = model.pictures([image])
+        latent = model.latents(pictures).to(drawn.latent)
+        return drawn.asking.with_drawing(model, latent, pictures.pixels[0], drawn.pictures, route)
+
+    def drawing(self, t: float, *, seed: int = 0) -> Prompt:
+        """See the protocol."""
+        within("t", t, 0.0, 1.0)
+        drawn, past = self.drawn, self.drawn.asking
+        noise = torch.randn(drawn.latent.shape, generator=torch.Generator().manual_seed(seed))
+        noisy = (1 - t) * drawn.latent + t * noise.to(drawn.latent)
+        begun = as_latent(noisy, drawn.pictures, len(past.images), t)
+        return Past((*past.segments, begun), (*past.images, drawn.image), past.question).prompt()
 
     @torch.inference_mode()
     def replies(
@@ -83,7 +109,8 @@ class BagelBranch:
         out: list[Reply] = []
         for start in range(0, len(images), AT_ONCE):
             some = images[start : start + AT_ONCE]
-            out += [BagelReply(speaker) for speaker in self._said(self._read(some, route), thought)]
+            for image, speaker in zip(some, self._said(self._read(some, route), thought), strict=True):
+                out.append(BagelReply(speaker, partial(self._past, image, route)))
         return out
 
     @torch.inference_mode()
@@ -92,7 +119,7 @@ class BagelBranch:
         go_on(self.stop)
         speaker = Speaker(self.model, self.drawn.before)
         self._finish(speaker)
-        return BagelReply(speaker)
+        return BagelReply(speaker, lambda: self.drawn.past)
 
     def _read(self, images: Sequence[np.ndarray | None], route: str) -> Context:
         """The context after the images, a row each."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workbench.models.bagel.config import LanguageConfig
-from workbench.models.watch import observe
+from workbench.models.meddle import attend
 
 KeyValue = tuple[Tensor, Tensor]
 """Keys (after RoPE) and values of one layer, each (B, KV heads, T, head_dim)."""
@@ -118,8 +118,7 @@ class Attention(nn.Module):
         if past is not None:
             k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
         if mask is None or isinstance(mask, Tensor):
-            observe(self, q, k, mask, causal, None)
-            out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, enable_gqa=True)
+            out = attend(self, q, k, v, mask, causal)
         else:
             out = mask(q, k, v)
         out = out.transpose(1, 2).flatten(2)

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from workbench.models.bagel.config import BagelConfig, ResizeRule
+from workbench.models.origins import Origins
 
 MOST_PIXELS = 14 * 14 * 9 * 1024
 """Above this many pixels the published code shrinks an image."""
@@ -28,6 +29,19 @@ def unpatchify(tokens: Tensor, rows: int, cols: int, patch: int) -> Tensor:
     b = tokens.shape[0]
     x = tokens.reshape(b, rows, cols, patch, patch, -1)
     return x.permute(0, 5, 1, 3, 2, 4).reshape(b, -1, rows * patch, cols * patch)
+
+
+def origins_of_patches(rows: int, cols: int, patch: int, size: tuple[int, int], image: int = 0) -> Origins:
+    """Where each number of the patches (rows · cols, p · p · 3) is on an image of this height and width."""
+    y = (np.arange(rows * patch) + 0.5) * size[0] / (rows * patch)
+    x = (np.arange(cols * patch) + 0.5) * size[1] / (cols * patch)
+
+    def laid(plane: np.ndarray) -> np.ndarray:
+        pixels = torch.from_numpy(np.broadcast_to(plane, (1, 3, rows * patch, cols * patch)).copy())
+        return patchify(pixels, patch)[0].numpy().astype(np.float32)
+
+    across, down = laid(x[None]), laid(y[:, None])
+    return Origins(np.full(across.shape, image, np.int16), across, down)
 
 
 def target_size(width: int, height: int, rule: ResizeRule) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workbench.models.bagel.config import VisionConfig
-from workbench.models.watch import observe
+from workbench.models.meddle import attend
 
 
 class Embeddings(nn.Module):
@@ -42,8 +42,7 @@ class Attention(nn.Module):
             project(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for project in (self.q_proj, self.k_proj, self.v_proj)
         )
-        observe(self, q, k, None, False, None)
-        return self.out_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return self.out_proj(attend(self, q, k, v, None, False).transpose(1, 2).flatten(2))
 
 
 class MLP(nn.Module):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,14 +17,17 @@ from workbench.errors import Refusal
 from workbench.models.drawing import DrawEvent, DrawSettings, Tokenised
 from workbench.models.hf.family import Family
 from workbench.models.hf.marks import marks_of, without_marks
+from workbench.models.hf.places import origins
 from workbench.models.hf.processor import once_begun
 from workbench.models.hf.speech import speak
+from workbench.models.origins import whole
 from workbench.models.protocol import (
     Answer,
     Band,
     Branch,
     Event,
     Final,
+    Grid,
     ModelCard,
     Prompt,
     Sampling,
@@ -31,6 +35,7 @@ from workbench.models.protocol import (
     Tap,
     Thought,
     never,
+    repeated,
 )
 from workbench.models.spelling import beginnings, spelling
 
@@ -97,6 +102,72 @@ class HFModel:
             return prompt, rows
         ids = torch.tensor([list(tokens)], device=device).expand(prompt.batch, -1)
         return replace(prompt, inputs=self.family.extended(prompt.inputs, ids)), rows
+
+    def said(self, prompt: Prompt, tokens: Sequence[int]) -> Tensor:
+        """Log-probabilities, float32 (B, tokens), with which the answer says each of these tokens."""
+        if not len(tokens):
+            return torch.zeros(prompt.batch, 0, device=self.network.device)
+        longer, _ = self.continued(prompt, tokens)
+        count = len(tokens)
+        kept = self.network(**longer.inputs, use_cache=False, logits_to_keep=count + 1).logits
+        logs = kept[:, -count - 1 : -1].float().log_softmax(-1)
+        ids = torch.tensor(list(tokens), device=logs.device).expand(len(logs), -1)
+        told: Tensor = logs.gather(-1, ids[..., None])[..., 0]
+        return told
+
+    def pointed(self, prompt: Prompt) -> Tensor:
+        """Refused: nothing is drawn on the way to an answer."""
+        raise Refusal(f"{self.card.id} draws nothing on its way to an answer: open a model that draws.")
+
+    # Pixels
+
+    def pixels(self, prompt: Prompt) -> Tensor:
+        """What the tower reads: (B, pictures or patches, …), as the processor made it."""
+        axis = self.family.batch_axis
+        return self._read_pixels(prompt)[1].unflatten(axis, (prompt.batch, -1)).movedim(axis, 0)
+
+    def seeing(self, prompt: Prompt, pixels: Tensor) -> Prompt:
+        """The prompt with other pixels, its sequences as often as these have rows."""
+        name, own = self._read_pixels(prompt)
+        times, rest = divmod(len(pixels), prompt.batch)
+        if rest or not times:
+            raise Refusal(f"{len(pixels)} rows of pixels are no multiple of the prompt's {prompt.batch}.")
+        inputs = {
+            key: value.repeat(times, *[1] * (value.ndim - 1))
+            if isinstance(value, Tensor) and value.ndim and len(value) % prompt.batch == 0
+            else value
+            for key, value in prompt.inputs.items()
+        }
+        axis = self.family.batch_axis
+        inputs[name] = pixels.to(own).movedim(0, axis).flatten(axis, axis + 1)
+        return repeated(replace(prompt, inputs=inputs), times)
+
+    def cells(
+        self, prompt: Prompt, values: Tensor, grids: Sequence[Grid] | None = None
+    ) -> list[tuple[Grid, NDArray[np.float64]]]:
+        """Sums of numbers shaped like `pixels` over cells of the images; see the protocol."""
+        if grids is None:
+            grids = whole([prompt.grid, *(view.grid for view in prompt.others)])
+        shown = prompt.images if prompt.together else prompt.images[:1]
+        sizes = [(image.shape[0], image.shape[1]) for image in shown]
+        text = self.family.written("", len(sizes))
+
+        def processed(images: Sequence[np.ndarray]) -> NDArray[np.float64]:
+            inputs = self._processed([[Image.fromarray(image) for image in images]], [text])
+            return self.family.pixels(inputs).double().cpu().numpy()
+
+        own, given = origins(processed, sizes), values.detach().double().cpu().numpy()
+        return [(grid, own.summed(given, grid)) for grid in grids]
+
+    def _read_pixels(self, prompt: Prompt) -> tuple[str, Tensor]:
+        """The tower's input among the processor's, and its name."""
+        if self.family.towers > 1:
+            raise Refusal(
+                f"{self.card.id} reads an image by two towers, each in pixels of its own, so no one set of "
+                "pixels is what it sees. Ask for its visual tokens."
+            )
+        found = self.family.pixels(prompt.inputs)
+        return next(name for name, value in prompt.inputs.items() if value is found), found
 
     def _processed(self, images: list[list[Image.Image]], texts: list[str]) -> dict[str, Any]:
         special = once_begun(self.processor, texts[0])
@@ -168,6 +239,10 @@ class HFModel:
             else spelling(number, None, "")
             for number in tokens
         ]
+
+    def pieces(self, text: str) -> list[int]:
+        """The tokens of a text in an answer's place, without the answer's end."""
+        return self.family.pieces(without_marks(text.strip(), self.marks, self.card.id))
 
     def beginnings(self, word: str) -> list[int]:
         """The tokens that a word begins with. Raises Refusal where there are none."""

@@ -47,6 +47,12 @@ class Family:
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
     """What this family can do beyond what all can."""
 
+    towers: ClassVar[int] = 1
+    """How many towers read an image, each in pixels of its own."""
+
+    batch_axis: ClassVar[int] = 0
+    """Along which axis of the pixels the sequences of a batch follow one another."""
+
     def __init__(self, network: Any, processor: Any) -> None:
         self.network, self.processor = network, processor
         self.config = network.config

@@ -14,14 +14,16 @@ from probes.perceptual.registry import MEASURES
 from workbench.errors import Cancelled, Refusal
 from workbench.page import lenient, markup
 from workbench.page.bench import Bench, OnBench
-from workbench.page.panel import Named, Panel, Updates
+from workbench.page.panel import Named, Panel, Progress, Updates
 from workbench.page.session import Session
 from workbench.page.wiring import QUIET
+from workbench.panels.capture.study import STUDY as CAPTURE
 from workbench.panels.command import as_command
 from workbench.panels.perceptual import reading
 from workbench.panels.perceptual.choices import missing_here
 from workbench.panels.perceptual.config import PerceptualConfig
 from workbench.panels.perceptual.pictures import Shown, enough, of_states
+from workbench.panels.perceptual.saved import from_capture
 from workbench.panels.perceptual.study import STUDY, image_name, run, weights
 from workbench.panels.perceptual.view_parts import (
     BOX,
@@ -229,6 +231,12 @@ class PerceptualView(Panel):
                 visible=bool(curved),
             ),
         }
+
+    def from_saved(self, run: Result, progress: Progress, stop: Callable[[], bool]) -> list[Result]:
+        """A result of this study as it is; of a capture one for each image that was damaged."""
+        if run.study != CAPTURE:
+            return super().from_saved(run, progress, stop)
+        return from_capture(run, progress=progress, stop=stop)
 
     def prove(self, result: Result) -> None:
         """Also every map of every pair, and as a pinned result."""

@@ -81,6 +81,8 @@ class MiniCPM(ShapedTiles):
 
     model_types: ClassVar[tuple[str, ...]] = ("minicpmv4_6", "minicpmv4_7")
     whole_first = True
+    batch_axis = 3
+    """All pictures lie side by side in one (1, channels, patch, patches · patch)."""
 
     @property
     def merged(self) -> int:

@@ -19,7 +19,7 @@ from workbench.models.protocol import Capability
 class SquarePadding(Family):
     """Cells wholly in the padding keep their places, outside of the image."""
 
-    model_types: ClassVar[tuple[str, ...]] = ("deepseek_vl", "deepseek_vl_hybrid")
+    model_types: ClassVar[tuple[str, ...]] = ("deepseek_vl",)
 
     def framed(self, size: Size) -> Rectangle:
         """The square, in pixels of the image: it reaches beyond the image on its shorter side."""
@@ -31,6 +31,13 @@ class SquarePadding(Family):
         top, left = ((side - length) // 2 for length in (tall, wide))
         y, x = height / tall, width / wide
         return (-left * x, -top * y, (side - left) * x, (side - top) * y)
+
+
+class TwoTowers(SquarePadding):
+    """A second tower sees the image at a higher resolution; what both make of it is added up."""
+
+    model_types: ClassVar[tuple[str, ...]] = ("deepseek_vl_hybrid",)
+    towers: ClassVar[int] = 2
 
 
 class Janus(SquarePadding):
