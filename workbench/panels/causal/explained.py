@@ -32,7 +32,7 @@ between image and answer, a template's words too; *answer* are the places that s
 window is without a choice is ours.
 
 **The map** exchanges one patch after the other (and its neighbours, if asked for) at one stage. Colours are
-centred on nothing: red undoes (or does) damage, blue the opposite.
+centred on nothing: orange undoes (or does) damage, blue the opposite.
 
 **The drawing.** Of a model that draws on its way to an answer the same can be asked of its drawing: the run
 in which it came back is then the first one, and the one in which the degraded image stands in its place the

@@ -14,6 +14,7 @@ from workbench.capture.editing import replacing
 from workbench.errors import Refusal, go_on
 from workbench.models.meddle import blocking
 from workbench.models.protocol import Grid, Model, Prompt, View, never
+from workbench.panels.attribution.halving import Halving
 
 if TYPE_CHECKING:
     import torch
@@ -119,25 +120,34 @@ class Run:
     ) -> NDArray[np.float64]:
         """Log-probabilities, float64 (targets, edits), with each edit's tokens from `source`, one at a time.
 
-        Edits run side by side, `batch` of them in a pass. Raises Cancelled once `stop` says so.
+        Edits run side by side, `batch` of them in a pass, fewer where memory runs out. Raises Cancelled once
+        `stop` says so.
         """
-        out = np.empty((len(targets), len(edits)))
+        if self._repeated(2) is None:
+            self.batch = 1
+        halving, parts = Halving(self.batch), list[NDArray[np.float64]]()
         first = 0
         while first < len(edits):
-            some = edits[first : first + self.batch]
-            prompt = self._repeated(len(some))
-            if prompt is None:
-                self.batch = 1
-                continue
-            for row, target in enumerate(targets):
-                go_on(self.stop)
-                with ExitStack() as stack:
-                    for spot, change in _changes(some, source):
-                        stack.enter_context(
-                            replacing(self.model, prompt, spot.stage, change, places=spot.places)
-                        )
-                    out[row, first : first + len(some)] = self._logprobs(prompt, target)
-            first += len(some)
+            parts.append(
+                halving.run(lambda count: self._side_by_side(source, edits[first : first + count], targets))  # noqa: B023
+            )
+            first += parts[-1].shape[1]
+        self.batch = halving.at_once
+        return np.concatenate(parts, axis=1) if parts else np.empty((len(targets), 0))
+
+    def _side_by_side(
+        self, source: Mapping[str, Tensor], edits: Sequence[Edit], targets: Sequence[Said]
+    ) -> NDArray[np.float64]:
+        """`patched` in one pass for each target."""
+        prompt = self._repeated(len(edits))
+        assert prompt is not None
+        out = np.empty((len(targets), len(edits)))
+        for row, target in enumerate(targets):
+            go_on(self.stop)
+            with ExitStack() as stack:
+                for spot, change in _changes(edits, source):
+                    stack.enter_context(replacing(self.model, prompt, spot.stage, change, places=spot.places))
+                out[row] = self._logprobs(prompt, target)
         return out
 
     def blocked(self, layers: Sequence[nn.Module], queries: Tensor, keys: Tensor, target: Said) -> float:
