@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from probes.attribution.pointing import shares
 from workbench.capture.editing import replacing
 from workbench.errors import Refusal, go_on
 from workbench.models.meddle import blocking
@@ -243,11 +244,8 @@ def covering(
 
     boxes: (tokens, 4) in pixels of an image of this size (height, width), to which the mask is stretched.
     """
-    from probes.boxes import box_means
-
     scale = np.array([mask.shape[1] / size[1], mask.shape[0] / size[0]] * 2)
-    found = box_means(mask[None].astype(np.float64), boxes * scale)[0, :, 0]
-    return np.asarray(np.nan_to_num(found) >= share - 1e-9)
+    return np.asarray(shares(boxes * scale, mask) >= share - 1e-9)
 
 
 def around(grid: Grid, reach: int, boxes: NDArray[np.float32]) -> list[NDArray[np.bool_]]:
