@@ -12,6 +12,7 @@ from workbench.panels.causal.chart import KNOCKOUT, Named, chart, held
 from workbench.panels.causal.config import DIRECTION_NAMES
 from workbench.panels.causal.maps import maps_of
 from workbench.panels.layers.marks import MARKERS
+from workbench.panels.overlay import weighed_bar
 from workbench.runs.export import COLUMN, OKABE_ITO, PAGE
 from workbench.runs.parts import Box, Part, composed
 
@@ -167,10 +168,8 @@ class Maps:
 
     def _scale(self, figure: Figure, box: Box, left: float, top: float, tall: float, most: float) -> None:
         """The colours with their ends."""
-        from workbench.panels.causal.maps import colours
-
         axes = box.axes(figure, left, top, 0.08, tall)
-        axes.imshow(colours()[::-1, None], aspect="auto", interpolation="nearest")
+        axes.imshow(weighed_bar(width=256, height=1)[0, ::-1, None], aspect="auto", interpolation="nearest")
         axes.set_xticks([])
         axes.set_yticks([0, 127.5, 255], [f"{most:+.2g}", "0", f"−{most:.2g}"])
         axes.yaxis.tick_right()

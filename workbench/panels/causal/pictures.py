@@ -10,9 +10,10 @@ import numpy as np
 from probes.attribution.recovery import recovery
 from workbench.page import markup
 from workbench.panels.causal.config import DIRECTION_NAMES
-from workbench.panels.causal.maps import colours, maps_of
+from workbench.panels.causal.maps import maps_of
 from workbench.panels.causal.verdict import verdict
 from workbench.panels.layers.axis import plain, signed
+from workbench.panels.overlay import weighed_bar
 
 if TYPE_CHECKING:
     from workbench.runs.result import Result
@@ -44,10 +45,9 @@ def maps(result: Result) -> str:
         name = f"{'restoring' if each.direction == 'restore' else 'damaging'} one patch, {each.stage}"
         figures.append(markup.figure(name, note, each.drawn(clean)))
     most = found[0].most
-    bar = np.broadcast_to(colours()[np.linspace(0, 255, 240).astype(int)], (10, 240, 3)).astype(np.uint8)
     scale = markup.scale(
         "Share of the damage that a patch undoes (restoring) or does (damaging), exchanged alone.",
-        bar,
+        weighed_bar(),
         signed(-most),
         signed(most),
     )
