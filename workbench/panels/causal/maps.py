@@ -38,6 +38,11 @@ class Map:
         return weighed(picture, self.boxes, self.values / self.most)
 
 
+def run_names(result: Result) -> dict[str, str]:
+    """The pictures of the two runs, with what they are called."""
+    return {"clean": "its drawing" if result.config["drawing"] else "clean", "degraded": "degraded"}
+
+
 def maps_of(result: Result) -> list[Map]:
     """The maps of a result of one degraded picture, by direction and stage; none where it has none."""
     table = result.tables.get("maps")

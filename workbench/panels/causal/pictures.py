@@ -10,7 +10,7 @@ import numpy as np
 from probes.attribution.recovery import recovery
 from workbench.page import markup
 from workbench.panels.causal.config import DIRECTION_NAMES
-from workbench.panels.causal.maps import maps_of
+from workbench.panels.causal.maps import maps_of, run_names
 from workbench.panels.causal.verdict import verdict
 from workbench.panels.layers.axis import plain, signed
 from workbench.panels.overlay import weighed_bar
@@ -38,7 +38,7 @@ def maps(result: Result) -> str:
     if not found:
         return ""
     clean = result.images["clean"]
-    figures = [markup.figure(name, "", result.images[name]) for name in ("clean", "degraded")]
+    figures = [markup.figure(name, "", result.images[key]) for key, name in run_names(result).items()]
     for each in found:
         best = float(np.nanmax(each.values))
         note = f"largest {signed(best)}"
