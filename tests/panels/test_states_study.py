@@ -34,6 +34,7 @@ from workbench.panels.states import figure, shots, study
 from workbench.panels.states.study import Direct, Laid, StatesConfig, StudyEvent, run, stream
 from workbench.runs.export import save_figure
 from workbench.runs.store import load, save
+from workbench.runs.wrapping import inches, wrapped
 
 
 @pytest.fixture
@@ -352,9 +353,9 @@ def test_each_drawing_has_a_row_on_paper(picture: Picture) -> None:
 
 def test_wrapping_loses_no_letter() -> None:
     for text in (LONG.strip(), "W" * 500, "short", ""):
-        lines = figure.wrapped(text, 3.0)
+        lines = wrapped(text, 3.0)
         assert "".join(lines).replace(" ", "") == text.replace(" ", "")
-        assert all(figure._inches(line) <= 3.0 for line in lines)
+        assert all(inches(line) <= 3.0 for line in lines)
 
 
 def test_a_very_thin_picture_is_fitted_to_what_can_be_read() -> None:
