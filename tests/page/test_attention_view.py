@@ -51,7 +51,9 @@ def drawn(panel: AttentionView, session: Session, screen: dict[Any, Any], **chos
     asked = screen[panel.asked]
     for name, value in chosen.items():
         asked = panel.choose(name, session, screen[panel.result], asked, value)
-    return panel.overlaid([("", result)], [], asked, False)
+    updates = panel.overlaid([("", result)], [], asked, False)
+    assert set(updates) <= set(panel.outputs)
+    return updates
 
 
 def test_a_look_offers_what_the_result_holds(panel: AttentionView, screen: dict[Any, Any]) -> None:

@@ -116,7 +116,7 @@ class AttentionView(Panel):
         }
         self.outputs = [
             *(self.map, self.caption, self.beside, self.blocks, self.plot, self.remark),
-            *(self.stage, self.view, self.head, self.weighted),
+            *(self.tokens, self.stage, self.view, self.head, self.weighted),
         ]
         self.drawn_with = [self.asked, bench.dark]
         self.printed_with = [self.asked]
@@ -134,7 +134,7 @@ class AttentionView(Panel):
     @property
     def every(self) -> list[Any]:
         """Also what a result brings with it and no drawing of it changes."""
-        return [*super().every, self.empty, self.parts, self.asked, self.tokens, self.way, self.sinks]
+        return [*super().every, self.empty, self.parts, self.asked, self.way, self.sinks]
 
     def config(self, on: OnBench, settings: Mapping[str, Any]) -> AttentionConfig:
         """The config of a look at the bench."""
