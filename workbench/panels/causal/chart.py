@@ -137,13 +137,9 @@ def chart(many: Sequence[Named], show: str, measure: str = "") -> Chart:
     )
 
 
-def told(drawn: Chart, value: float) -> str:
-    """A value for reading."""
-    if not np.isfinite(value):
-        return "unknown"
-    if drawn.percent:
-        return f"{signed(100 * value)} %"
-    return signed(value) if drawn.show == KNOCKOUT else plain(value)
+def share(value: float) -> str:
+    """A share of the damage for reading, nothing without a sign."""
+    return plain(round(value, 2) + 0.0)
 
 
 def _rows(result: Result, show: str) -> DataFrame:
@@ -215,7 +211,7 @@ def _hover(label: str, row: dict[str, Any], show: str, measure: str) -> str:
     def write(value: float) -> str:
         if percent:
             return f"{signed(100 * value)} %"
-        return signed(value) if show == KNOCKOUT else plain(value)
+        return signed(value) if show == KNOCKOUT else share(value)
 
     where = f"<b>{row['stage']}</b>"
     if show == KNOCKOUT:

@@ -9,10 +9,11 @@ import numpy as np
 
 from probes.attribution.recovery import recovery
 from workbench.page import markup
+from workbench.panels.causal.chart import share
 from workbench.panels.causal.config import DIRECTION_NAMES
 from workbench.panels.causal.maps import maps_of, run_names
 from workbench.panels.causal.verdict import verdict
-from workbench.panels.layers.axis import plain, signed
+from workbench.panels.layers.axis import signed
 from workbench.panels.overlay import weighed_bar
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _regions(result: Result) -> str:
     for (region, stage, tokens), some in table.groupby(["region", "stage", "tokens"], sort=False):
         shares = [
             f"{'undoes' if row['direction'] == 'restore' else 'does'} "
-            f"{plain(float(recovery(*runs[row['direction']], row['log p'])))}"
+            f"{share(float(recovery(*runs[row['direction']], row['log p'])))}"
             for row in some.to_dict("records")
         ]
         words = f"{tokens} token{'' if tokens == 1 else 's'}, exchanged together at {stage}"

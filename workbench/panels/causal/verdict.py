@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from workbench.runs.result import Result
 
 
+NOTHING = 0.005
+"""A relative change that is written as none."""
+
+
 def verdict(result: Result) -> list[str]:
     """The damage, until where it can be undone, and which layers the image reaches the answer through."""
     said = [_damage(result)]
@@ -69,7 +73,10 @@ def _knockout(result: Result) -> str:
     table = table[(table["measure"] == "relative") & (table["layer"] != EVERY_LAYER)]
     parts = []
     for path, rows in table.groupby("path", sort=False):
-        row = rows.loc[rows["value"].idxmin()]
+        row = rows.loc[rows["value"].abs().idxmax()]
+        if abs(float(row["value"])) < NOTHING:
+            parts.append(f"{PATH_NAMES[str(path)]} nothing in any window")
+            continue
         held_ = f" ({_percent(row['low'])} to {_percent(row['high'])})" if math.isfinite(row["low"]) else ""
         first, last = int(row["first"]), int(row["last"])
         layers = f"layers {first} to {last}" if last > first else f"layer {first}"
