@@ -121,7 +121,7 @@ class TestOverABase:
         assert norm_of(model) == 2.0
         assert model.card.processor == tiny.opened(base).card.processor
         assert model.card.choices["read as"] == (
-            "BAGEL: at most 48 pixels a side for the vision tower, 384 tokens"
+            "BAGEL: at most 48 pixels a side for the vision tower, 320 tokens"
         )
         assert model.card.licence == "the weights' own; BAGEL's is Apache-2.0"
 

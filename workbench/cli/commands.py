@@ -107,6 +107,29 @@ def intervene(options: argparse.Namespace) -> None:
     _study(options, InterventionsConfig, study.prepared, study.run, paper)
 
 
+def attribution(options: argparse.Namespace) -> None:
+    """Which part of the image the answer rests on."""
+    from workbench.panels.attribution import figure, study
+    from workbench.panels.attribution.chart import of_image, refused
+    from workbench.panels.attribution.config import AttributionConfig
+    from workbench.panels.attribution.files import save_maps
+    from workbench.panels.attribution.table import faithfulness
+    from workbench.runs.export import save_numbers
+
+    made: list[Result] = []
+
+    def run(config: AttributionConfig, model: Model, **others: Any) -> Result:
+        made.append(study.run(config, model, **others))
+        for reason in refused(made[0]):
+            print(reason, file=sys.stderr)
+        return made[0]
+
+    _study(options, AttributionConfig, study.prepared, run, figure.paper)
+    if of_image(made[0]):
+        save_maps(made[0], options.out / "maps")
+        save_numbers(faithfulness([("", made[0])]).numbers, options.out / "faithfulness.csv")
+
+
 def layers(options: argparse.Namespace) -> None:
     """What each layer still shows of an image, or of a collection."""
     from workbench.panels.layers import figure, study
@@ -206,6 +229,20 @@ def atlas(options: argparse.Namespace) -> None:
         return figure.paper(result, options.colour)
 
     _study(options, AtlasConfig, study.prepared, study.run, paper)
+
+
+def causal(options: argparse.Namespace) -> None:
+    """Where the damage enters, and through which layers the image reaches the answer."""
+    from workbench.panels.causal import figure, study
+    from workbench.panels.causal.config import CausalConfig
+    from workbench.panels.causal.verdict import verdict
+    from workbench.panels.layers.skipped import skipped
+
+    def paper(result: Result) -> Figure:
+        print(*verdict(result), *filter(None, [skipped(result)]), sep="\n", file=sys.stderr)
+        return figure.paper(result)
+
+    _study(options, CausalConfig, study.prepared, study.run, paper)
 
 
 def draw(options: argparse.Namespace) -> None:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 COMMANDS = tuple(
     (
-        "run states intervene layers patches attention atlas draw tokens sacrifice robustness corrupt "
-        "perceptual capture figure train"
+        "run states intervene attribution layers patches attention atlas causal draw tokens sacrifice "
+        "robustness corrupt perceptual capture figure train"
     ).split()
 )
 SUMMARY = """\
@@ -26,11 +26,13 @@ Afterimage shows what happens to an image inside a multimodal model.
   python -m workbench                        open the page in the browser (same as: run)
   python -m workbench states --image F --question "what colour is the star?" --out DIR
   python -m workbench intervene --image F --question TEXT --out DIR   is the drawn image load-bearing?
+  python -m workbench attribution --image F --question TEXT --out DIR   what of the image the answer rests on
   python -m workbench layers --image F --out DIR
   python -m workbench layers --out DIR       readers over the bundled scenes; --data for your own
   python -m workbench patches --image F --question TEXT --out DIR
   python -m workbench attention --image F --question TEXT --out DIR   what the answer attends to
   python -m workbench atlas --out DIR        tokens on a plane; --image F for one picture's
+  python -m workbench causal --image F --question TEXT --corruption NAME --out DIR   where the damage enters
   python -m workbench draw --prompt "a red star" --out DIR
   python -m workbench tokens --image F --model ID --out DIR
   python -m workbench corrupt --image F --seed N --out DIR   sixteen kinds of damage, three times each
@@ -94,6 +96,17 @@ def parser_for(asked: str) -> argparse.ArgumentParser:
     )
 
     study(
+        "attribution",
+        help="which part of the image the answer rests on",
+        needs="[--image FILE --question TEXT]",
+        description="Maps of one answer by many methods (attention, gradients, taking parts of the image "
+        "away), each with how far it can be trusted: deletion and insertion curves, infidelity, sensitivity; "
+        "or, without --image, whether each method points at what a question names, over a collection with "
+        "masks (--data, by default the bundled scenes): maps as PNG, figures as PNG, SVG and PDF, the "
+        "measures as CSV, everything else beside them.",
+    )
+
+    study(
         "layers",
         help="what each layer still shows of an image",
         needs="[--image FILE]",
@@ -137,6 +150,17 @@ def parser_for(asked: str) -> argparse.ArgumentParser:
         default="",
         choices=("class", "label", "stage", "condition", "image", "object", "row", "col"),
         help="what points are coloured by; label: of the whole image, such as its folder [class where known]",
+    )
+
+    study(
+        "causal",
+        help="where the damage enters, and through which layers the image reaches the answer",
+        needs="[--image FILE --question TEXT] [--corruption NAME]",
+        description="Exchange visual tokens between a clean and a degraded run, stage by stage, and block "
+        "attention in windows of layers: of one image (--image), with a map over its patches, or over a "
+        "collection with questions (--data, by default the bundled scenes): figures as PNG, SVG and PDF, the "
+        "numbers as CSV, everything else beside them. Work over a collection that was ended, even by a kill, "
+        "goes on where it was when the same command is given again.",
     )
 
     study(

@@ -457,6 +457,13 @@ class Model(Protocol):
         """Each token by itself, with the space before it where it has one; "<id>" where it has no name."""
         ...
 
+    def pieces(self, text: str) -> list[int]:
+        """The tokens of a text in an answer's place, without the answer's end.
+
+        Raises Refusal where it is too long, or holds marks that stand for something else.
+        """
+        ...
+
     def beginnings(self, word: str) -> list[int]:
         """The tokens that a word begins with, at the start of a text and after a space.
 

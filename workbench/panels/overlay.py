@@ -81,6 +81,58 @@ def enlarged_picture(picture: Image) -> Image:
     return np.repeat(np.repeat(picture, k, axis=0), k, axis=1)
 
 
+FOR, AGAINST = np.array([213, 94, 0], np.float32), np.array([0, 114, 178], np.float32)
+"""Okabe and Ito's vermilion and blue, for what speaks for and against something."""
+
+
+def weighed(
+    picture: Image, boxes: NDArray[np.floating], values: NDArray[np.floating], opacity: float = OVERLAY
+) -> Image:
+    """Values in −1..1 over the grey picture, enlarged by a whole number: the larger, the more colour.
+
+    Above 0 the colour is FOR, below AGAINST; at 0 the picture is left grey, at ±1 `opacity` of it is covered.
+
+    Args:
+        picture: uint8 (H, W, 3).
+        boxes: (patches, 4), x0, y0, x1, y1 in pixels of the picture.
+        values: (patches,); beyond ±1 as at ±1, NaN as 0.
+        opacity: 0..1.
+    """
+    k = magnification(picture)
+    large = np.repeat(np.repeat(picture.astype(np.float32), k, axis=0), k, axis=1)
+    large = np.repeat((large @ GREY)[..., None], 3, axis=2)
+    shares = np.clip(np.nan_to_num(np.asarray(values, np.float32)), -1, 1)
+    for (x0, y0, x1, y1), share in zip(np.rint(boxes * k).astype(np.int64), shares, strict=True):
+        part = large[y0:y1, x0:x1]
+        part += opacity * abs(share) * ((FOR if share > 0 else AGAINST) - part)
+    return np.clip(large + 0.5, 0, 255).astype(np.uint8)
+
+
+def outlined(picture: Image, mask: NDArray[np.bool_]) -> Image:
+    """The picture in its own colours, a thing's edge in white with black around, enlarged by a whole number.
+
+    Args:
+        picture: uint8 (H, W, 3).
+        mask: bool (H, W).
+    """
+    from scipy.ndimage import binary_dilation, binary_erosion
+
+    k = magnification(picture)
+    large = np.repeat(np.repeat(picture, k, axis=0), k, axis=1)
+    inside = np.repeat(np.repeat(mask, k, axis=0), k, axis=1)
+    wide, near = binary_dilation(inside, iterations=3), binary_dilation(inside, iterations=1)
+    large[wide & ~near] = 0
+    large[near & ~binary_erosion(inside, iterations=1)] = 255
+    return large
+
+
+def weighed_bar(opacity: float = OVERLAY, width: int = 240, height: int = 10) -> Image:
+    """The colours of `weighed` over middle grey from −1 (left) to 1, uint8 (height, width, 3)."""
+    share = np.linspace(-1, 1, width, dtype=np.float32)[:, None]
+    colours = 128 + opacity * np.abs(share) * (np.where(share > 0, FOR, AGAINST) - 128)
+    return np.broadcast_to(np.rint(colours), (height, width, 3)).astype(np.uint8)
+
+
 def patch_at(picture: Image, boxes: NDArray[np.floating], x: float, y: float) -> int:
     """The patch under, or nearest to, a pixel (x to the right, y down) of what `shaded` draws."""
     corners = np.rint(boxes * magnification(picture)).astype(np.int64)

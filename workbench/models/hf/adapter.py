@@ -240,6 +240,10 @@ class HFModel:
             for number in tokens
         ]
 
+    def pieces(self, text: str) -> list[int]:
+        """The tokens of a text in an answer's place, without the answer's end."""
+        return self.family.pieces(without_marks(text.strip(), self.marks, self.card.id))
+
     def beginnings(self, word: str) -> list[int]:
         """The tokens that a word begins with. Raises Refusal where there are none."""
         plain = without_marks(word.strip(), self.marks, self.card.id)

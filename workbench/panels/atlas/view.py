@@ -57,7 +57,10 @@ class AtlasView(Layouts):
         taken = self.subject.place()
         with gr.Row():
             self.method, self.planes = layout(available())
-            self.colour = gr.Dropdown([], value=None, label="Colour", min_width=110, elem_id="atlas-colour")
+            # What there is to colour by is known once there is a result.
+            self.colour = gr.Dropdown(
+                [], value=None, label="Colour", visible=False, min_width=110, elem_id="atlas-colour"
+            )
         with gr.Row(visible=False, elem_classes="laying") as self.laying_row:
             self.laying = gr.HTML("", elem_id="atlas-laying")
             self.halt = gr.Button("Stop", size="sm", scale=0, min_width=72, elem_id="atlas-halt")
@@ -128,6 +131,7 @@ class AtlasView(Layouts):
                 self.plot: gr.Plot(visible=False),
                 self.card: gr.HTML(visible=False),
                 self.note: _empty(),
+                self.colour: gr.Dropdown(visible=False),
             }
         able = choices([result])
         updates: Updates = {
@@ -207,7 +211,7 @@ class AtlasView(Layouts):
 def _colours(able: list[str], chosen: str) -> Any:
     from workbench.panels.atlas.colours import WORDS
 
-    return gr.Dropdown(choices=[(WORDS[name], name) for name in able], value=chosen)
+    return gr.Dropdown(choices=[(WORDS[name], name) for name in able], value=chosen, visible=True)
 
 
 def _empty() -> str:

@@ -15,7 +15,7 @@ from workbench.errors import Refusal
 from workbench.panels.capture.study import STUDY as CAPTURE
 from workbench.panels.perceptual.config import RUN
 from workbench.panels.specimen import CLEAN, SCENE, find
-from workbench.panels.states.figure import screen
+from workbench.panels.states.shots import screen
 from workbench.panels.states.study import STUDY as STATES
 
 if TYPE_CHECKING:

@@ -1,0 +1,109 @@
+"""The panel Attribution: maps as they come, a word and a layer chosen without the model, a collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.page.visit import values, visitor
+from workbench.app import Page, build
+from workbench.page.host import Host
+from workbench.page.session import Session, Sessions
+from workbench.panels.attribution.view import AttributionView
+
+SMALL = {
+    "methods": ["attention", "saliency", "deeplift", "random"],
+    "curve_steps": 2,
+    "removals": 2,
+    "sensitivity": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    sessions = Sessions(tmp_path_factory.mktemp("sessions"))
+    yield build(host=Host("pocket-bagel"), sessions=sessions)
+    sessions.close_all()
+
+
+@pytest.fixture(scope="module")
+def session(page: Page) -> Session:
+    return visitor(page)
+
+
+@pytest.fixture(scope="module")
+def panel(page: Page) -> AttributionView:
+    found = page.panels["attribution"]
+    assert isinstance(found, AttributionView)
+    return found
+
+
+def looks(page: Page, panel: AttributionView, session: Session, **changed: Any) -> list[dict[Any, Any]]:
+    return list(panel.look(session, *values(page, panel, SMALL, **changed), None))
+
+
+@pytest.fixture(scope="module")
+def shown(page: Page, panel: AttributionView, session: Session) -> list[dict[Any, Any]]:
+    return looks(page, panel, session, answer="a yellow star")
+
+
+def drawn(panel: AttributionView, session: Session, key: str, *choices: Any) -> dict[Any, Any]:
+    return panel.overlay(session, key, [], [], *choices, None, False)
+
+
+def test_maps_come_one_after_the_other(panel: AttributionView, shown: list[dict[Any, Any]]) -> None:
+    counts = [updates[panel.maps].count("<figure") for updates in shown[:-1] if panel.maps in updates]
+    assert counts[0] == 2 and counts == sorted(counts) and counts[-1] == 4
+    last = shown[-1]
+    assert [text for text, _ in last[panel.word].choices] == ["the answer", "a", "yellow", "star"]
+    assert last[panel.choices].visible and last[panel.layer].maximum == 8
+    assert "DeepLIFT does not apply" in last[panel.verdict]
+    assert "The answer is “a yellow star”" in last[panel.verdict]
+
+
+def test_a_word_a_layer_and_opacity_redraw_without_the_model(
+    panel: AttributionView, session: Session, shown: list[dict[Any, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(*args: Any, **how: Any) -> None:
+        raise AssertionError("the model was asked")
+
+    monkeypatch.setattr(panel.bench.host, "model", nobody)
+    key = shown[-1][panel.result]
+    whole = drawn(panel, session, key, 0, 0, 0.8)
+    assert whole[panel.maps].count("<figure") == 4 and "insertion ↑" in whole[panel.maps]
+    assert whole[panel.layer].label == "Layer: all layers"
+    word = drawn(panel, session, key, 2, 0, 0.8)
+    layer = drawn(panel, session, key, 0, 3, 0.8)
+    faint = drawn(panel, session, key, 0, 0, 0.2)
+    assert len({updates[panel.maps] for updates in (whole, word, layer, faint)}) == 4
+    assert layer[panel.layer].label == "Layer: llm 3" and "llm 3" in layer[panel.maps]
+    panel.choose(session, key, 3)
+    result = panel.kept(session, key)
+    assert result is not None and panel.standing(session, result)[panel.layer].value == 3
+
+
+def test_what_is_downloaded_is_what_is_shown(
+    panel: AttributionView, session: Session, shown: list[dict[Any, Any]]
+) -> None:
+    result = panel.kept(session, shown[-1][panel.result])
+    assert result is not None
+    panel.prove(result)
+    figure = panel.paper([("clean", result)], 2, 3, None)
+    words = {text.get_text() for text in figure.texts}
+    assert any("yellow, p" in text for text in words) and "saliency" in words
+    assert set(panel.table(result)["method"]) == {"attention", "saliency", "random"}
+    assert panel.name(result) == "darkness 0.90, pocket-bagel"
+
+
+def test_a_collection_is_a_chart(page: Page, panel: AttributionView, session: Session) -> None:
+    last = looks(page, panel, session, subject="probes", n=3, resamples=100)[-1]
+    key = last[panel.result]
+    assert "point above chance" in last[panel.verdict] and last[panel.measure].visible
+    drawing = panel.overlay(session, key, [], [], None, 0, 0.8, "energy", True)
+    assert drawing[panel.plot].visible and not drawing[panel.maps]
+    result = panel.kept(session, key)
+    assert result is not None
+    panel.prove(result)
+    assert panel.paper([("", result)], None, 0, "pointing").axes
