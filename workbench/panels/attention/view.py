@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from workbench.runs.result import Result
 
 BOX = 384
-OF_ANSWER = " The matrix and the curves are of the prompt with the answer, not of the drawing's."
+OF_ANSWER = " The matrix and the curves are of the prompt with the answer, not of the one in which it draws."
 Choices = dict[str, Any]
 """What a person chose of a result: tokens, view, way, head, weighted, sinks, stage by its name."""
 
