@@ -41,6 +41,8 @@ LEFT, RIGHT, SIDE = 0.22, 0.78, 0.92
 """Inches: room before the pictures and for the scale after them; the longer side of a picture."""
 TITLE, BETWEEN = 0.20, 0.12
 """Inches: height of a name, and what is left between two rows."""
+SCALES = {"layer": "attention, %", "rollout": "rollout, %", "flow": "flow, % of the most"}
+"""What stands beside the colours."""
 HEAD, TALL = 0.95, 1.35
 """Inches: room for the kinds' names beside a matrix of blocks, and its height."""
 
@@ -107,7 +109,7 @@ class Maps:
                 axes.set_axis_off()
                 axes.set_title(title, fontsize=8, pad=2)
             bar = at.axes(figure, box.width - 0.64, down, 0.07, SIDE)
-            _bar(bar, ends, "flow, % of the most" if own.way == "flow" else "attention, %")
+            _bar(bar, ends, SCALES[own.way])
 
     def numbers(self) -> DataFrame:
         """A row for each result, layer and patch: per cent of attention."""
@@ -142,7 +144,7 @@ class Share:
 
     def height(self, width: float) -> float:
         """Inches: a chart's golden cut."""
-        return 0.30 + 1.75 + 0.14 * len(self.drawn.curves) / 2
+        return 0.30 + 2.0 + 0.14 * len(self.drawn.curves) / 2
 
     def draw(self, figure: Figure, box: Box, letter: str, beside: float) -> None:
         """Draw it at its place."""
@@ -158,7 +160,7 @@ class Share:
         every = max(1, -(-len(x) // 9))
         axes.set_xticks(x[::every], [name.removeprefix("llm ") for name in drawn.stages[::every]])
         axes.set_xlabel(f"language layer (bands: {drawn.band})", labelpad=2, fontsize=7)
-        axes.set_ylabel("share of attention" + (f" to {self.of}" if self.several else "") + ", %", labelpad=2)
+        axes.set_ylabel(f"attention to {self.of}, %" if self.several else "share of attention, %", labelpad=2)
         axes.set_ylim(bottom=0)
         axes.legend(
             loc="lower left",
