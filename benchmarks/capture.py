@@ -17,7 +17,10 @@ counts. Run it from the repository, on a machine that does nothing else, with no
 
     python -m benchmarks.capture --rounds 7 --threads 2
 
-It ends with exit status 1 where capture misses a goal: at most 1.05 times the plain pass's time and, besides
+Both memories are told: all of it, and what is left without what was asked for, which is layers × tokens ×
+width whoever gathers it. On a GPU nothing is left out, for there it is gathered beside the pass.
+
+It ends with exit status 1 where capture misses a goal: at most 1.05 times the plain pass's time and, without
 what it was asked to keep, 1.10 times its memory; and at 4,096 tokens a tenth of eager's memory, what it keeps
 included.
 """
@@ -86,7 +89,12 @@ def slower(costs: Costs, way: str) -> float:
 
 
 def larger(costs: Costs, way: str) -> float:
-    """The way's peak above the model over the plain pass's, without what it was asked to keep."""
+    """The way's peak above the model over the plain pass's, all of it."""
+    return costs[way].peak.above / costs["plain"].peak.above
+
+
+def larger_besides(costs: Costs, way: str) -> float:
+    """The same without what the way was asked to keep."""
     return costs[way].peak.passing / costs["plain"].peak.above
 
 
@@ -95,7 +103,7 @@ def misses(visual: int, costs: Costs) -> Iterator[str]:
     where = f"at {visual:,} visual tokens"
     if (ratio := slower(costs, "capture")) > MOST_TIME:
         yield f"{where} capture takes {ratio:.3f} times the plain pass's time, ABOVE {MOST_TIME}"
-    if (ratio := larger(costs, "capture")) > MOST_MEMORY:
+    if (ratio := larger_besides(costs, "capture")) > MOST_MEMORY:
         yield f"{where} capture takes {ratio:.3f} times the plain pass's memory, ABOVE {MOST_MEMORY}"
     if visual == JUDGED_AT and "eager" in costs:
         ratio = costs["eager"].peak.above / costs["capture"].peak.above
@@ -104,8 +112,8 @@ def misses(visual: int, costs: Costs) -> Iterator[str]:
 
 
 HEAD = """\
-| visual tokens | way | seconds, median (range) | × plain | MiB above model | of it kept | rest × plain |
-|---|---|---|---|---|---|---|"""
+| tokens | way | seconds, median (range) | × plain | MiB above model | × plain | of it kept | rest × plain |
+|---|---|---|---|---|---|---|---|"""
 
 
 def table(visual: int, costs: Costs) -> Iterator[str]:
@@ -114,7 +122,7 @@ def table(visual: int, costs: Costs) -> Iterator[str]:
         times = f"{statistics.median(cost.seconds):.2f} ({min(cost.seconds):.2f} to {max(cost.seconds):.2f})"
         yield (
             f"| {visual:,} | {way} | {times} | {slower(costs, way):.3f} | {cost.peak.above / MIB:,.0f} | "
-            f"{cost.peak.kept / MIB:,.0f} | {larger(costs, way):.2f} |"
+            f"{larger(costs, way):.2f} | {cost.peak.kept / MIB:,.0f} | {larger_besides(costs, way):.2f} |"
         )
 
 
@@ -153,6 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"threads: {given.threads}, rounds: {given.rounds}\n\n{HEAD}"
     )
     missed: list[str] = []
+    whole: list[str] = []
     for visual in given.visual:
         ready = subject(model, visual)
         works = {way: partial(WAYS[way], ready) for way in ways}
@@ -162,10 +171,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         costs = {way: Cost(seconds[way], peaks[visual, way]) for way in ways}
         print("\n".join(table(visual, costs)), flush=True)
         missed += misses(visual, costs)
+        whole.append(f"{larger(costs, 'capture'):.2f} at {visual:,}")
     print()
     if "nnsight" not in installed():
         print("nnsight is not installed, so it is not among the ways.")
-    print("\n".join(missed) or "capture is within its goals")
+    print("\n".join(missed) or "capture is within its goals, which leave out what it was asked to keep")
+    print(f"with what it keeps, it takes this many times the plain pass's memory: {', '.join(whole)} tokens")
     return int(bool(missed))
 
 

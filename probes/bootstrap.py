@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -34,13 +34,16 @@ class Score:
     n: int
     images: int
     samples: Floats
+    counted: bool = field(default=False, kw_only=True)
+    """Whether it is a share of right answers."""
 
 
 def drop(here: Score, reference: Score) -> tuple[float, float, float]:
     """The paired difference, here - reference, with its 95 % interval: (value, low, high).
 
     A resample that draws no image with a value for one of the two is left out. No interval where one of the
-    two has none.
+    two has none. Of two shares whose answers are right and wrong at the same images every resample is 0; the
+    interval is then Wilson's bound of the share of images that could differ all the same, to either side.
 
     Raises:
         ValueError: when the two were not drawn from the same number of images equally often.
@@ -50,7 +53,11 @@ def drop(here: Score, reference: Score) -> tuple[float, float, float]:
     value, samples = here.value - reference.value, here.samples - reference.samples
     if not (np.isfinite(here.low) and np.isfinite(reference.low)):
         return value, float("nan"), float("nan")
-    return (value, *interval(samples[np.isfinite(samples)]))
+    samples = samples[np.isfinite(samples)]
+    if here is not reference and here.counted and reference.counted and not samples.any():
+        most = wilson(0.0, min(here.n, reference.n))[1]
+        return value, -most, most
+    return (value, *interval(samples))
 
 
 def mean_score(values: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> Score:
@@ -100,13 +107,12 @@ def share(score: Score) -> Score:
 
     Every resample is then the same, so the bootstrap's interval has no width, though 20 right of 20 leave a
     share of 0.84 possible. The trials are the images, also where a share counts their tokens: tokens of one
-    image are not independent (our choice). The samples stay, so a paired difference of two such scores is 0
-    with no width. Any other score, and one without an interval, is returned as it is.
+    image are not independent (our choice). Any other interval, and the samples, stay as they are.
     """
     if score.value not in (0.0, 1.0) or not score.low == score.high == score.value:
-        return score
+        return replace(score, counted=True)
     low, high = wilson(score.value, score.n)
-    return replace(score, low=low, high=high)
+    return replace(score, low=low, high=high, counted=True)
 
 
 CELLS = 2**19

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from probes.bootstrap import Score, interval, resampled_sums
 from probes.similarity import ROUNDING
 
 Floats = NDArray[np.float64]
@@ -97,9 +98,75 @@ class Covariance:
         correlation = self.value[np.ix_(varies, varies)] / np.outer(d, d)
         return float((np.abs(correlation).sum() - k) / (k * (k - 1)))
 
+    def slope_of_participation_ratio(self) -> Floats:
+        """How `participation_ratio` changes with the covariance: its gradient, see `Influence`.
+
+        Of t² / q, t the trace and q the sum of the squared entries: 2 t / q I - 2 t² / q² C, (width, width).
+        """
+        c = self.value
+        t, q = float(np.trace(c)), float((c * c).sum())
+        if not self._spreads():
+            return np.full_like(c, np.nan)
+        return np.asarray(2 * t / q * np.eye(len(c)) - 2 * t * t / (q * q) * c)
+
+    def slope_of_feature_correlation(self) -> Floats:
+        """The same of `feature_correlation`; 0 for features that are constant.
+
+        Of the mean of |r_jk| over pairs of k features: sign(r_jk) / (s_j s_k) for a pair, s their deviations,
+        and minus the sum over k of |r_jk| / s_j² on the diagonal, all over k (k - 1).
+        """
+        c = self.value
+        deviation = np.sqrt(np.diag(c))
+        varies = deviation > ROUNDING * self._largest
+        k = int(varies.sum())
+        if k < 2:
+            return np.full_like(c, np.nan)
+        inverse = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=varies)
+        correlation = c * np.outer(inverse, inverse)
+        np.fill_diagonal(correlation, 0.0)
+        slope = np.sign(correlation) * np.outer(inverse, inverse)
+        np.fill_diagonal(slope, -np.abs(correlation).sum(axis=1) * inverse**2)
+        return np.asarray(slope / (k * (k - 1)))
+
     def _spreads(self) -> bool:
         """Whether the tokens differ by more than rounding."""
         return bool(np.trace(self._products) > ROUNDING**2 * self._size)
+
+
+class Influence:
+    """How much each image moves numbers of a covariance: what their intervals are drawn from.
+
+    To resample images one would need the covariance of each. To first order a resample moves a smooth
+    function f of the covariance C by the mean of what its images add, <f'(C), their own scatter around the
+    mean> (the infinitesimal jackknife; Efron 1982, The Jackknife, the Bootstrap and Other Resampling Plans,
+    chapter 6). f' and the mean are taken from other images of the same kind, gathered before, so that images
+    may pass one by one; that is ours.
+    """
+
+    def __init__(self, mean: Floats, slopes: Sequence[Floats]) -> None:
+        """`mean` (width,) and the slope (width, width) of each number, of images gathered before."""
+        self._mean = mean
+        self._slopes = [np.asarray(slope, dtype=np.float32) for slope in slopes]
+
+    def of(self, states: ArrayLike) -> Floats:
+        """Of tokens (N, tokens, width): the sum over an image's tokens for each number, (N, numbers)."""
+        x = (np.asarray(states, dtype=np.float64) - self._mean).astype(np.float32)
+        found = [((x @ slope) * x).sum(axis=(1, 2), dtype=np.float64) for slope in self._slopes]
+        return np.stack(found, axis=1)
+
+
+def influenced(value: float, sums: ArrayLike, tokens: ArrayLike, *, resamples: int, seed: int) -> Score:
+    """A number of a covariance with its interval, from `Influence.of` (images,) and the tokens of each image.
+
+    n: how many images. No interval of fewer than two.
+    """
+    both = np.stack([np.asarray(sums, dtype=np.float64), np.asarray(tokens, dtype=np.float64)], axis=1)
+    n = len(both)
+    drawn = np.full(resamples, np.nan)
+    if n > 1 and np.isfinite(both).all() and np.isfinite(value):
+        moved = resampled_sums(both, resamples=resamples, seed=seed)
+        drawn = value + moved[:, 0] / moved[:, 1] - both[:, 0].sum() / both[:, 1].sum()
+    return Score(value, *interval(drawn), n, n, drawn)
 
 
 def components(spectrum: Floats, share: float) -> float:

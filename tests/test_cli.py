@@ -238,6 +238,7 @@ HOW = {
     "base": "bagel",
     "weights": "ema",
     "system_prompt": "p.txt",
+    "read_as": "clear",
 }
 
 
@@ -378,7 +379,7 @@ def test_a_capture_is_told_its_size_written_and_opens_without_a_model(
     opening = shlex.split(told[2].partition("workbench ")[2])
     assert opening[:2] == ["run", "--no-model"] and cli.main(opening) == 0
     (page,) = pages
-    assert [one.study for one in page.saved.common] == ["layers", "patches"] * 2
+    assert [one.study for one in page.saved.common.found] == ["layers", "patches", "atlas"] * 2
     assert page.models.first.name == ""
     pages.clear()
     assert cli.main(["run", "--open", str(tmp_path)]) == 2 and not pages
@@ -445,7 +446,8 @@ def test_a_saved_run_is_read_without_loading_torch(tmp_path: Path) -> None:
 
 def test_the_page_is_built_without_what_takes_long_to_load() -> None:
     slow = ("torch", "transformers", "scipy", "sklearn", "matplotlib", "numba", "captum", "umap")
-    code = f"import sys\nfrom workbench.app import build\nbuild()\nprint([n for n in {slow} if n in sys.modules])"
+    code = "import sys\nfrom workbench.app import build\nbuild()\n"
+    code += f"print([name for name in {slow} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240)
     assert done.stdout.strip().endswith("[]"), done.stdout + done.stderr
 

@@ -20,7 +20,9 @@ from workbench.page.saved import SavedRuns  # noqa: E402
 from workbench.page.session import MAX_AGE, Sessions  # noqa: E402
 from workbench.page.tabs import Group, Tabs  # noqa: E402
 from workbench.panels.atlas.view import AtlasView  # noqa: E402
+from workbench.panels.attention.view import AttentionView  # noqa: E402
 from workbench.panels.attribution.view import AttributionView  # noqa: E402
+from workbench.panels.causal.view import CausalView  # noqa: E402
 from workbench.panels.corruptions.view import CorruptionsView  # noqa: E402
 from workbench.panels.drawing.view import DrawingView  # noqa: E402
 from workbench.panels.interventions.view import InterventionsView  # noqa: E402
@@ -43,7 +45,6 @@ GROUPS: tuple[Group, ...] = (
         (
             ("States", StatesView),
             ("Interventions", InterventionsView),
-            ("Perceptual", PerceptualView),
             ("Drawing", DrawingView),
             ("Tokens", TokensView),
         ),
@@ -58,12 +59,16 @@ GROUPS: tuple[Group, ...] = (
         ),
     ),
     (
-        "What the answer rests on",
-        (("Attribution", AttributionView),),
+        "What answers rest on",
+        (("Attribution", AttributionView), ("Attention", AttentionView), ("Causal", CausalView)),
     ),
     (
         "What damage does",
-        (("Robustness", RobustnessView), ("Corruptions", CorruptionsView)),
+        (
+            ("Robustness", RobustnessView),
+            ("Perceptual", PerceptualView),
+            ("Corruptions", CorruptionsView),
+        ),
     ),
 )
 """The tabs, in order."""

@@ -78,9 +78,9 @@ def test_what_capture_keeps_is_not_held_against_it_but_the_rest_is(
     said_of(monkeypatch, plain=100, capture=above, eager=1000)
     assert judged("--visual", "16", "--rounds", "1") == status
     said = capsys.readouterr().out
-    assert f"| {above} | 75 | {(above - 75) / 100:.2f} |" in said and ("memory, ABOVE" in said) == bool(
-        status
-    )
+    assert f"| {above} | {above / 100:.2f} | 75 | {(above - 75) / 100:.2f} |" in said
+    assert ("memory, ABOVE" in said) == bool(status)
+    assert f"the plain pass's memory: {above / 100:.2f} at 16 tokens" in said
 
 
 @pytest.mark.parametrize(
@@ -109,6 +109,16 @@ def test_every_way_keeps_the_same_numbers() -> None:
         np.testing.assert_allclose(a, b[:, places] if number == 4 else b, atol=1e-5)
     assert mine[-1].shape == (1, 2, ANSWER, 1 + 16 + 1 + QUESTION + ANSWER)
     np.testing.assert_allclose(mine[-1].sum(-1), 1, atol=1e-5)
+
+
+def test_nnsight_keeps_the_same_states() -> None:
+    pytest.importorskip("nnsight")
+    ready = subject(open_random(SIZES["tiny"], "cpu", torch.float32), 16)
+    size = SIZES["tiny"]
+    mine, theirs = ways.ours(ready)[size.vision_layers + 3 : -size.layers], ways.nnsight(ready)
+    assert len(theirs) == size.layers
+    for a, b in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 def test_memory_is_that_of_the_pass() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from tests.datasets.hub import Hub
 from workbench.datasets import open_collection
 from workbench.datasets.batches import batches, squared
 from workbench.datasets.collection import SPLITS, Collection, Sample, Skipped, Split, in_three
@@ -268,7 +270,7 @@ def test_shards_of_the_datasets_library_are_read(tmp_path: Path) -> None:
     assert [len(read[split]) for split in SPLITS] == [16, 4, 5] and len(set(names(read))) == 25
     for split in SPLITS:
         for each in (sample(s) for s in read[split]):
-            shard, _, row = each.name.partition(":")
+            shard, _, row = each.name.removeprefix("data/").partition(":")
             k = int(row) + {"train-00000": 0, "train-00001": 10, "test-00000-": 20}[shard[:11]]
             np.testing.assert_array_equal(each.pixels, picture(k))
             assert each.labels["label"] == k % 3
@@ -283,7 +285,7 @@ def test_labels_whose_names_are_digits_are_counted_not_read(tmp_path: Path) -> N
 
 
 def test_few_row_groups_are_read_for_many_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from workbench.datasets import table as module
+    from workbench.datasets import shards as module
 
     columns = {"image": [png(picture(k % 5, (8, 8))) for k in range(4000)]}
     pq.write_table(pa.table(columns), tmp_path / "x.parquet", row_group_size=1000)
@@ -331,38 +333,96 @@ def test_bad_parquet_is_named(tmp_path: Path) -> None:
 # The hub
 
 
-class Hub:
-    """A hub of one data set, without a network."""
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub on this machine, and a cache that is empty."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with Hub(tmp_path / "hub") as hub:
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.address)
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", hub.template)
+        hub.forget()
+        yield hub
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
 
-    def list_repo_files(self, name: str, *, repo_type: str, revision: str) -> list[str]:
-        assert (repo_type, revision) == ("dataset", "refs/convert/parquet")
-        return [path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*.parquet")]
-
-
-def test_a_data_set_of_the_hub_is_its_parquet_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for split in ("train", "test"):
-        table(tmp_path / "plain" / split / "0000.parquet", 20, names=["a", "b", "c"])
-    asked: list[object] = []
-
-    def snapshot(name: str, *, repo_type: str, revision: str, allow_patterns: list[str]) -> str:
-        asked.append((name, allow_patterns))
-        return str(tmp_path)
-
-    monkeypatch.setattr("huggingface_hub.HfApi", lambda: Hub(tmp_path))
-    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
+def test_a_data_set_of_the_hub_is_its_parquet_copy(hub: Hub) -> None:
+    for split in ("train", "test", "unlabelled"):
+        table(hub.folder / "plain" / split / "0000.parquet", 20, names=["a", "b", "c"])
     data = open_collection("somebody/birds")
-    assert asked == [("somebody/birds", ["plain/*.parquet"])]
     assert [data.count(split) for split in SPLITS] == [16, 4, 20]
+    read = everything(data)
+    assert len(set(names(read))) == 40, "files of both splits are called 0000.parquet"
+    for each in (sample(s) for split in SPLITS for s in read[split]):
+        np.testing.assert_array_equal(each.pixels, picture(int(each.name.rpartition(":")[2])))
+    assert "splits unlabelled are left out" in " ".join(data.notes)
     with pytest.raises(Refusal, match="no configuration 'other'; it has plain"):
         open_collection("hub:somebody/birds@other")
 
 
+def test_of_the_hub_only_what_is_read_is_fetched_and_only_once(hub: Hub) -> None:
+    rows = {"image": [png(picture(k, (24, 24))) for k in range(4000)]}
+    place = hub.folder / "plain" / "train" / "0000.parquet"
+    place.parent.mkdir(parents=True)
+    pq.write_table(pa.table(rows), place, row_group_size=200)
+    data = open_collection("somebody/birds")
+    whole = place.stat().st_size
+    assert hub.sent < whole / 20, "the end of the file tells how many rows it has"
+    first = [sample(each).pixels for each in data.read("train", 0, 100)]
+    assert hub.sent < whole / 5
+    before = hub.sent
+    again = open_collection("somebody/birds")
+    for one, other in zip(first, again.read("train", 0, 100), strict=True):
+        np.testing.assert_array_equal(one, sample(other).pixels)
+    assert hub.sent == before
+    hub.reachable = False
+    hub.forget()
+    offline = open_collection("somebody/birds")
+    assert offline.fingerprint == data.fingerprint
+    np.testing.assert_array_equal(sample(next(iter(offline.read("train", 0, 1)))).pixels, first[0])
+    (new,) = offline.read("train", 2000, 2001)
+    assert isinstance(new, Skipped) and "cannot be reached" in new.reason
+
+
+def test_the_first_part_of_a_large_split_is_used_and_said(hub: Hub) -> None:
+    table(hub.folder / "plain" / "partial-train" / "0000.parquet", 20, names=["a", "b", "c"])
+    table(hub.folder / "plain" / "partial-test" / "0000.parquet", 8, names=["a", "b", "c"])
+    data = open_collection("somebody/birds@plain")
+    assert [data.count(split) for split in SPLITS] == [16, 4, 8]
+    assert "the first part of its train split only" in " ".join(data.notes)
+
+
+def test_masks_of_the_hub_are_read_by_their_layout(hub: Hub) -> None:
+    numbers = np.arange(24 * 32, dtype=np.uint8).reshape(24, 32) % 152
+    columns = {"image": [png(picture(k)) for k in range(12)], "annotation": [png(numbers)] * 12}
+    place = hub.folder / "scene_parsing" / "train" / "0000.parquet"
+    place.parent.mkdir(parents=True)
+    pq.write_table(pa.table(columns), place)
+    plain, ade = open_collection("somebody/birds"), open_collection("ade20k:somebody/birds")
+    assert plain.classes[0] == "class 0" and ade.classes[0] == "class 1" and len(ade.classes) == 150
+    one = sample(next(iter(ade.read("train", 0, 1)))).classes
+    expected = np.where((numbers == 0) | (numbers > 150), 150, numbers.astype(int) - 1)
+    np.testing.assert_array_equal(one, expected)
+    assert "1 to 150" in " ".join(ade.notes) and ade.spec == "ade20k:somebody/birds"
+    assert open_collection(ade.spec).classes == ade.classes
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        (404, "RepoNotFound", "no data set somebody/birds"),
+        (404, "RevisionNotFound", "no parquet copy"),
+        (403, "GatedRepo", "gated"),
+    ],
+)
+def test_what_the_hub_will_not_give_is_a_sentence(hub: Hub, status: int, code: str, said: str) -> None:
+    hub.refuses = (status, code)
+    with pytest.raises(Refusal, match=said):
+        open_collection("somebody/birds")
+
+
 def test_no_network_and_no_cache_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(Refusal, match="cannot be reached"):
         open_collection("somebody/birds")
 

@@ -21,6 +21,7 @@ from workbench.models import Opening
 from workbench.models.bagel import prompts
 from workbench.models.bagel.adapter import BagelModel
 from workbench.models.bagel.config import BagelConfig, ResizeRule, read_config
+from workbench.models.bagel.load import foresee
 from workbench.models.bagel.prompts import INTERLEAVED, PUBLISHED, read_prompt
 from workbench.models.estimate import estimate
 from workbench.models.protocol import Capability, Sampling, Thought
@@ -108,6 +109,28 @@ class TestOverABase:
         (clear / "bagel_config.json").unlink()
         said = refused(clear, base=base)
         assert "vit_resize: sides of 224 to 518" in said and "usable_vocabulary 151665" in said
+
+    def test_a_fine_tune_of_bagel_is_read_as_bagel_where_that_is_said(
+        self, base: Path, tmp_path: Path
+    ) -> None:
+        """Nothing in the weights tells it from CLEAR."""
+        folder = tmp_path / "tuned"
+        folder.mkdir()
+        write(base, folder, "model", 2.0)
+        model = opened(folder, base, read_as="bagel")
+        assert norm_of(model) == 2.0
+        assert model.card.processor == tiny.opened(base).card.processor
+        assert model.card.choices["read as"] == (
+            "BAGEL: at most 48 pixels a side for the vision tower, 320 tokens"
+        )
+        assert model.card.licence == "the weights' own; BAGEL's is Apache-2.0"
+
+    def test_a_folder_with_clears_weights_is_read_as_clear_where_that_is_said(self, tmp_path: Path) -> None:
+        for name in ("llm_config.json", "vit_config.json"):
+            (tmp_path / name).write_text("{}")
+        config, _ = foresee(tmp_path, Opening(read_as="clear"), torch.device("cpu"))
+        assert config == read_config(tmp_path, tmp_path) and config.vit_resize.longest == 518
+        assert foresee(tmp_path, Opening(), torch.device("cpu"))[0].vit_resize.longest == 980
 
     def test_shards(self, clear: Path, base: Path) -> None:
         weights = load_file(clear / "model.safetensors")
@@ -202,9 +225,10 @@ class TestRefusals:
         assert f"the configuration in {base}" in said and "Give the base" in said
 
     @pytest.mark.parametrize("bits", ["8bit", "4bit"])
-    def test_fewer_bits(self, clear: Path, base: Path, bits: str) -> None:
+    def test_fewer_bits(self, clear: Path, base: Path, bits: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("workbench.models.bits.find_spec", lambda name: None)
         said = refused(clear, base=base, quantised=bits)
-        assert f"{bits} needs a CUDA device" in said and "Open it without quantisation" in said
+        assert f"{bits} needs the package bitsandbytes" in said and "Open it without quantisation" in said
 
     def test_another_kernel(self, clear: Path, base: Path) -> None:
         assert "sdpa, not eager" in refused(clear, base=base, attention="eager")

@@ -162,10 +162,15 @@ def test_a_download_says_how_far_it_is_and_can_be_stopped(
 
 def test_without_a_gpu_nothing_that_needs_one_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(estimate, "find_spec", lambda name: None)
     found = estimate.choices()
     assert "cpu" in found.devices and not any(name.startswith("cuda") for name in found.devices)
     assert found.attention == ("auto", "sdpa", "eager") and found.quantised == ("",)
-    assert "CUDA" in found.limits
+    assert "CUDA" in found.limits and "bitsandbytes" in found.limits
+    monkeypatch.setattr(estimate, "find_spec", lambda name: name)
+    found = estimate.choices()
+    assert found.attention == ("auto", "sdpa", "eager") and found.quantised == ("", "8bit", "4bit")
+    assert "bits" not in found.limits
 
 
 def test_on_a_gpu_what_is_installed_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,10 +191,13 @@ def test_on_a_gpu_what_is_installed_is_offered(monkeypatch: pytest.MonkeyPatch) 
     ("how", "said"),
     [
         ({"attention": "eager"}, "^BAGEL and CLEAR run under sdpa"),
-        ({"quantised": "4bit"}, "^4bit needs a CUDA"),
+        ({"quantised": "4bit"}, "^4bit needs the package bitsandbytes"),
     ],
 )
-def test_what_bagel_does_not_do_is_said(how: dict[str, str], said: str) -> None:
+def test_what_bagel_does_not_do_is_said(
+    how: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.models.bits.find_spec", lambda name: None)
     with pytest.raises(Refusal, match=said):
         models.open("pocket-bagel", device="cpu", **how)  # type: ignore[arg-type]
 

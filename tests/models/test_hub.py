@@ -138,15 +138,24 @@ class TestBeforeWeightsAreFetched:
         (hub.add(NAME, llava) / "config.json").unlink()
         self.check(hub, "neither config.json")
 
-    @pytest.mark.parametrize("how", [{"quantised": "4bit"}, {"attention": "flash_attention_2"}])
-    def test_what_this_machine_cannot_do(self, hub: Hub, llava: Path, how: dict[str, str]) -> None:
+    @pytest.mark.parametrize(
+        ("how", "said"),
+        [
+            ({"quantised": "4bit"}, "package bitsandbytes"),
+            ({"attention": "flash_attention_2"}, "CUDA device"),
+        ],
+    )
+    def test_what_this_machine_cannot_do(
+        self, hub: Hub, llava: Path, how: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("workbench.models.bits.find_spec", lambda name: None)
         hub.add(NAME, llava)
-        self.check(hub, "CUDA device", **how)
+        self.check(hub, said, **how)
 
     @pytest.mark.parametrize("how", [{"quantised": "8bit"}, {"attention": "eager"}])
     def test_what_bagel_cannot_do_here(self, hub: Hub, whole_folder: Path, how: dict[str, str]) -> None:
         hub.add(NAME, whole_folder)
-        self.check(hub, "CUDA" if "quantised" in how else "sdpa", **how)
+        self.check(hub, "bitsandbytes" if "quantised" in how else "sdpa", **how)
 
     def test_a_configuration_that_contradicts_itself(self, hub: Hub, whole_folder: Path) -> None:
         config = hub.add(NAME, whole_folder) / "llm_config.json"

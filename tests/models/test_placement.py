@@ -75,6 +75,7 @@ class TestPlacing:
     def test_too_little_on_all_of_them(
         self, parts: tuple[Bagel, Autoencoder], monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr("workbench.models.memory.find_spec", lambda name: name)
         self.free(monkeypatch, dict.fromkeys(map(str, GPUS), 1000))
         with pytest.raises(Refusal, match="cuda:0 and cuda:1 and cuda:2 has") as said:
             place(*parts, GPUS, "tiny", torch.float32)

@@ -1,4 +1,4 @@
-"""BAGEL in 8 and 4 bits. bitsandbytes needs a GPU: a module that rounds in its way stands in for it here."""
+"""BAGEL in 8 and 4 bits by a stand-in for bitsandbytes, which test_bitsandbytes.py has itself."""
 
 from __future__ import annotations
 
@@ -184,13 +184,25 @@ def test_of_the_published_size_more_than_half_and_a_third_remain() -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "lacks"), [("cpu", "a CUDA device"), ("cuda", "the package bitsandbytes")]
+    ("device", "lacks"),
+    [("mps", "a device that bitsandbytes computes on, cuda"), ("cuda", "the package bits")],
 )
 def test_where_it_cannot_be_done_that_is_said(
     monkeypatch: pytest.MonkeyPatch, device: str, lacks: str
 ) -> None:
     monkeypatch.setattr(bits, "find_spec", lambda name: None if device == "cuda" else True)
+    monkeypatch.setitem(sys.modules, "bitsandbytes", SimpleNamespace())
     with pytest.raises(Refusal, match=f"8bit needs {lacks}") as said:
         bits.demand_bits("8bit", torch.device(device))
     assert "Open it without quantisation" in str(said.value)
     bits.demand_bits("", torch.device(device))
+
+
+def test_the_devices_are_those_that_the_package_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bits, "find_spec", lambda name: True)
+    named = SimpleNamespace(supported_torch_devices={"cpu", "cuda", "npu"})
+    monkeypatch.setitem(sys.modules, "bitsandbytes", named)
+    for device in ("cpu", "cuda:1"):
+        bits.demand_bits("4bit", torch.device(device))
+    with pytest.raises(Refusal, match=r"cpu or cuda \(this is mps\)"):
+        bits.demand_bits("4bit", torch.device("mps"))

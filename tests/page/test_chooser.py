@@ -234,25 +234,26 @@ def test_a_browser_remembers_the_names_it_opened_last(chooser: Chooser) -> None:
         assert (("kept", "kept") in names) == isinstance(odd, list)
 
 
-def test_a_name_is_remembered_with_its_revision_base_and_weights(chooser: Chooser) -> None:
+def test_a_name_is_remembered_with_what_belongs_to_it(chooser: Chooser) -> None:
     def chosen(name: str, *source: str) -> tuple[str, ...]:
         told = chooser.choose(name, *source, recent)
-        return told[chooser.revision], told[chooser.base], told[chooser.weights]
+        parts = (chooser.revision, chooser.base, chooser.weights, chooser.read_as)
+        return tuple(told[part] for part in parts)
 
-    clear = Opening(revision="v2", base="owner/bagel", weights="model")
-    how = list(asdict(clear).values())[: len(HOW)]
-    recent = opened(chooser, "clear", *how)[-1][chooser.recent]
+    plain, own = ("", "", "auto", "auto"), ("v2", "owner/bagel", "model", "bagel")
+    tuned = Opening(revision="v2", base="owner/bagel", weights="model", read_as="bagel")
+    how = list(asdict(tuned).values())[: len(HOW)]
+    recent = opened(chooser, "tuned", *how)[-1][chooser.recent]
     recent = opened(chooser, "other", recent=recent)[-1][chooser.recent]
-    assert named(recent) == ["other", "clear"]
-    assert chosen("clear", "", "", "auto") == ("v2", "owner/bagel", "model")
+    assert named(recent) == ["other", "tuned"]
+    assert chosen("tuned", *plain) == own
     # What belongs to a former choice goes with it, also where the new name was never opened.
-    assert chosen("other", "v2", "owner/bagel", "model") == ("", "", "auto")
-    assert chosen("new", "v2", "owner/bagel", "model") == ("", "", "auto")
-    assert chosen("pocket-fake", "v2", "owner/bagel", "model") == ("", "", "auto")
+    for name in ("other", "new", "pocket-fake"):
+        assert chosen(name, *own) == plain
     # What was written for a new name before it stays.
-    assert chosen("new", "", "owner/other", "ema") == ("", "owner/other", "ema")
-    recent = [{"name": "odd", "revision": 3, "weights": "pickled"}, {"base": "x"}]
-    assert chosen("odd", "", "", "auto") == ("", "", "auto")
+    assert chosen("new", "", "owner/other", "ema", "auto") == ("", "owner/other", "ema", "auto")
+    recent = [{"name": "odd", "revision": 3, "weights": "pickled", "read_as": "x"}, {"base": "x"}]
+    assert chosen("odd", *plain) == plain
 
 
 def test_what_works_here_is_offered_and_the_rest_explained(
@@ -285,9 +286,12 @@ def test_the_estimate_stands_below_the_name(chooser: Chooser) -> None:
     assert "open already" in estimated(chooser, "other")
 
 
-def test_why_it_will_not_be_opened_stands_beside_the_estimate(chooser: Chooser) -> None:
+def test_why_it_will_not_be_opened_stands_beside_the_estimate(
+    chooser: Chooser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.models.bits.find_spec", lambda name: None)
     said = estimated(chooser, "pocket-bagel", "cpu", "auto", "", "sdpa", "4bit")
-    assert "MiB in 4bit" in said and "4bit needs a CUDA device" in said
+    assert "MiB in 4bit" in said and "4bit needs the package bitsandbytes" in said
     assert "run under sdpa" in estimated(chooser, "pocket-bagel", "cpu", "auto", "", "eager")
     assert "run under" not in estimated(chooser, "pocket-bagel", "cpu", "auto", "", "sdpa")
 

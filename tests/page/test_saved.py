@@ -45,7 +45,7 @@ def runs() -> dict[str, Result]:
     return {
         "states": states.run(StatesConfig(image="scene:3", question="what?", steps=3), drawn),
         "layers": layers.run(LayersConfig(image="scene:3", permutations=20), shows),
-        "capture": capture.run(CaptureConfig(images=("scene:4",)), shows),
+        "capture": capture.run(CaptureConfig(images=("scene:4",), corruption="gaussian_noise"), shows),
     }
 
 
@@ -79,7 +79,11 @@ def dropped(page: Page, session: Session, path: str, model: Chosen = NONE) -> di
 
 @pytest.mark.parametrize(
     ("study", "panels"),
-    [("states", ["states"]), ("layers", ["layers"]), ("capture", ["layers", "patches"])],
+    [
+        ("states", ["states"]),
+        ("layers", ["layers"]),
+        ("capture", ["layers", "patches", "atlas", "perceptual"]),
+    ],
 )
 def test_a_dropped_run_is_pinned_and_shown(
     study: str, panels: list[str], runs: dict[str, Result], bare: Page, visit: Session, tmp_path: Path
@@ -87,7 +91,8 @@ def test_a_dropped_run_is_pinned_and_shown(
     seen = dropped(bare, visit, zipped(runs[study], tmp_path))
     keys = [seen[bare.panels[panel].result] for panel in panels]
     name = seen[bare.panels[panels[0]].pin_name]
-    names = [name, f"{name} (2)"][: len(panels)]  # what the first panel shows of the run has the name
+    # What the first panel shows of the run has the name.
+    names = [name, *(f"{name} ({k})" for k in range(2, 1 + len(panels)))]
     assert seen[bare.bench.pins.all] == list(zip(panels, keys, names, strict=True))
     assert seen[bare.bench.pins.shown]["value"] == [
         f"{panel}/{key}" for panel, key in zip(panels, keys, strict=True)
@@ -97,7 +102,7 @@ def test_a_dropped_run_is_pinned_and_shown(
     for panel, key in zip(panels, keys, strict=True):
         shown = bare.panels[panel]
         assert "Opened from a saved run: pocket-fake" in seen[shown.status]
-        assert "Open a model to look again" in seen[shown.status]
+        assert ("Open a model to look again" in seen[shown.status]) == shown.asks_model
         assert all(seen[button]["interactive"] for button in shown.downloads.buttons.values())
         kept = shown.kept(visit, key)
         assert kept is not None and kept.study == panel
@@ -139,6 +144,16 @@ def test_patches_of_a_capture_are_clicked_and_scrubbed_without_a_model(
     for form, button in panel.downloads.buttons.items():
         path = panel.download(form, visit, key, [], [], clicked | {"show": "entropy"})[button]
         assert Path(path).stat().st_size > 0
+
+
+def test_a_panel_that_a_capture_is_too_small_for_says_so_and_the_others_show_it(
+    bare: Page, visit: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.panels.atlas.study.FEWEST", 10)
+    shows: Any = Captured(side=3, width=16)
+    seen = dropped(bare, visit, zipped(capture.run(CaptureConfig(images=("scene:4",)), shows), tmp_path))
+    assert {study for study, _, _ in seen[bare.bench.pins.all]} == {"layers", "patches"}
+    assert "a plane wants" in seen[bare.bench.run_notice] and "note" in seen[bare.bench.run_notice]
 
 
 def values(page: Page, study: str) -> list[Any]:
@@ -184,9 +199,10 @@ def test_runs_of_the_command_line_are_there_for_every_visitor(
         request: Any = SimpleNamespace(session_hash=visitor)
         session = bare.bench.session(request)
         seen = bare.saved.begin(session, NONE, [], [])
-        assert {study for study, _, _ in seen[bare.bench.pins.all]} == {"states", "layers", "patches"}
-        assert len(seen[bare.bench.pins.shown]["value"]) == 3
-        for panel in (bare.panels[name] for name in ("states", "layers", "patches")):
+        expected = ["states", "layers", "patches", "atlas", "perceptual"]
+        assert [study for study, _, _ in seen[bare.bench.pins.all]] == expected
+        assert len(seen[bare.bench.pins.shown]["value"]) == len(expected)
+        for panel in (bare.panels[name] for name in expected):
             assert panel.kept(session, seen[panel.result]) is not None
         assert seen[bare.bench.turns.front] == "states"
         assert not session.folder.exists(), "nothing is copied"

@@ -22,7 +22,7 @@ from workbench.models.presets import PRESETS
 from workbench.models.protocol import Answer, Decision, Event, Final, VisualState
 from workbench.page.host import Chosen, Host
 from workbench.page.session import Session, Sessions
-from workbench.panels.states import figure, view
+from workbench.panels.states import figure, view, view_settings
 from workbench.panels.states.view import StatesView
 
 THOUGHT = "dark. what colour is the largest striped star to the left of the moon?"
@@ -211,7 +211,7 @@ def test_an_empty_answer_is_said_to_be_empty(page: Page, session: Session) -> No
 @pytest.mark.parametrize("name", [each.name for each in PRESETS])
 def test_a_documented_set_fills_every_setting_within_its_limits(page: Page, name: str) -> None:
     panel = page.panels["states"]
-    values = dict(zip(panel.settings, view._documented(list(panel.settings), name), strict=True))
+    values = dict(zip(panel.settings, view_settings.documented(list(panel.settings), name), strict=True))
     for setting, value in values.items():
         part = panel.settings[setting]
         if isinstance(part, gr.Slider | gr.Number):
@@ -223,7 +223,7 @@ def test_a_documented_set_fills_every_setting_within_its_limits(page: Page, name
 
 def test_no_documented_set_changes_nothing(page: Page) -> None:
     names = list(page.panels["states"].settings)
-    assert view._documented(names, None) == [gr.skip()] * len(names)
+    assert view_settings.documented(names, None) == [gr.skip()] * len(names)
 
 
 def test_the_pair_that_is_compared_stays_chosen(page: Page, session: Session) -> None:

@@ -20,14 +20,17 @@ from workbench.errors import Cancelled, Refusal
 from workbench.models.bagel.adapter import BagelModel
 from workbench.models.hf.adapter import HFModel
 from workbench.models.protocol import Capability, Model
-from workbench.panels.capture import study
+from workbench.panels.atlas import study as atlas
+from workbench.panels.atlas.config import AtlasConfig
+from workbench.panels.atlas.saved import from_capture as atlas_of
+from workbench.panels.capture import contents, study
 from workbench.panels.capture.config import CaptureConfig
 from workbench.panels.capture.contents import seen
-from workbench.panels.layers import saved as layers_saved
 from workbench.panels.layers import study as layers
 from workbench.panels.layers.config import LayersConfig
 from workbench.panels.layers.saved import measure_saved
 from workbench.panels.patches.saved import from_capture
+from workbench.panels.perceptual.saved import from_capture as compared_of
 from workbench.panels.specimen import find
 from workbench.runs.result import Result
 from workbench.runs.store import load, save
@@ -237,8 +240,83 @@ def test_a_stop_is_seen_between_the_passes(config: CaptureConfig) -> None:
     assert fake.passes == 1
 
 
+def test_the_atlas_of_a_capture_is_that_of_the_open_model(captured: Result, model: Model) -> None:
+    (found,) = atlas_of(captured)
+    asked = AtlasConfig(image="scene:7", question=ASKED, corruption="gaussian_noise", method="pca")
+    alive = atlas.run(asked, model)
+    assert found.config == alive.config and found.manifest["capture"] == captured.manifest
+    ours, theirs = found.tables["points"], alive.tables["points"]
+    known = ["stage", "image", "condition", "row", "col", "class", "object", "x0", "y1"]
+    assert ours[known].equals(theirs[known]) and len(ours) > 12
+    for _, points in theirs.groupby("stage"):
+        a, b = (table.loc[points.index, ["pca_x", "pca_y"]].to_numpy() for table in (ours, theirs))
+        assert np.abs(a - b).max() <= 10 * HALF * np.abs(b).max()
+    assert np.array_equal(found.images["sheet"], alive.images["sheet"])
+
+
+def test_the_damage_of_a_capture_is_measured(captured: Result) -> None:
+    (found,) = compared_of(captured)
+    scores = found.tables["scores"].set_index("measure")["value"]
+    given, got = (captured.images[name].astype(np.float64) for name in ("original_0", "shown_0"))
+    assert scores["psnr"] == pytest.approx(10 * np.log10(255**2 / np.mean((given - got) ** 2)), rel=1e-6)
+    assert found.tables["pictures"]["kind"].tolist() == ["original", "degraded"]
+
+
+def test_without_damage_there_is_nothing_to_compare(config: CaptureConfig) -> None:
+    fake: Any = FakeModel(side=12, width=16)
+    assert compared_of(study.run(CaptureConfig(images=("scene:7",)), fake)) == []
+
+
+@pytest.mark.parametrize("chosen", [("llm",), ("vision 1", "llm 0", "llm 3"), ("projector",)])
+def test_only_the_chosen_stages_are_kept(chosen: tuple[str, ...], captured: Result, model: Model) -> None:
+    few = study.run(CaptureConfig.model_validate(captured.config | {"stages": chosen}), model)
+    whole = captured.tables["states"]
+    kept = whole[whole["stage"].isin(chosen) | whole["band"].isin(chosen)]
+    assert few.tables["states"]["stage"].tolist() == kept["stage"].tolist()
+    for number, k in enumerate(kept.index):
+        assert np.array_equal(few.arrays[f"states_{number:03d}"], captured.arrays[f"states_{k:03d}"])
+        assert (f"lens_ids_{number:03d}" in few.arrays) == (kept["band"][k] == "llm")
+    attended = {name for name in captured.arrays if name.startswith("attention")}
+    assert {name for name in few.arrays if name.startswith("attention")} == {
+        name for name in attended if int(name[-3:]) in set(kept["index"])
+    }
+    assert few.size < captured.size
+    assert [len(made(few)) for made in (measure_saved, from_capture, atlas_of)] == [1, 1, 1]
+    assert measure_saved(few)[0].tables["stages"]["stage"].tolist() == kept["stage"].tolist()
+
+
+def test_a_stage_that_is_not_there_is_refused(config: CaptureConfig) -> None:
+    fake: Any = FakeModel(side=12, width=16)
+    with pytest.raises(Refusal, match="no stage 'llm 99'.*llm 0 … llm"):
+        study.run(config.model_copy(update={"stages": ("llm 99",)}), fake)
+
+
+def test_the_thumbnail_beside_the_tiles_is_a_view_of_its_own(tmp_path: Path) -> None:
+    tiles = models.open(built("internvl", tmp_path / "model"), device="cpu")
+    path = tmp_path / "wide.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 130, 3), dtype=np.uint8)).save(path)
+    run = study.run(CaptureConfig(images=(str(path),), max_new_tokens=2, dtype_states="float32"), tiles)
+    prompt = tiles.prepare([run.images["shown_0"]])
+    (other,) = prompt.others
+    first, second = seen(run)
+    assert (first.view, second.view) == ("tiles", "thumbnail")
+    assert {stage.band for stage in second.captured.stages} == {"llm"}
+    expected = capture(tiles, prompt, others=True)
+    last = [
+        states
+        for stage, states in zip(expected.stages, expected.states, strict=True)
+        if stage.name == "llm 3"
+    ]
+    for one, states, places in zip((first, second), last, (prompt.visual, other.positions), strict=True):
+        assert np.array_equal(one.captured.states[-1], states)
+        whole = run.arrays[f"attention_{one.captured.stages[-1].index:03d}"]
+        assert np.array_equal(one.attention["llm 3"], whole[:, :, places.numpy()])
+    for made in (measure_saved, from_capture, atlas_of):
+        assert [each.manifest["view"] for each in made(run)] == ["tiles", "thumbnail"]
+
+
 def test_more_than_can_be_measured_is_a_sentence(captured: Result, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layers_saved, "MOST_TOKENS", 10)
+    monkeypatch.setattr(contents, "MOST_TOKENS", 10)
     with pytest.raises(Refusal, match="visual tokens"):
         measure_saved(captured)
 

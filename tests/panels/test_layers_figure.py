@@ -13,9 +13,10 @@ from matplotlib.text import Text
 
 from tests.capture.fake import FakeModel
 from workbench.errors import Refusal
-from workbench.panels.layers.axis import apart, chart, groups_in, signed, sparse_ticks
+from workbench.panels.layers.axis import chart, groups_in, signed
 from workbench.panels.layers.config import LayersConfig
 from workbench.panels.layers.figure import paper, screen
+from workbench.panels.layers.layout import apart, sparse_ticks
 from workbench.panels.layers.measures import GROUPS
 from workbench.panels.layers.study import run
 from workbench.runs.export import save_figure

@@ -11,24 +11,28 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from probes.labels import token_labels
 from probes.linear import logistic
 from probes.patches import structure, surroundings
-from probes.ridge import LabelMoments
+from probes.ridge import RIDGE_PENALTIES, LabelMoments
 from probes.segmentation import tallies
 from tests.capture.fake import FakeModel
 from workbench.capture.hidden import capture
 from workbench.datasets.batches import Batch, batches
 from workbench.datasets.collection import Sample, Split
-from workbench.datasets.scenes import DrawnScenes, labelled
+from workbench.datasets.scenes import TARGETS, DrawnScenes, labelled
 from workbench.errors import Cancelled, Refusal
 from workbench.images.corruptions import corrupt
 from workbench.images.read import read
 from workbench.images.scenes import CLASSES, generate
 from workbench.models.protocol import Grid, Prompt, Tap
 from workbench.panels.layers.config import LayersConfig
+from workbench.panels.layers.parts.part import Axis, Seen, Subject
+from workbench.panels.layers.parts.streamed import Streamed
 from workbench.panels.layers.study import run
 from workbench.runs.result import Result
 from workbench.runs.store import load, save
@@ -281,12 +285,62 @@ def test_numbers_are_those_of_the_probes(model: FakeModel) -> None:
     assert found["majority"] == pytest.approx(expected.majority)
 
 
+def test_the_ridge_reader_is_ridge_of_pooled_states_and_holds_none(model: FakeModel) -> None:
+    config = SMALL.model_copy(update={"measures": ("ridge reader",), "targets": ("colour", "count")})
+    found = rows(run(config, model), "ridge accuracy, count")
+    pooled = {
+        split: capture(model, model.prepare(list(drawn(split, n).images))).states[5].mean(axis=1)
+        for split, n in COUNTS.items()
+    }
+    truth = {split: drawn(split, n).labels("count") for split, n in COUNTS.items()}
+    scaler = StandardScaler().fit(pooled["train"])
+    x = {split: scaler.transform(states) for split, states in pooled.items()}
+    right = []
+    for penalty in RIDGE_PENALTIES:
+        reader = Ridge(alpha=penalty * len(x["train"])).fit(x["train"], np.eye(4)[truth["train"]])
+        right.append([(reader.predict(x[s]).argmax(1) == truth[s]).mean() for s in ("validation", "test")])
+    best = int(np.argmax([validation for validation, _ in right]))
+    assert found.loc["llm 1", "chosen"] == f"λ / n = {RIDGE_PENALTIES[best]:g}"
+    assert found.loc["llm 1", "value"] == pytest.approx(right[best][1])
+    assert found.loc["llm 1", "low"] < found.loc["llm 1", "value"] < found.loc["llm 1", "high"]
+    commonest = np.bincount(truth["train"]).argmax()
+    assert found.loc["llm 1", "majority"] == pytest.approx((truth["test"] == commonest).mean())
+
+
+def test_what_the_ridge_reader_holds_does_not_grow_by_states(model: FakeModel) -> None:
+    axis = Axis.of(capture(model, model.prepare(list(drawn("train", 16).images))))
+    part = Streamed(Subject(SMALL, DrawnScenes(), axis, model))
+    sizes = []
+    for _ in range(2):
+        batch = drawn("train", 16)
+        part.take("train", Seen(batch, capture(model, model.prepare(list(batch.images))), 0.6))
+        sizes.append(sum(values.nbytes for values in part.held().values()))
+    labels = len(part.targets) * 16 * 8
+    pool = len(axis) * 16 * sum(len(TARGETS[target]) for target in part.targets) * 8
+    assert sizes[1] - sizes[0] == labels + pool, "the pool of the control is full at 4,096 rows"
+
+
+def test_states_that_will_not_fit_are_refused_before_the_passes(
+    model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.models.memory.free_on", lambda device: 5000)
+    before = model.passes
+    with pytest.raises(Refusal, match=r"170 images at 9 stages take .* free\. Ask for “ridge reader”"):
+        run(SMALL, model)
+    assert model.passes - before == 1
+    run(SMALL.model_copy(update={"measures": ("ridge reader",)}), model)
+
+
 def test_the_batch_does_not_matter_and_the_seed_decides(model: FakeModel) -> None:
     first, second = run(SMALL, model), run(SMALL.model_copy(update={"batch": 7}), model)
     a, b = first.tables["curves"], second.tables["curves"]
     assert a["measure"].tolist() == b["measure"].tolist()
     for measure in ("patch accuracy", "cohesion", "effective dimension"):
         np.testing.assert_allclose(rows(first, measure)["value"], rows(second, measure)["value"], atol=2e-3)
+    for measure in ("CKA with llm 0", "effective dimension, all tokens", "feature correlation"):
+        for number in ("value", "low", "high", "delta_low"):
+            here, there = rows(first, measure)[number], rows(second, measure)[number]
+            np.testing.assert_allclose(here, there, rtol=1e-3, atol=1e-4)
     assert first.manifest["images"] == second.manifest["images"]
     again = run(SMALL, model)
     np.testing.assert_array_equal(a["value"], again.tables["curves"]["value"])
@@ -444,30 +498,38 @@ def test_likeness_is_one_to_itself_and_symmetric(probed: Result) -> None:
     cka = probed.tables["cka"].pivot(index="stage", columns="other", values="cka")
     np.testing.assert_allclose(cka, cka.T, atol=1e-9)
     np.testing.assert_allclose(np.diag(cka), 1, atol=1e-9)
-    assert rows(probed, "CKA with llm 0").loc["llm 4", "value"] < 0.2, "llm 4 sees noise only"
+    near = rows(probed, "CKA with llm 0")
+    assert near.loc["llm 4", "high"] < 0.2 < near.loc["llm 2", "low"], "llm 4 sees noise only"
+    assert (near["n"] == 60).all()
 
 
-def test_a_killed_study_goes_on_where_it_was_and_ends_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: FakeModel
+@pytest.mark.parametrize("chunk", [1, 8])
+def test_a_study_that_is_killed_after_every_batch_computes_none_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path, model: FakeModel, chunk: int
 ) -> None:
+    """The data: pictures of two sizes and a damaged file, whose chunk is read again in each of the runs."""
     from workbench.panels.layers import probe_set
     from workbench.runs import unfinished
 
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(unfinished, "EVERY", 0.0)
     monkeypatch.setattr(unfinished, "SHARE", 0.0)
-    monkeypatch.setattr(probe_set, "CHUNK", 1)
-    whole = run(SMALL, model)
+    monkeypatch.setattr(probe_set, "CHUNK", chunk)
+    config = SMALL.model_copy(update={"data": str(folder), "batch": 8})
+    before = model.passes
+    whole = run(config, model)
+    needed = model.passes - before
     for left in unfinished.place().iterdir():
         shutil.rmtree(left)  # What is done is kept for an hour.
-    for passes in (2, 4, 3):  # Within the fitting images, the validation images, the test images.
-        before = model.passes
-        with pytest.raises(Cancelled):
-            run(SMALL, model, stop=lambda before=before, n=passes: model.passes - before >= n)
     before = model.passes
-    ended = run(SMALL, model)
-    assert model.passes - before <= 3, "nothing is computed twice"
+    for runs in range(1, needed):
+        with pytest.raises(Cancelled):
+            run(config, model, stop=lambda runs=runs: model.passes - before >= runs)
+        assert model.passes - before == runs
+    ended = run(config, model)
+    assert model.passes - before == needed, "nothing is computed twice"
     assert ended.manifest["images"] == whole.manifest["images"]
+    assert len(whole.tables["skipped"]) == 1
     for name, table in whole.tables.items():
         for column in table:
             assert table[column].equals(ended.tables[name][column]), (name, column)

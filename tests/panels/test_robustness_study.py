@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,8 @@ from workbench.images.corruptions import corrupt
 from workbench.models.protocol import Capability
 from workbench.panels.robustness import chart, figure, written
 from workbench.panels.robustness.config import RobustnessConfig
-from workbench.panels.robustness.paper import Heat, Sweep
+from workbench.panels.robustness.paper import Heat
+from workbench.panels.robustness.paper_drawing import Sweep
 from workbench.panels.robustness.shows import BARS, GAIN, HEAT, SEVERITY, SHOWS, SWEEP, TABLES, TRIGGER
 from workbench.panels.robustness.study import run
 from workbench.runs import unfinished
@@ -261,6 +262,42 @@ def test_every_line_of_a_benchmark_is_asked(tmp_path: Path) -> None:
     assert row(found, corruption="none")["chance"] == 0.5
 
 
+def test_turned_options_count_once_and_only_if_all_are_right(tmp_path: Path) -> None:
+    """MMBench's circular lines against VLMEvalKit's rule, worked out from the same lines asked singly."""
+
+    def tsv(name: str, index: Callable[[int, int], str]) -> str:
+        lines = ["index\timage\tquestion\tA\tB\tC\tanswer\tcategory"]
+        for turn in range(3):
+            for k in range(30):
+                buffer = io.BytesIO()
+                Image.fromarray(np.full((16, 16, 3), 8 * k, np.uint8)).save(buffer, "PNG")
+                image = base64.b64encode(buffer.getvalue()).decode() if not turn else index(k, 0)
+                options = ["a star", "a ring", "a moon"]
+                turned = options[turn:] + options[:turn]
+                answer = "ABC"[turned.index(options[k % 3])]
+                lines.append("\t".join([index(k, turn), image, "what is it?", *turned, answer, "shapes"]))
+        path = tmp_path / name
+        path.write_text("\n".join(lines) + "\n")
+        return str(path)
+
+    def asked(data: str, each: int) -> Result:
+        return run(SMALL.model_copy(update={"data": data, "corruptions": (), "each": each}), Guessing())
+
+    circular = asked(tsv("CIRCULAR.tsv", lambda k, turn: str(k + turn * 1_000_000)), 1)
+    single = asked(tsv("SINGLE.tsv", lambda k, turn: f"{k}-{turn}"), 3)
+    questions, items = single.tables["questions"], single.tables["items"]
+    by_name = items.assign(name=items["question"].map(questions["name"].str.split("-").str[0]))
+    every = by_name.groupby("name")["right"].min()
+    mine = circular.tables["items"].assign(name=circular.tables["questions"]["name"]).set_index("name")
+    assert set(questions.groupby("name").size()) == {3} and len(circular.tables["questions"]) == 30
+    assert mine["right"].to_dict() == every.to_dict() and 0 < every.mean() < items["right"].mean()
+    assert row(circular, corruption="none")["value"] == pytest.approx(every.mean())
+    assert row(circular, corruption="none")["chance"] == pytest.approx(1 / 27)
+    least = by_name.groupby("name")["confidence"].min()
+    assert mine["confidence"].to_dict() == pytest.approx(least.to_dict())
+    assert any("60 of its lines turn" in note for note in circular.tables["data"]["value"])
+
+
 def test_figures_and_tables_show_what_results_hold(result: Result, direct: Result) -> None:
     held = figure.held([("", result)])
     assert set(held) == {BARS, SEVERITY, HEAT, TRIGGER, GAIN}
@@ -292,6 +329,13 @@ def test_tables_for_reading_carry_intervals_and_n(result: Result, direct: Result
     assert "| clean |" in text and "re-encode" in text
     assert "p(restore)" in text and "calibration error" in text
     assert "PSNR dB" in written.gains([("", result)]).markdown()
+    every = written.conditions([("", direct)])
+    assert list(every.written.columns) == ["corruption", "mid ↑", "high ↑", "n"]
+    shown = every.written.set_index("corruption")["high ↑"]["Darkness"]
+    there = row(direct, corruption="dark_illumination", level="high")
+    assert shown.startswith(f"{100 * there['value']:.1f} [")
+    assert set(written.conditions([("", result)]).written["pathway"]) == set(DRAWING.pathways)
+    assert [chart.points_of(x) for x in (-0.0004, 0.1234, -0.5)] == ["0.0", "12.3", "\N{MINUS SIGN}50.0"]
     with pytest.raises(Refusal, match="no level 'worst'"):
         written.types([("", direct)], "worst")
     with pytest.raises(Refusal, match="no drawings"):

@@ -30,7 +30,7 @@ from workbench.models.protocol import (
     Thought,
     VisualState,
 )
-from workbench.panels.states import figure, study
+from workbench.panels.states import figure, shots, study
 from workbench.panels.states.study import Direct, Laid, StatesConfig, StudyEvent, run, stream
 from workbench.runs.export import save_figure
 from workbench.runs.store import load, save
@@ -209,7 +209,7 @@ def test_two_drawings_in_one_answer_are_both_kept(picture: Picture) -> None:
     assert trace.loc[trace["event"] == "step", "drawing"].tolist() == [1, 1, 1, 2, 2, 2]
     assert study.image_name(2, 2) in result.images
     assert trace.loc[trace["event"] == "thought", "text"].tolist() == ["it is dark", "it is dark"]
-    names = [shot.label for shot in figure.screen(result)]
+    names = [shot.label for shot in shots.screen(result)]
     assert "step 0 of 2, drawing 1" in names and "step 2 of 2, drawing 2" in names
 
 
@@ -276,7 +276,7 @@ def test_result_and_figures_survive_the_disk(picture: Picture, tmp_path: Path) -
     save(result, tmp_path / "kept")
     back = load(tmp_path / "kept")
     assert back.tables["trace"].equals(result.tables["trace"])
-    for shot, again in zip(figure.screen(result), figure.screen(back), strict=True):
+    for shot, again in zip(shots.screen(result), shots.screen(back), strict=True):
         assert shot.name == again.name and np.array_equal(shot.pixels, again.pixels)
     paths = save_figure(figure.paper([back, result]), tmp_path / "figure")
     pdf = next(path for path in paths if path.suffix == ".pdf").read_bytes()
@@ -348,13 +348,6 @@ def test_each_drawing_has_a_row_on_paper(picture: Picture) -> None:
     assert words.count("step 1 of 2") == 2
     bottoms = sorted({round(axes.get_position().y0, 3) for axes in drawn.axes})
     assert len(bottoms) == 2 and len(drawn.axes) == 2 + 2 * 2
-
-
-def test_wrapping_loses_no_letter() -> None:
-    for text in (LONG.strip(), "W" * 500, "short", ""):
-        lines = figure.wrapped(text, 3.0)
-        assert "".join(lines).replace(" ", "") == text.replace(" ", "")
-        assert all(figure._inches(line) <= 3.0 for line in lines)
 
 
 def test_a_very_thin_picture_is_fitted_to_what_can_be_read() -> None:

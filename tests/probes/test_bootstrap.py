@@ -95,10 +95,24 @@ def test_all_right_is_not_certain() -> None:
     assert (all_right.low, all_right.high) == pytest.approx((0.8389, 1.0), abs=1e-4)
     assert share(mean_score(np.zeros(20))).high == pytest.approx(0.1611, abs=1e-4)
     some = mean_score(np.arange(20) < 15)
-    assert share(some) is some
+    assert (share(some).low, share(some).high) == (some.low, some.high)
     assert np.isnan(share(mean_score([1.0])).low)
     with pytest.raises(ValueError, match="cannot be"):
         wilson(1.5, 3)
+
+
+def test_two_shares_right_at_the_same_images_may_differ_all_the_same() -> None:
+    right = np.arange(40) < 37
+    here, there = share(mean_score(right)), share(mean_score(right))
+    assert drop(here, there) == pytest.approx((0.0, -0.0876, 0.0876), abs=1e-4)
+    assert drop(here, here) == (0.0, 0.0, 0.0), "a stage differs from itself by nothing"
+    same = mean_score(right * 1.7)
+    assert drop(same, mean_score(right * 1.7)) == (0.0, 0.0, 0.0), (
+        "equal numbers that are no shares are equal"
+    )
+    other = share(mean_score(np.arange(40) < 36))
+    low, high = drop(other, there)[1:]
+    assert low == pytest.approx(-0.075) and high == 0.0
 
 
 def test_many_scores_are_those_of_each_and_of_draws_in_any_portions(monkeypatch: pytest.MonkeyPatch) -> None:

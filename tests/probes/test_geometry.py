@@ -7,7 +7,7 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.metrics.pairwise import cosine_similarity
 
-from probes.covariance import Covariance
+from probes.covariance import Covariance, Influence, influenced
 from probes.geometry import (
     anisotropy,
     components_for,
@@ -119,3 +119,72 @@ def test_bad_states_are_refused(bad: np.ndarray) -> None:
         components_for(cloud(), 1.5)
     with pytest.raises(ValueError, match="states must"):
         outliers(np.zeros(3))
+
+
+# Intervals of numbers of a covariance
+
+
+def images(count: int, seed: int, width: int = 6, tokens: int = 9) -> np.ndarray:
+    """Images whose tokens share a lot: each has a size and a direction of its own."""
+    rng = np.random.default_rng(seed)
+    mix = np.random.default_rng(99).normal(size=(width, width))
+    size = rng.gamma(2.0, 0.5, size=(count, 1, 1))
+    own = rng.normal(size=(count, 1, width))
+    return (rng.normal(size=(count, tokens, width)) * size + own) @ mix + 40.0
+
+
+def gathered(states: np.ndarray) -> Covariance:
+    sums = Covariance(states.shape[-1])
+    sums.update(states)
+    return sums
+
+
+def test_slopes_are_the_gradients_of_their_numbers() -> None:
+    x = images(30, 0).reshape(-1, 6)
+    x[:, 4] = 3.0  # A constant feature takes no part.
+    sums, step = gathered(x), 1e-6
+    c = sums.value
+
+    def effective(c: np.ndarray) -> float:
+        return float(np.trace(c) ** 2 / (c * c).sum())
+
+    def correlated(c: np.ndarray) -> float:
+        kept = np.delete(np.delete(c, 4, 0), 4, 1)
+        r = kept / np.sqrt(np.outer(np.diag(kept), np.diag(kept)))
+        return float((np.abs(r).sum() - 5) / 20)
+
+    rng = np.random.default_rng(1)
+    for number, slope in (
+        (effective, sums.slope_of_participation_ratio()),
+        (correlated, sums.slope_of_feature_correlation()),
+    ):
+        way = rng.normal(size=(6, 6))
+        way = way + way.T
+        if number is correlated:
+            way[4] = way[:, 4] = 0.0
+        moved = (number(c + step * way) - number(c - step * way)) / (2 * step)
+        assert moved == pytest.approx(float((slope * way).sum()), rel=1e-4, abs=1e-9)
+
+
+def test_intervals_of_a_covariance_are_those_of_resampled_images() -> None:
+    x = images(300, 1)
+    before = gathered(images(300, 2))
+    influence = Influence(
+        before.mean, [before.slope_of_participation_ratio(), before.slope_of_feature_correlation()]
+    )
+    sums = np.concatenate([influence.of(part) for part in np.array_split(x, 7)])
+    whole = gathered(x)
+    rng = np.random.default_rng(0)
+    again = [gathered(x[rng.integers(len(x), size=len(x))]) for _ in range(600)]
+    for k, name in enumerate(("participation_ratio", "feature_correlation")):
+        value = getattr(whole, name)()
+        found = influenced(value, sums[:, k], np.full(len(x), 9), resamples=2000, seed=0)
+        low, high = np.quantile([getattr(each, name)() for each in again], [0.025, 0.975])
+        assert found.n == 300 and found.value == value
+        assert found.high - found.low == pytest.approx(high - low, rel=0.2)
+        assert found.low == pytest.approx(low, abs=0.15 * (high - low))
+
+
+def test_one_image_leaves_no_interval_of_a_covariance() -> None:
+    found = influenced(3.0, [1.0], [9], resamples=100, seed=0)
+    assert found.value == 3.0 and np.isnan(found.low) and found.n == 1

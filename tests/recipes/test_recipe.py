@@ -189,7 +189,7 @@ def test_a_series_is_ordered_by_its_numbers_and_names_its_maker_where_it_is_empt
     assert list(checkpoints(str(tmp_path))) == ["step-30", "step-200", "step-1000"]
     given = [str(tmp_path / "step-200"), "OWNER/NAME", "pocket-bagel"]
     assert checkpoints(given) == dict(zip(("step-200", "NAME", "pocket-bagel"), given, strict=True))
-    with pytest.raises(Refusal, match="train base --keep"):
+    with pytest.raises(Refusal, match="train base --start .* --keep"):
         checkpoints(str(tmp_path / "notes"))
     with pytest.raises(Refusal, match="same name"):
         checkpoints(["a/x", "b/x"])
@@ -211,9 +211,9 @@ def test_the_bundled_recipes_are_recipes(path: Path) -> None:
 def test_the_bundled_series_says_how_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = next(path for path in BUNDLED if path.stem == "sacrifice")
-    with pytest.raises(Refusal, match="python -m workbench train base --keep 100"):
+    with pytest.raises(Refusal, match="train base --start assets/checkpoints/pocket-bagel --anew --keep 20"):
         read(path)
-    checkpoint(tmp_path / "training" / "base" / "series" / "step-0100")
+    checkpoint(tmp_path / "training" / "anew" / "series" / "step-0100")
     assert list(read(path).looks) == ["series/step-0100"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,8 @@ from workbench.images.scenes import generate
 from workbench.models import EMBEDDED
 from workbench.training import base
 from workbench.training.drawing import DrawingStage
-from workbench.training.kit import Kit, further
-from workbench.training.loop import Schedule, train
+from workbench.training.kit import LANGUAGE, Kit, further
+from workbench.training.loop import Schedule, Stage, train
 from workbench.training.understanding import GENERATION
 
 POCKET = EMBEDDED / "pocket-bagel"
@@ -60,6 +61,31 @@ def test_drawing_leaves_what_reads_as_it_is(tmp_path: Path) -> None:
     assert changed
     assert all(any(part in name for part in GENERATION) for name in changed)
     torch.testing.assert_close(_logits(kit, images), said, atol=0, rtol=0)
+
+
+def test_a_language_model_learns_anew_over_the_tower_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[str] = []
+
+    def step(stage: Stage, folder: Path, *, say: object, after: Callable[[int], None]) -> None:
+        trained.append(stage.name)
+        after(1)
+
+    monkeypatch.setattr(base, "train", step)
+    base.main(["base", "--start", str(POCKET), "--anew", "--keep", "1", "--out", str(tmp_path / "run")])
+    assert trained == ["understanding"]
+    series = tmp_path / "run" / "series"
+    assert sorted(path.name for path in series.iterdir()) == ["step-0000", "step-0001"]
+    first = load_file(series / "step-0000" / "ema.safetensors")
+    for name, value in load_file(POCKET / "ema.safetensors").items():
+        assert torch.equal(first[name], value) != name.startswith(LANGUAGE), name
+
+
+@pytest.mark.parametrize("wrong", [["--anew"], ["--start", str(POCKET), "--anew", "--drawing"]])
+def test_learning_anew_starts_from_a_checkpoint_and_draws_nothing(tmp_path: Path, wrong: list[str]) -> None:
+    with pytest.raises(Refusal, match="--anew"):
+        base.main(["base", *wrong, "--out", str(tmp_path / "run")])
 
 
 def _logits(kit: Kit, images: np.ndarray) -> torch.Tensor:

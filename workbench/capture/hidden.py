@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,14 @@ class Captured:
     grids: list[Grid | None]
 
 
-def capture(model: Model, prompt: Prompt, *, keep: Keep | None = None, others: bool = False) -> Captured:
+def capture(
+    model: Model,
+    prompt: Prompt,
+    *,
+    keep: Keep | None = None,
+    others: bool = False,
+    stages: Collection[str] | None = None,
+) -> Captured:
     """Run the prompt once and return the visual tokens' states at every stage.
 
     Hooks copy the visual positions on the model's device into one buffer for each band, which goes to the
@@ -53,6 +60,7 @@ def capture(model: Model, prompt: Prompt, *, keep: Keep | None = None, others: b
         keep: reduces a stage's states (B, tokens, width) on the device, e.g. to their mean; default: all.
         others: capture the language model's stages at the prompt's other views (thumbnails, further images)
             too; they follow after the last stage, view by view.
+        stages: the names of those that are kept; None for all. The others cost nothing.
 
     Raises:
         RuntimeError: when the pass does not show a stage exactly once, or a stage has not as many tokens as
@@ -60,7 +68,7 @@ def capture(model: Model, prompt: Prompt, *, keep: Keep | None = None, others: b
     """
     import torch
 
-    taps = model.taps(prompt)
+    taps = [tap for tap in model.taps(prompt) if stages is None or tap.stage.name in stages]
     if others:
         taps += [
             replace(tap, positions=view.positions, grid=view.grid)

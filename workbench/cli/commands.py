@@ -178,6 +178,42 @@ def patches(options: argparse.Namespace) -> None:
     )
 
 
+def attention(options: argparse.Namespace) -> None:
+    """What the answer attends to."""
+    from workbench.panels.attention import figure, study
+    from workbench.panels.attention.config import AttentionConfig
+    from workbench.panels.attention.reading import Asked, of_image, stages_of
+    from workbench.panels.attention.shows import OfMaps
+    from workbench.panels.command import from_flags
+    from workbench.panels.layers.skipped import skipped
+    from workbench.panels.needs import known_stage
+
+    chosen = from_flags(OfMaps, {name: value for name, value in vars(options).items() if name != "tokens"})
+    asked = Asked(way=chosen.way, weighted=chosen.weighted, sinks=chosen.sinks)
+
+    def run(config: AttentionConfig, model: Model, **others: Any) -> Result:
+        if chosen.way == "flow" and not config.flow:
+            raise Refusal("Flow is computed where it is asked for: give --flow too.")
+        if chosen.stage:
+            known_stage(chosen.stage, [each.name for each in model.stages()])
+        return study.run(config, model, **others)
+
+    def paper(result: Result) -> Figure:
+        if said := skipped(result):
+            print(said, file=sys.stderr)
+        stage = chosen.stage if of_image(result) and chosen.stage in stages_of(result) else None
+        return figure.paper([("", result)], asked, stage=stage)
+
+    _study(
+        options,
+        AttentionConfig,
+        study.prepared,
+        run,
+        paper,
+        numbers=lambda result: figure.numbers(result, asked),
+    )
+
+
 def atlas(options: argparse.Namespace) -> None:
     """Visual tokens on a plane."""
     from workbench.panels.atlas import figure, study
@@ -193,6 +229,20 @@ def atlas(options: argparse.Namespace) -> None:
         return figure.paper(result, options.colour)
 
     _study(options, AtlasConfig, study.prepared, study.run, paper)
+
+
+def causal(options: argparse.Namespace) -> None:
+    """Where the damage enters, and through which layers the image reaches the answer."""
+    from workbench.panels.causal import figure, study
+    from workbench.panels.causal.config import CausalConfig
+    from workbench.panels.causal.verdict import verdict
+    from workbench.panels.layers.skipped import skipped
+
+    def paper(result: Result) -> Figure:
+        print(*verdict(result), *filter(None, [skipped(result)]), sep="\n", file=sys.stderr)
+        return figure.paper(result)
+
+    _study(options, CausalConfig, study.prepared, study.run, paper)
 
 
 def draw(options: argparse.Namespace) -> None:
@@ -275,6 +325,7 @@ def capture(options: argparse.Namespace) -> None:
     from workbench.panels.capture import study
     from workbench.panels.capture.config import CaptureConfig
     from workbench.panels.command import from_flags
+    from workbench.runs.archive import LARGEST
     from workbench.runs.store import check_place, check_room, megabytes, save
 
     given: CaptureConfig = from_flags(CaptureConfig, vars(options))
@@ -292,6 +343,13 @@ def capture(options: argparse.Namespace) -> None:
         print(f"{folder}: {megabytes(result.size)} to write{others}")
         check_room(left * result.size, folder)
         save(result, folder)
+        if result.size > LARGEST:
+            print(
+                f"That is more than the {megabytes(LARGEST)} which a page takes as a .zip: open the folder "
+                "with --open, or keep less. --stages llm leaves out the tower, --stages with names keeps "
+                "single layers, --attention-rows 8 a quarter of the attention.",
+                file=sys.stderr,
+            )
     print(f"Open with: python -m workbench run --no-model {shlex.join(_flags(folders))}")
 
 

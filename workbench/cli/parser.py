@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 COMMANDS = tuple(
     (
-        "run states intervene attribution layers patches atlas draw tokens sacrifice robustness corrupt "
-        "perceptual capture figure train"
+        "run states intervene attribution layers patches attention atlas causal draw tokens sacrifice "
+        "robustness corrupt perceptual capture figure train"
     ).split()
 )
 SUMMARY = """\
@@ -30,7 +30,9 @@ Afterimage shows what happens to an image inside a multimodal model.
   python -m workbench layers --image F --out DIR
   python -m workbench layers --out DIR       readers over the bundled scenes; --data for your own
   python -m workbench patches --image F --question TEXT --out DIR
+  python -m workbench attention --image F --question TEXT --out DIR   what the answer attends to
   python -m workbench atlas --out DIR        tokens on a plane; --image F for one picture's
+  python -m workbench causal --image F --question TEXT --corruption NAME --out DIR   where the damage enters
   python -m workbench draw --prompt "a red star" --out DIR
   python -m workbench tokens --image F --model ID --out DIR
   python -m workbench corrupt --image F --seed N --out DIR   sixteen kinds of damage, three times each
@@ -122,6 +124,19 @@ def parser_for(asked: str) -> argparse.ArgumentParser:
         "PNG, SVG and PDF, the numbers of all as CSV, everything else beside them.",
     )
     _add_map(patches.add_argument_group("figure"))
+    attention = study(
+        "attention",
+        help="what the answer attends to, layer by layer",
+        needs="[--image FILE --question TEXT]",
+        description="Keep what each head of each language layer gives from the answer's tokens to the image "
+        "and to everything else, with rollout, flow, sinks and attention between kinds of tokens: about one "
+        "image (--image), or the shares over a collection with questions (--data, by default the bundled "
+        "scenes): figures as PNG, SVG and PDF, the numbers as CSV, everything else beside them.",
+    )
+    if asked == "attention":
+        from workbench.panels.attention.shows import OfMaps
+
+        add_flags(attention.add_argument_group("figure"), OfMaps, but=("tokens", "head", "view"))
     atlas = study(
         "atlas",
         help="visual tokens on a plane",
@@ -135,6 +150,17 @@ def parser_for(asked: str) -> argparse.ArgumentParser:
         default="",
         choices=("class", "label", "stage", "condition", "image", "object", "row", "col"),
         help="what points are coloured by; label: of the whole image, such as its folder [class where known]",
+    )
+
+    study(
+        "causal",
+        help="where the damage enters, and through which layers the image reaches the answer",
+        needs="[--image FILE --question TEXT] [--corruption NAME]",
+        description="Exchange visual tokens between a clean and a degraded run, stage by stage, and block "
+        "attention in windows of layers: of one image (--image), with a map over its patches, or over a "
+        "collection with questions (--data, by default the bundled scenes): figures as PNG, SVG and PDF, the "
+        "numbers as CSV, everything else beside them. Work over a collection that was ended, even by a kill, "
+        "goes on where it was when the same command is given again.",
     )
 
     study(
@@ -304,7 +330,7 @@ def _add_model(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGr
 
 
 def _add_place(group: argparse._ArgumentGroup) -> None:
-    from workbench.models import DTYPES, KERNELS, QUANTISED, WEIGHTS
+    from workbench.models import DTYPES, KERNELS, QUANTISED, READ_AS, WEIGHTS
 
     group.add_argument(
         "--device",
@@ -328,7 +354,7 @@ def _add_place(group: argparse._ArgumentGroup) -> None:
         help="kernel that computes attention [auto: sdpa where the model allows it]",
     )
     group.add_argument(
-        "--quantised", default="", choices=QUANTISED, help="weights in 8 or 4 bit, on a CUDA device [none]"
+        "--quantised", default="", choices=QUANTISED, help="weights in 8 or 4 bit, by bitsandbytes [none]"
     )
     group.add_argument(
         "--base",
@@ -349,6 +375,13 @@ def _add_place(group: argparse._ArgumentGroup) -> None:
         metavar="FILE",
         help="of BAGEL's layout: a text file; CLEAR's is in prompts.py of its public code "
         "[the checkpoint's own]",
+    )
+    group.add_argument(
+        "--read-as",
+        default="auto",
+        choices=READ_AS,
+        help="of BAGEL's layout: whose image sizes and words, as the weights of CLEAR and of other "
+        "fine-tunes of BAGEL look the same [auto: with --base CLEAR's, else BAGEL's]",
     )
     group.add_argument(
         "--trust-remote-code",

@@ -12,8 +12,8 @@ SCENES = "scenes"
 KINDS = {
     "scenes": "the bundled scenes",
     "folder": "FOLDER/CLASS/IMAGE, or with train, val and test folders above the classes",
-    "coco-stuff": "images and pixel maps in COCO-Stuff's layout",
-    "ade20k": "images and annotations in ADE20K's layout",
+    "coco-stuff": "images and pixel maps in COCO-Stuff's layout, or parquet with such masks",
+    "ade20k": "images and annotations in ADE20K's layout, or parquet with such masks",
     "masks": "images and PNG masks of the same names in two folders",
     "parquet": "a parquet file or a folder of them",
     "hub": "a data set of the Hugging Face hub, OWNER/NAME or OWNER/NAME@CONFIGURATION",
@@ -36,6 +36,13 @@ def kind_of(spec: str) -> str:
     """Which of KINDS a collection is. Raises Refusal where it is none."""
     kind, colon, _ = spec.partition(":")
     return kind if colon and kind in KINDS else _kind_of(spec)
+
+
+def distant(spec: str) -> bool:
+    """Whether a collection lies on the hub, whatever its kind. Raises Refusal where it is none."""
+    kind = kind_of(spec)
+    masked = kind in ("coco-stuff", "ade20k")
+    return kind == "hub" or (masked and _kind_of(spec.removeprefix(f"{kind}:")) == "hub")
 
 
 def _kind_of(place: str) -> str:
@@ -79,11 +86,15 @@ def _openers() -> dict[str, Callable[[str], Collection]]:
     from workbench.datasets.table import open_hub, open_table
     from workbench.datasets.vlmeval import open_tsv
 
+    def masked(place: str, layout: str) -> Collection:
+        by_kind = {"parquet": open_table, "hub": open_hub}
+        return by_kind.get(_kind_of(place), open_masks)(place, layout)
+
     return {
         "scenes": lambda place: DrawnScenes(),
         "folder": open_folder,
-        "coco-stuff": lambda place: open_masks(place, "coco-stuff"),
-        "ade20k": lambda place: open_masks(place, "ade20k"),
+        "coco-stuff": lambda place: masked(place, "coco-stuff"),
+        "ade20k": lambda place: masked(place, "ade20k"),
         "masks": open_masks,
         "parquet": open_table,
         "hub": open_hub,

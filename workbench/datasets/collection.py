@@ -27,12 +27,22 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Asked:
-    """A question about an image, its answer, and the answers to choose from (none where it is open)."""
+    """A question about an image, its answer, and the answers to choose from (none where it is open).
+
+    turns: the same question with its options in other places, where it counts as right only if all are (the
+    circular evaluation of MMBench, arXiv 2307.06281).
+    """
 
     text: str
     answer: str
     candidates: tuple[str, ...] = ()
     kind: str = ""
+    turns: tuple[Asked, ...] = ()
+
+    @property
+    def forms(self) -> tuple[Asked, ...]:
+        """The question itself, then its turns."""
+        return (self, *self.turns)
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,6 +43,16 @@ class Layout:
     source: str
     kinds: str
 
+    def indices(self, numbers: np.ndarray, count: int) -> np.ndarray:
+        """Numbers of a mask as indices into `count` classes, `count` where nothing is known: int16."""
+        index = numbers.astype(np.int64) - self.first
+        unknown = (numbers == self.unlabelled) | (index < 0) | (index >= count)
+        return np.where(unknown, count, index).astype(np.int16)
+
+    def numbers(self) -> tuple[str, ...]:
+        """What classes are called of which the names are not known."""
+        return tuple(f"class {self.first + k}" for k in range(self.classes))
+
 
 LAYOUTS = {
     "coco-stuff": Layout(
@@ -144,15 +154,8 @@ class Masks(Files):
                 f"It has {width} × {height} pixels and its mask {numbers.shape[1]} × {numbers.shape[0]}: "
                 "they must have the same size."
             )
-        classes = self._classes(fitted_mask(numbers, sample.pixels.shape[:2]))
+        classes = self.layout.indices(fitted_mask(numbers, sample.pixels.shape[:2]), len(self.classes))
         return replace(sample, classes=classes, regions=classes)
-
-    def _classes(self, numbers: np.ndarray) -> np.ndarray:
-        """Numbers of the file as indices into the classes, their number where nothing is known."""
-        count = len(self.classes)
-        index = numbers.astype(np.int64) - self.layout.first
-        unknown = (numbers == self.layout.unlabelled) | (index < 0) | (index >= count)
-        return np.where(unknown, count, index).astype(np.int16)
 
 
 def read_mask(path: Path) -> np.ndarray:
@@ -203,7 +206,7 @@ def _names(root: Path, layout: Layout) -> tuple[str, ...]:
             found = _parsed(path.read_text("utf-8", errors="replace"), layout)
             if found:
                 return found
-    return tuple(f"class {layout.first + k}" for k in range(layout.classes))
+    return layout.numbers()
 
 
 def _parsed(text: str, layout: Layout) -> tuple[str, ...]:

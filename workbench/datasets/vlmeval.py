@@ -1,7 +1,9 @@
 """Benchmarks in VLMEvalKit's TSV: an image in base64, a question, its options and answer in each line.
 
 Several lines may ask about one image (MME and POPE repeat it, MMBench's circular lines refer to it): they are
-one sample with several questions, so that no image is in two splits and intervals count images.
+one sample with several questions, so that no image is in two splits and intervals count images. MMBench's
+circular lines (their index is another line's and a multiple of a million) turn the options of that line: they
+are one question with it, as VLMEvalKit counts them.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import csv
 import hashlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -34,6 +36,8 @@ OPTIONS = "ABCDEFGHIJ"
 TARGETS = ("category", "l2-category")
 MOST_VALUES = 200
 """Different values up to which a column counts as a label."""
+CIRCULAR = 1_000_000
+"""What VLMEvalKit adds to the index of a line for each turn of its options."""
 SHORT = 64
 """Characters below which an image's cell is the index of another line, which holds it."""
 
@@ -109,6 +113,12 @@ class Benchmark:
                 f"setting “each” says; the most about one image are {most:,}.",
                 *said,
             )
+        if turned := sum(_turned(line) in self.at and _turned(line) != line.index for line in lines):
+            said = (
+                f"{turned:,} of its lines turn the options of another one: a question is right only where it "
+                "is in every turn (circular evaluation, as VLMEvalKit counts MMBench).",
+                *said,
+            )
         self.notes: tuple[str, ...] = (*how, *said)
         self.fingerprint = fingerprint([f"{self.path.name}\t{stamp_of(self.path)}\tby image"])
 
@@ -132,8 +142,7 @@ class Benchmark:
             for target, values in self.targets.items()
             if (value := shown.value(target)) in values
         }
-        questions = tuple(asked(line.words) for line in shown.lines)
-        return Sample(name, picture.pixels, number_of(name), labels, asked=questions)
+        return Sample(name, picture.pixels, number_of(name), labels, asked=_questions(shown.lines))
 
     def _image(self, line: Line, *, followed: bool = False) -> bytes:
         """The bytes of a line's image; a short cell is the index of the line that holds it."""
@@ -169,6 +178,23 @@ def asked(words: dict[str, str]) -> Asked:
     if answer.lower() in ("yes", "no"):
         return Asked(text, answer, ("Yes", "No"), "yes or no")
     return Asked(text, answer, (), words.get("category", ""))
+
+
+def _questions(lines: Sequence[Line]) -> tuple[Asked, ...]:
+    """What lines of one image ask; those that turn the options of another one belong to its question."""
+    here = {line.index for line in lines}
+    by_question: dict[str, list[Asked]] = {}
+    for line in lines:
+        first = _turned(line)
+        by_question.setdefault(first if first in here else line.index, []).append(asked(line.words))
+    return tuple(replace(first, turns=tuple(turns)) for first, *turns in by_question.values())
+
+
+def _turned(line: Line) -> str:
+    """The index of the line whose options this one turns; its own where it turns none."""
+    if not line.index.isdecimal() or int(line.index) < CIRCULAR:
+        return line.index
+    return str(int(line.index) % CIRCULAR)
 
 
 def _header(file: BinaryIO, title: str) -> list[str]:

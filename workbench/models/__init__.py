@@ -29,6 +29,7 @@ DTYPES = ("float32", "bfloat16", "float16")
 QUANTISED = ("8bit", "4bit")
 KERNELS = ("auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3")
 WEIGHTS = ("auto", "ema", "model")
+READ_AS = ("auto", "bagel", "clear")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,9 @@ class Opening:
     The rest is for BAGEL's layout. base: a BAGEL folder or hub id that gives configuration, tokenizer and
     autoencoder where the checkpoint is weights alone, as CLEAR is published. weights: one of WEIGHTS, which
     of ema.safetensors and model.safetensors; "auto" is the first that is there. system_prompt: a text file
-    that takes the place of the checkpoint's own prompt.
+    that takes the place of the checkpoint's own prompt. read_as: one of READ_AS, whose image sizes and words;
+    nothing in the weights tells a fine-tune of BAGEL from CLEAR, so "auto" takes weights over a base for
+    CLEAR's and a folder with a configuration of its own for BAGEL's.
     """
 
     device: str = "auto"
@@ -55,6 +58,7 @@ class Opening:
     base: str = ""
     weights: str = "auto"
     system_prompt: str = ""
+    read_as: str = "auto"
     trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
@@ -63,6 +67,7 @@ class Opening:
             ("attention", self.attention, KERNELS),
             ("quantised", self.quantised, ("", *QUANTISED)),
             ("weights", self.weights, WEIGHTS),
+            ("read_as", self.read_as, READ_AS),
         ):
             if value not in allowed:
                 known = ", ".join(a or "none" for a in allowed)
@@ -80,6 +85,7 @@ def open(
     base: str | Path = "",
     weights: str = "auto",
     system_prompt: str | Path = "",
+    read_as: str = "auto",
     trust_remote_code: bool = False,
     say: Say | None = None,
 ) -> Model:
@@ -94,7 +100,7 @@ def open(
     fails `verify`.
     """
     opening = Opening(
-        *(device, dtype, revision, attention, quantised, str(base), weights, str(system_prompt)),
+        *(device, dtype, revision, attention, quantised, str(base), weights, str(system_prompt), read_as),
         trust_remote_code,
     )
     (folder, name), below = sources(id_or_path, opening, say=say)
@@ -114,7 +120,16 @@ def open(
 
         model = load_hf(folder, name=name, device=where, dtype=kind, opening=opening, say=loading)
     part(say, 0.97, 1.0)("Checking what is read against what it computes", 0.0)
-    verify(model)
+    try:
+        verify(model)
+    except (RuntimeError, AssertionError) as error:
+        if not quantised:
+            raise
+        # Its kernels ask matrices to have sides of certain multiples, and tell at the first product.
+        raise Refusal(
+            f"bitsandbytes cannot compute {name} in {quantised} on {where} ({str(error).splitlines()[0]}). "
+            "Take the other number of bits, another device, or none."
+        ) from error
     part(say, 0.97, 1.0)("Open", 1.0)
     return model
 
@@ -206,10 +221,10 @@ def foresee(folder: Path, opening: Opening, base: Path | None = None) -> None:
 
         foresee_bagel(folder, opening, device, base)
         return
-    if opening.weights != "auto" or opening.system_prompt:
+    if opening.weights != "auto" or opening.read_as != "auto" or opening.system_prompt:
         raise Refusal(
-            f"{folder.name} is in transformers' layout, which has one set of weights and no system prompt to "
-            "choose. Leave both out."
+            f"{folder.name} is in transformers' layout, which has one set of weights, one way to read images "
+            "and no system prompt to choose. Leave these out."
         )
     from workbench.models.hf.load import foresee as foresee_hf
 
@@ -235,7 +250,8 @@ def _worth_a_download(name: str, folder: Path, opening: Opening, about: Remote |
         kind = number_type(opening.dtype, device)
         words = opening.quantised or str(kind).removeprefix("torch.")
         needed = int(floats * bytes_per_number(kind, opening.quantised))
-        demand(needed, free_for(opening, device), name, str(device), words)
+        bagel = bool(opening.base) or is_bagel(folder)
+        demand(needed, free_for(opening, device, bagel=bagel), name, str(device), words)
 
 
 def plain(given: str | Path) -> str:

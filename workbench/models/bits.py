@@ -36,13 +36,22 @@ def in_transformers(name: str) -> bool:
     return name.endswith(".weight") and KEPT.search(name) is None
 
 
+def devices_of_bits() -> list[str]:
+    """The kinds of devices that the installed bitsandbytes computes on; older ones knew CUDA alone."""
+    import bitsandbytes
+
+    return sorted(set(getattr(bitsandbytes, "supported_torch_devices", ())) & {"cpu", "cuda", "xpu"}) or [
+        "cuda"
+    ]
+
+
 def demand_bits(quantised: str, device: torch.device, packages: tuple[str, ...] = ("bitsandbytes",)) -> None:
     """Raise Refusal where weights cannot be quantised here, with what is lacking."""
     if not quantised:
         return
     lacking = [f"the package {name}" for name in packages if not find_spec(name)]
-    if device.type != "cuda":
-        lacking.insert(0, f"a CUDA device (this is {device})")
+    if not lacking and device.type not in (served := devices_of_bits()):
+        lacking.append(f"a device that bitsandbytes computes on, {' or '.join(served)} (this is {device})")
     if lacking:
         raise Refusal(
             f"{quantised} needs {' and '.join(lacking)}. Open it without quantisation, or provide that."

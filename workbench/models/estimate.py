@@ -69,10 +69,10 @@ def estimate(name: str, opening: Opening) -> Estimate:
     name = plain(name)
     device = usable(opening.device)
     kind = number_type(opening.dtype, device)
-    download, needed = None, None
+    download, needed, bagel = None, None, bool(opening.base)
     folder = _here(name, opening)
     if folder is not None:
-        bagel = bool(opening.base) or is_bagel(folder)
+        bagel = bagel or is_bagel(folder)
         files = [path for names in groups(opening, bagel=bagel) for path in find_weights(folder, names)]
         if opening.base and (base := _base(opening)) and has_weights(base, *BAGEL_PIXELS):
             files += find_weights(base, BAGEL_PIXELS)
@@ -81,12 +81,13 @@ def estimate(name: str, opening: Opening) -> Estimate:
         download = 0
     else:
         folder = _configured(name, opening, about)
-        asked = groups(opening, bagel=bool(opening.base) or is_bagel(folder))
+        bagel = bagel or is_bagel(folder)
+        asked = groups(opening, bagel=bagel)
         download = about.bytes((*DESCRIBING, *wanted(folder, asked, about.files, name)))
         needed = int(about.floats * bytes_per_number(kind, opening.quantised)) if about.floats else None
     return Estimate(
         needed,
-        free_for(opening, device),
+        free_for(opening, device, bagel=bagel),
         download,
         opening.quantised or str(kind).removeprefix("torch."),
         str(device),
@@ -158,19 +159,12 @@ def choices() -> Choices:
     devices = ["auto", "cpu", *(["cuda"] if gpus == 1 else [f"cuda:{k}" for k in range(gpus)])]
     if torch.backends.mps.is_available():
         devices.append("mps")
-    if not gpus:
-        return Choices(
-            tuple(devices),
-            ("auto", *DTYPES),
-            ("auto", "sdpa", "eager"),
-            ("",),
-            "Flash attention and 8 or 4 bit need a CUDA device, which this machine has not.",
-        )
-    kernels = [name for name, package in FLASH.items() if find_spec(package)]
+    kernels = [name for name, package in FLASH.items() if gpus and find_spec(package)]
     bits = ("8bit", "4bit") if find_spec("bitsandbytes") else ()
-    lacking = ["flash attention the package flash-attn"] if not kernels else []
+    lacking = ["flash attention the package flash-attn"] if gpus and not kernels else []
     lacking += ["8 and 4 bit the package bitsandbytes"] if not bits else []
-    limits = f"Not installed: for {', for '.join(lacking)}." if lacking else ""
+    limits = "" if gpus else "Flash attention needs a CUDA device, which this machine has not. "
+    limits += f"Not installed: for {', for '.join(lacking)}." if lacking else ""
     return Choices(
-        tuple(devices), ("auto", *DTYPES), ("auto", "sdpa", "eager", *kernels), ("", *bits), limits
+        tuple(devices), ("auto", *DTYPES), ("auto", "sdpa", "eager", *kernels), ("", *bits), limits.strip()
     )

@@ -7,6 +7,7 @@ import math
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,11 +116,14 @@ def header(path: Path) -> list[Stored]:
         ) from None
 
 
-def free_for(opening: Opening, device: torch.device) -> int | None:
-    """Bytes free for an opening: on all GPUs together where the weights may be shared out among them."""
+def free_for(opening: Opening, device: torch.device, *, bagel: bool = False) -> int | None:
+    """Bytes free for an opening: on all GPUs together where the weights may be shared out among them.
+
+    Quantised weights are shared out where they are of BAGEL's layout.
+    """
     import torch
 
-    if device.type == "cuda" and opening.device == "auto" and not opening.quantised:
+    if device.type == "cuda" and opening.device == "auto" and (bagel or not opening.quantised):
         found = [free_on(torch.device("cuda", k)) for k in range(torch.cuda.device_count())]
         return sum(free for free in found if free is not None)
     return free_on(device)
@@ -152,8 +156,8 @@ def demand(needed: int, free: int | None, name: str, device: str, dtype: str) ->
     if free is not None and needed > free:
         smaller = " bfloat16 halves it;" if dtype == "float32" else ""
         bits = {"4bit": "", "8bit": "take 4 bits, "}.get(dtype, "quantise it, ")
-        if not device.startswith("cuda") and "GPU" not in device:
-            bits = ""  # which needs one
+        if not find_spec("bitsandbytes"):
+            bits = ""  # which that takes
         raise Refusal(
             f"{name} needs {in_words(needed)} for its weights in {dtype}, and {device} has {in_words(free)} "
             f"free.{smaller} Close other models and programs, {bits}or open it on another device."

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from workbench.errors import Cancelled, Refusal
-from workbench.models import DTYPES, WEIGHTS, Opening, embedded
+from workbench.models import DTYPES, READ_AS, WEIGHTS, Opening, embedded
 from workbench.page import cards
 from workbench.page.host import Chosen, Host
 from workbench.page.markup import notice, remark
@@ -21,10 +21,10 @@ OPENING = "opening a model"
 """What a session knows this work by."""
 MOST = 8
 """Models that a browser remembers."""
-Source = tuple[str, str, str]
-"""What belongs to a name, being where its weights come from: revision, base, weights."""
-PLAIN: Source = (Opening().revision, Opening().base, Opening().weights)
-"""Of a name by itself."""
+SOURCE = ("revision", "base", "weights", "read_as")
+"""Of an opening what belongs to a name: where its weights come from, and what they are."""
+Source = tuple[str, ...]
+"""The values of these."""
 STOPPED = "Stopped. The model on the bench is the one from before."
 SHARED = "Somebody else has that model on the bench, too. It opens again when they look with it."
 
@@ -53,7 +53,7 @@ class Chooser:
                 self._names([]),
                 value=None,
                 allow_custom_value=True,
-                label="Another model: hub id or folder",
+                label=f"{'Another model' if first else 'Model'}: hub id or folder",
                 elem_id="model-name",
             )
             with gr.Row(elem_classes="pairs"):
@@ -65,12 +65,22 @@ class Chooser:
                 self.attention = _among("Attention", ("auto", "sdpa", "eager"), how.attention)
                 self.device = _among("Device", ("auto", "cpu"), how.device, visible=False)
                 self.quantised = _among("Quantised", ("",), how.quantised, visible=False)
-            with gr.Accordion("Weights alone, over BAGEL: CLEAR", open=False, elem_id="model-base"):
+            with gr.Accordion("CLEAR, and other weights over BAGEL", open=False, elem_id="model-base"):
                 with gr.Row(elem_classes="pairs"):
                     self.base = gr.Textbox(
-                        how.base, label="BAGEL", placeholder="id or folder", max_lines=1, min_width=110
+                        how.base,
+                        label="BAGEL, the base",
+                        placeholder="id or folder",
+                        max_lines=1,
+                        min_width=110,
                     )
                     self.weights = _among("Weights", WEIGHTS, how.weights)
+                self.read_as = gr.Dropdown(
+                    [("CLEAR over a base, else BAGEL", "auto"), ("BAGEL", "bagel"), ("CLEAR", "clear")],
+                    value=how.read_as,
+                    label="Images and words read as",
+                    filterable=False,
+                )
                 gr.HTML('<p class="aft quiet">System prompt, a text file</p>')
                 self.prompt = gr.File(show_label=False, height=40, elem_id="model-prompt")
             self.estimate = gr.HTML("", elem_id="model-estimate")
@@ -87,7 +97,7 @@ class Chooser:
         """Connect the buttons."""
         self.notice = notice
         how: list[Any] = [self.name, self.device, self.dtype, self.revision, self.attention, self.quantised]
-        how += [self.base, self.weights, self.prompt]
+        how += [self.base, self.weights, self.prompt, self.read_as]
         shown = [self.model, self.card, self.details, notice, self.open, self.stop, self.close]
         self.open.click(
             self.open_model,
@@ -97,7 +107,7 @@ class Chooser:
         )
         self.stop.click(self.stop_opening, None, None, queue=False, **QUIET)
         self.close.click(self.close_model, [self.model], [*shown, self.estimate], **QUIET)
-        source = [self.revision, self.base, self.weights]
+        source = [self.revision, self.base, self.weights, self.read_as]
         self.name.input(self.choose, [self.name, *source, self.recent], source, **QUIET)
         gr.on(
             [part.change for part in how if part not in (self.attention, self.prompt)],
@@ -153,17 +163,19 @@ class Chooser:
             self.estimate: "",
         }
 
-    def choose(self, name: str | None, revision: str, base: str, weights: str, recent: Any) -> Updates:
+    def choose(self, name: str | None, *values: Any) -> Updates:
         """What belongs to the name that was chosen, and not to the one before.
 
-        A name that is not remembered takes what was written for it by hand, before it, along.
+        A name that is not remembered takes what was written for it by hand, before it, along. ``values``:
+        those of SOURCE, and what the browser remembers.
         """
+        *fields, recent = values
         first = self.host.first
         known = {first.name: _source(first)} | _recalled(recent)
-        own, here = known.get((name or "").strip()), (revision, base, weights)
+        own, here = known.get((name or "").strip()), tuple(fields)
         if own is None:
             own = PLAIN if here in known.values() else here
-        return dict(zip((self.revision, self.base, self.weights), own, strict=True))
+        return dict(zip((self.revision, self.base, self.weights, self.read_as), own, strict=True))
 
     def stop_opening(self, request: gr.Request) -> None:
         """Give the opening up."""
@@ -284,13 +296,20 @@ def _chosen(name: str | None, *how: str | None) -> Chosen:
 
     Nothing on the page makes a checkpoint's own code run.
     """
-    device, dtype, revision, attention, quantised, base, weights, prompt = ((v or "").strip() for v in how)
-    return Chosen(name or "", Opening(device, dtype, revision, attention, quantised, base, weights, prompt))
+    said: list[Any] = [(value or "").strip() for value in how]
+    return Chosen(name or "", Opening(*said))
 
 
 def _source(chosen: Chosen) -> Source:
-    how = chosen.opening
-    return how.revision, how.base, how.weights
+    return _of(chosen.opening)
+
+
+def _of(opening: Opening) -> Source:
+    return tuple(getattr(opening, name) for name in SOURCE)
+
+
+PLAIN = _of(Opening())
+"""The source of a name by itself."""
 
 
 def _recalled(recent: Any) -> dict[str, Source]:
@@ -301,11 +320,14 @@ def _recalled(recent: Any) -> dict[str, Source]:
         values = {"name": entry} if isinstance(entry, str) else entry if isinstance(entry, dict) else {}
         name = values.get("name")
         if isinstance(name, str):
-            revision, base, weights = (
-                value if isinstance(value := values.get(key), str) else plain
-                for key, plain in zip(("revision", "base", "weights"), PLAIN, strict=True)
+            allowed = {"weights": WEIGHTS, "read_as": READ_AS}
+            source = tuple(
+                value
+                if isinstance(value := values.get(key), str) and value in allowed.get(key, (value,))
+                else plain
+                for key, plain in zip(SOURCE, PLAIN, strict=True)
             )
-            found.setdefault(name, (revision, base, weights if weights in WEIGHTS else PLAIN[2]))
+            found.setdefault(name, source)
     return dict(list(found.items())[:MOST])
 
 
@@ -314,8 +336,8 @@ def _remembered(chosen: Chosen, recent: Any) -> list[dict[str, str]]:
     models = {chosen.name: _source(chosen)}
     models |= {name: source for name, source in _recalled(recent).items() if name != chosen.name}
     return [
-        {"name": name, "revision": revision, "base": base, "weights": weights}
-        for name, (revision, base, weights) in list(models.items())[:MOST]
+        {"name": name, **dict(zip(SOURCE, source, strict=True))}
+        for name, source in list(models.items())[:MOST]
     ]
 
 

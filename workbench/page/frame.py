@@ -220,8 +220,9 @@ def whence(result: Result) -> str:
 
 
 def condition(result: Result) -> str:
-    """What was done to the image, in two words: "clean", "darkness 0.90"."""
+    """What was done to the image, in two words: "clean", "darkness 0.90"; of a capture also which view."""
     from workbench.images.corruptions import CORRUPTIONS
 
     corruption = CORRUPTIONS.get(result.config["corruption"])
-    return f"{corruption.within} {result.config['intensity']:.2f}" if corruption else "clean"
+    done = f"{corruption.within} {result.config['intensity']:.2f}" if corruption else "clean"
+    return f"{view}, {done}" if (view := result.manifest.get("view")) else done

@@ -38,9 +38,15 @@ class Opened:
     result: Result
 
 
-def read(
-    panels: Mapping[str, Panel], path: Path, name: str, progress: Progress, stop: lane.Stop
-) -> list[Opened]:
+@dataclass(frozen=True)
+class Read:
+    """What the panels show of runs; and why some that show such runs cannot show these, in sentences."""
+
+    found: list[Opened]
+    lacking: list[str]
+
+
+def read(panels: Mapping[str, Panel], path: Path, name: str, progress: Progress, stop: lane.Stop) -> Read:
     """What the panels show of a saved run, a folder or a .zip; each result is drawn once to see that it can.
 
     The ids depend on the run's contents alone. Raises Refusal where it is no run, or none that a panel shows.
@@ -49,9 +55,15 @@ def read(
 
     identity, run = archive.opened(path, name=name)
     found: list[Opened] = []
+    lacking: list[Refusal] = []
     try:
         for panel in panels.values():
-            for number, result in enumerate(panel.from_saved(run, progress, stop)):
+            try:
+                results = panel.from_saved(run, progress, stop)
+            except Refusal as refusal:
+                lacking.append(refusal)
+                continue
+            for number, result in enumerate(results):
                 panel.prove(result)
                 whence(result)
                 made_from = f"{identity} {panel.study} {number}"
@@ -65,9 +77,11 @@ def read(
             f"“{name}” calls itself a run of “{run.study[:40]}”, but does not hold what one holds "
             f"({type(error).__name__}). Save it again with this version of the workbench."
         ) from error
+    if not found and lacking:
+        raise lacking[0]
     if not found:
         raise Refusal(f"“{name}” is a run of “{run.study[:40]}”, which no panel here shows.")
-    return found
+    return Read(found, list(dict.fromkeys(map(str, lacking))))
 
 
 class SavedRuns:
@@ -75,7 +89,7 @@ class SavedRuns:
 
     def __init__(self, bench: Bench, tabs: Tabs) -> None:
         self.bench, self.panels, self.tabs = bench, tabs.panels, tabs
-        self.common: list[Opened] = []
+        self.common = Read([], [])
         pins = [bench.pins.all, bench.pins.shown]
         self.inputs = [bench.model, *pins]
         every = [part for panel in self.panels.values() for part in panel.every]
@@ -86,8 +100,9 @@ class SavedRuns:
 
     def open_for_all(self, path: Path, progress: Progress) -> None:
         """Open a run for every visitor, before the page is served. Raises Refusal."""
-        self.common += read(self.panels, path, path.name, progress, lambda: False)
-        self.bench.sessions.common.update({one.key: one.result for one in self.common})
+        opened = read(self.panels, path, path.name, progress, lambda: False)
+        self.common = Read(self.common.found + opened.found, self.common.lacking + opened.lacking)
+        self.bench.sessions.common.update({one.key: one.result for one in opened.found})
 
     def wire(self, load: Any) -> Any:
         """Show what is open for all when a visit begins; ``load`` is the page's. Returns its event.
@@ -95,11 +110,11 @@ class SavedRuns:
         Whether there is any is asked first: that changes one part of the page, where showing may change all.
         """
         self.some.change(with_session(self.bench, self.begin), self.inputs, self.outputs, **QUIET)
-        return load(lambda: bool(self.common), None, [self.some], **QUIET)
+        return load(lambda: bool(self.common.found), None, [self.some], **QUIET)
 
     def begin(self, session: Session, model: Chosen, all_pins: list[Any], shown: list[str]) -> Updates:
         """A visitor's page with what is open for all."""
-        if not self.common:
+        if not self.common.found:
             return {self.bench.run_notice: gr.skip()}
         return self._laid(session, self.common, model, all_pins, shown)
 
@@ -114,15 +129,15 @@ class SavedRuns:
 
         def work(say: lane.Say, stop: lane.Stop) -> None:
             results.check_room(session)
-            found = read(self.panels, Path(path), name, lambda done, text: say((done, text)), stop)
-            for one in found:
+            opened = read(self.panels, Path(path), name, lambda done, text: say((done, text)), stop)
+            for one in opened.found:
                 results.keep(session, one.key, one.result)
-            say(found)
+            say(opened)
 
         yield {notice: markup.status(f"Opening {name}")}
         try:
             for said in lane.follow(session, work, study=OPENING):
-                if isinstance(said, list):
+                if isinstance(said, Read):
                     yield {**self._laid(session, said, model, all_pins, shown), self.bench.run: None}
                 elif said is not None:
                     done, text = said
@@ -135,17 +150,20 @@ class SavedRuns:
             yield {notice: markup.notice(NO_MEMORY), self.bench.run: None}
 
     def _laid(
-        self, session: Session, found: list[Opened], model: Chosen, all_pins: list[Any], shown: list[str]
+        self, session: Session, opened: Read, model: Chosen, all_pins: list[Any], shown: list[str]
     ) -> Updates:
-        """Each result pinned and, the last one of its panel, shown; the first panel that has one in front."""
+        """Each result pinned and, the first one of its panel, shown; the first such panel in front."""
         updates: Updates = {}
-        for one in found:
+        presented: set[str] = set()
+        for one in opened.found:
             panel = self.panels[one.study]
             session.opened.add(one.key)
             updates |= self.bench.pins.add(one.study, one.key, panel.name(one.result), all_pins, shown)
             all_pins, shown = updates[self.bench.pins.all], updates[self.bench.pins.shown]["value"]
-            updates |= panel.present(session, one.key, one.result, model)
-        front = next(study for study in self.panels if study in {one.study for one in found})
+            if one.study not in presented:
+                updates |= panel.present(session, one.key, one.result, model)
+            presented.add(one.study)
+        front = next(study for study in self.panels if study in presented)
         updates |= self.tabs.front(front)
-        updates[self.bench.run_notice] = ""
+        updates[self.bench.run_notice] = markup.notice(" ".join(opened.lacking), plain=True)
         return updates

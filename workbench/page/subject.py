@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from workbench.datasets import SCENES, kind_of, open_collection
+from workbench.datasets import SCENES, distant, open_collection
 from workbench.errors import Refusal
 from workbench.page.bench import OnBench
 from workbench.page.wiring import QUIET
@@ -96,7 +96,7 @@ def own(data: str) -> str:
         raise Refusal(
             "Name your data: a folder, a .parquet, a VLMEvalKit .tsv, or a data set's id of the hub."
         )
-    if "SPACE_ID" in os.environ and named != SCENES and kind_of(named) != "hub":
+    if "SPACE_ID" in os.environ and named != SCENES and not distant(named):
         raise Refusal("On this Space only data sets of the hub are opened: give an id, OWNER/NAME.")
     return named
 
@@ -106,5 +106,5 @@ def pictured(on: OnBench, image: str, data: str) -> Mapping[str, str]:
     if image:
         return on.pictured
     # The hub's copy is asked for only where progress can be told.
-    local = data != SCENES and kind_of(data) != "hub"
+    local = data != SCENES and not distant(data)
     return {"data": open_collection(data).fingerprint} if local else {}

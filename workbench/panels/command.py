@@ -48,7 +48,7 @@ def add_flags(
         elif get_origin(kind) is tuple:
             items = get_args(kind)
             options |= {
-                "nargs": "+" if Ellipsis in items else len(items),
+                "nargs": len(items) if Ellipsis not in items else "+" if _filled(field) else "*",
                 "metavar": METAVARS.get(get_args(kind)[0], "WORD"),
             }
         else:
@@ -67,6 +67,11 @@ def from_flags(config: type[BaseModel], given: dict[str, Any]) -> Any:
         if _idle(name, made):
             raise Refusal(f"{flag(name)} has nothing to act on: name a corruption with --corruption too.")
     return made
+
+
+def _filled(field: FieldInfo) -> bool:
+    """Whether a list may not be empty; one that may is emptied by its flag alone."""
+    return any(getattr(rule, "min_length", 0) for rule in field.metadata)
 
 
 def _idle(name: str, config: BaseModel) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workbench.errors import Refusal
-from workbench.models.protocol import Capability, ModelCard
+from workbench.models.protocol import Capability, ModelCard, Stage
 
 DOES: dict[Capability, str] = {
     Capability.ANSWERS: "answer a question",
@@ -16,6 +16,7 @@ DOES: dict[Capability, str] = {
     Capability.GENERATES: "draw an image",
     Capability.INTERLEAVES: "draw on its way to an answer",
     Capability.TOKENISES: "write an image as tokens",
+    Capability.PIXEL_GRADIENTS: "be followed back to its pixels",
 }
 
 NOBODY = ModelCard(
@@ -57,3 +58,14 @@ def known_stage(stage: str, stages: Sequence[str], what: str = "map of") -> str:
         bands.setdefault(name.rpartition(" ")[0] or name, []).append(name)
     ends = [names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}" for names in bands.values()]
     raise Refusal(f"There is no {what} {stage!r}. Choose a stage out of {', '.join(ends) or 'none'}.")
+
+
+def chosen_stages(names: Sequence[str], stages: Sequence[Stage]) -> list[Stage]:
+    """The stages of these names in the model's order; the name of a band stands for all of it.
+
+    Raises Refusal where there is no stage of a name, naming the ends of each band.
+    """
+    every = [stage.name for stage in stages]
+    bands = {stage.band for stage in stages}
+    wanted = {name if name in bands else known_stage(name, every, "stage") for name in names}
+    return [stage for stage in stages if stage.name in wanted or stage.band in wanted]

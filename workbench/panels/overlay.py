@@ -75,6 +75,12 @@ def shaded(
     return np.clip(large + 0.5, 0, 255).astype(np.uint8)
 
 
+def enlarged_picture(picture: Image) -> Image:
+    """The picture in its own colours, enlarged as `shaded` does."""
+    k = magnification(picture)
+    return np.repeat(np.repeat(picture, k, axis=0), k, axis=1)
+
+
 FOR, AGAINST = np.array([213, 94, 0], np.float32), np.array([0, 114, 178], np.float32)
 """Okabe and Ito's vermilion and blue, for what speaks for and against something."""
 

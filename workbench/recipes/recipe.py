@@ -22,7 +22,7 @@ WIDTHS = {"column": COLUMN, "page": PAGE}
 TRUST = "trust_remote_code"
 """Whoever runs a recipe says this on the command line; a file from somebody else cannot."""
 OPENING = tuple(field.name for field in fields(Opening) if field.name != TRUST)
-OF_CHECKPOINT = ("revision", "base", "weights", "system_prompt")
+OF_CHECKPOINT = ("revision", "base", "weights", "system_prompt", "read_as")
 """What belongs to one checkpoint, and so not to a run that names another."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.,+-]{0,59}")
 DRAWN = tuple(name for name, study in STUDIES.items() if study.drawn)

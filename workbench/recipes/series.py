@@ -10,8 +10,11 @@ from workbench.errors import Refusal
 from workbench.models import CONFIGURATIONS, embedded, plain
 from workbench.runs.archive import by_numbers
 
-MAKING = "python -m workbench train base --keep 100"
-"""Makes a series of the embedded model."""
+MAKING = (
+    "python -m workbench train base --start assets/checkpoints/pocket-bagel --anew --keep 20 "
+    "--out training/anew"
+)
+"""Makes a short series of the embedded model."""
 
 
 def checkpoints(given: Any) -> dict[str, str]:
@@ -29,7 +32,7 @@ def checkpoints(given: Any) -> dict[str, str]:
         if not found:
             raise Refusal(
                 f"{given} holds no checkpoints yet. A series of the embedded model comes from “{MAKING}”, "
-                "which writes it to training/base/series."
+                "which writes it to training/anew/series."
             )
     elif isinstance(given, list) and given and all(isinstance(each, str) and each for each in given):
         found = given

@@ -189,5 +189,5 @@ def _decoded(name: str, content: bytes) -> int:
 def _too_large(called: str, size: int) -> Refusal:
     return Refusal(
         f"“{called}” holds {megabytes(size)}; a .zip of up to {megabytes(LARGEST)} is opened. Unpack it and "
-        "start the workbench with --open and the folder."
+        "start the workbench with --open and the folder; of a capture, fewer --stages make a smaller one."
     )

@@ -13,7 +13,7 @@ from workbench.errors import Refusal
 from workbench.training.autoencoder import AutoencoderStage
 from workbench.training.drawing import DrawingStage
 from workbench.training.interleaving import InterleavingStage, start_experts
-from workbench.training.kit import Kit, build, further
+from workbench.training.kit import Kit, build, forget_language, further
 from workbench.training.loop import Schedule, Stage, train
 from workbench.training.publish import publish
 from workbench.training.seeing import Teacher, TeacherStage, TowerStage
@@ -33,17 +33,23 @@ FURTHER = Schedule(steps=1900, batch=24, matrix_lr=0.012, other_lr=1e-3, warmup=
 FURTHER_RESTORES = 5
 REDRAWN = Schedule(steps=230, batch=16, matrix_lr=0.007, other_lr=7e-4, warmup=10, decay=0.95)
 """What `--start` trains with `--drawing`."""
+ANEW = Schedule(steps=180, batch=8, warmup=20)
+"""What `--start` trains with `--anew`."""
 ANSWERING = ("understanding", "interleaving")
 """The stages in which the model learns to answer: what --keep counts the steps of."""
 
 
 def stages(
-    kit: Kit, seed: int, scale: float, *, started: bool = False, drawing: bool = False
+    kit: Kit, seed: int, scale: float, *, started: bool = False, drawing: bool = False, anew: bool = False
 ) -> Iterator[Stage]:
     """Yield the stages in order, each built when the ones before it are done.
 
-    `started`: the kit holds a published checkpoint, which is trained further; `drawing`: in drawing alone.
+    `started`: the kit holds a published checkpoint, which is trained further; `drawing`: in drawing alone;
+    `anew`: its language model has forgotten everything, and learns to answer again.
     """
+    if anew:
+        yield UnderstandingStage(kit, ANEW.scaled(scale), seed)
+        return
     if drawing:
         yield DrawingStage(kit, REDRAWN.scaled(scale), seed)
         return
@@ -94,11 +100,17 @@ def parser() -> argparse.ArgumentParser:
         "stays as it is",
     )
     base.add_argument(
+        "--anew",
+        action="store_true",
+        help="with --start: forget the language model, and have it learn to answer anew over the tower: with "
+        "--keep a short series of checkpoints",
+    )
+    base.add_argument(
         "--keep",
         type=int,
         metavar="N",
-        help="publish a checkpoint every N steps from the stage understanding on, as OUT/series/step-NNNN; "
-        "assets/recipes/sacrifice.yaml draws what changes along it",
+        help="publish a checkpoint before the stage understanding and every N steps from there on, as "
+        "OUT/series/step-NNNN; assets/recipes/sacrifice.yaml draws what changes along it",
     )
     base.add_argument("--until", choices=list(SCHEDULES), help="stop after this stage")
     base.add_argument("--seed", type=int, default=0)
@@ -129,19 +141,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> None:
     """Train the stages in order, up to `--until`, going on from what `--out` holds, and publish.
 
-    Raises Refusal for a scale that is not above 0, --keep under 1, --drawing alone, and where another
-    run holds the folder.
+    Raises Refusal for a scale that is not above 0, --keep under 1, --drawing or --anew without --start or
+    with one another, and where another run holds the folder.
     """
     if args.keep is not None and args.keep < 1:
         raise Refusal(f"--keep counts steps, at least 1; it is {args.keep}.")
-    if args.drawing and not args.start:
-        raise Refusal("--drawing trains a checkpoint further: name it with --start.")
+    if (args.drawing or args.anew) and not args.start:
+        raise Refusal("--drawing and --anew train a checkpoint further: name it with --start.")
+    if args.drawing and args.anew:
+        raise Refusal("--anew forgets what --drawing would leave as it is: give one of them.")
     if args.scale <= 0:
         raise Refusal(f"--scale must be above 0; it is {args.scale:g}.")
     if args.threads:
         torch.set_num_threads(args.threads)
     torch.set_default_device(args.device)
     kit = further(args.start, args.out) if args.start else build(args.out, seed=args.seed)
+    if args.anew:
+        forget_language(kit, args.out, args.seed)
 
     def say(line: str) -> None:
         print(line, flush=True)
@@ -153,9 +169,12 @@ def run(args: argparse.Namespace) -> None:
     except OSError:
         raise Refusal(f"Another run is training in {args.out}. Wait for it, or give another --out.") from None
     before = 0
-    for stage in stages(kit, args.seed, args.scale, started=bool(args.start), drawing=args.drawing):
+    how = {"started": bool(args.start), "drawing": args.drawing, "anew": args.anew}
+    for stage in stages(kit, args.seed, args.scale, **how):
         answers = stage.name in ANSWERING
         after = keeper(kit, args.out / "series", args.keep, before) if args.keep and answers else None
+        if after and not before:
+            after(0)
         train(stage, args.out, say=say, after=after)
         before += stage.schedule.steps if answers else 0
         if stage.name == args.until:

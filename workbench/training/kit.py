@@ -66,6 +66,10 @@ POCKET = BagelConfig(
 )
 
 
+LANGUAGE = ("language_model.", "connector.")
+"""Beginnings of the names of what reads the tower's tokens."""
+
+
 @dataclass(frozen=True)
 class Kit:
     """Everything that is trained or used in training; tokenizer is a `tokenizers.Tokenizer`."""
@@ -132,6 +136,14 @@ def further(published: Sequence[Path], folder: Path) -> Kit:
             total[name] = total.get(name, 0.0) + value.double()
     kit.network.load_state_dict({name: (value / len(published)).float() for name, value in total.items()})
     return kit
+
+
+@torch.no_grad()
+def forget_language(kit: Kit, folder: Path, seed: int) -> None:
+    """Put connector and language model back to how training starts; the tower stays what it is."""
+    fresh = build(folder, kit.network.config, seed).network.state_dict()
+    mine = {name: value for name, value in fresh.items() if name.startswith(LANGUAGE)}
+    kit.network.load_state_dict(kit.network.state_dict() | mine)
 
 
 def _initialise(network: Bagel) -> None:

@@ -7,10 +7,12 @@ from tempfile import TemporaryDirectory
 from textwrap import fill
 
 import numpy as np
+import pytest
 import torch
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from tests.models.hf.builders import BUILDERS, saved
+from tests.models.hf.verified import COLUMNS, cells, whole
 from workbench.models.hf.adapter import HFModel
 from workbench.models.hf.family import Family
 from workbench.models.hf.load import load
@@ -26,21 +28,31 @@ Any image-text-to-text model of the installed transformers opens by convention
 with the reason where they do not. A family that departs from the convention is one file in
 `workbench/models/hf/families/`.
 
-The table is written by `python -m tests.models.hf.table` from tiny random checkpoints that were
-made with transformers' own configuration, model and processor classes, saved, and opened from disk;
-a test holds it to what they say. What is verified for every row
-(`tests/models/hf/test_families.py`, on wide, tall and square images):
+The tables are written by `python -m tests.models.hf.table` from tiny random checkpoints that were
+made with transformers' own configuration, model and processor classes, saved, and opened from disk. It
+runs `tests/models/hf/test_families.py`, on wide, tall and square images, and writes nothing where one
+of them fails; a test holds the tables to what the models say and to what was compared. The second one
+counts for each row what was:
 
-- a visual token changes when the pixels of its rectangle do, and no other token does; so in tower
-  and projector, where their grids are known;
-- images shown together keep their places; a batch computes what each image alone does;
+- cells and pixels: a visual token changes when the pixels of its rectangle do, and no other token does;
+  so the tower's cells, where their grids are known;
+- images together keep their places; a batch computes what each image alone does;
 - a question that holds a word of the model for an image is refused by that word; every other special
   word of its tokenizer leaves the visual tokens where they are;
 - the last stage through the final norm and the head gives the model's logits;
-- answers are those of `generate`, word by word; scores are sums of log-probabilities;
-- attention rows equal a plain softmax over everything within 1e-5, for every head of every layer that
-  attends, of the language model and of the tower. The output comes from sdpa, but for PaliGemma 2, whose
+- words said are those of `generate`, one by one; scores are sums of log-probabilities;
+- attention rows equal a plain softmax over everything within 1e-5, a row for each head, query and layer
+  that attends, of the language model and of the tower. The output comes from sdpa, but for PaliGemma 2, whose
   capped scores only its own eager function computes.
+
+What attribution changes in a pass is held against a plain way for every row too
+(`tests/models/hf/test_changing.py`): gradients of what is said by pixels, by states and by attention
+weights against differences; blocked attention against a softmax that leaves it out; other pixels side by
+side against images of their own; the cells in which pixels are summed against the pixels that were changed.
+Gradients do not reach the pixels of Emu3 and Chameleon, which choose codes, and the two towers of
+DeepSeek-VL's hybrid have no one set of pixels. Models that hand their layers more of the image than the
+tokens that enter (Qwen3-VL and others with its DeepStack, Gemma 4) keep that of their own image where other
+tokens are put in their place.
 
 At each opening, of a published checkpoint too, it is checked that what enters the tower's blocks changes
 where the picture does, that every language layer keeps one state for each token, that visual tokens and
@@ -62,13 +74,14 @@ the whole model; what speaks is left out.
 
 ## Opening
 
-In 8 or 4 bits (`--quantised`, by bitsandbytes, on a CUDA device; 4 bits are NF4) linear layers are
+In 8 or 4 bits (`--quantised`, by bitsandbytes; 4 bits are NF4) linear layers are
 replaced. transformers does so for its models, which keep embeddings, the head and norms as they are.
 Of BAGEL and CLEAR the linear layers of both experts in the language layers are replaced, nine tenths
 of the numbers: by the published shapes 57 % of the bytes remain in 8 bits and 35 % in 4. Vision tower,
 connector, autoencoder, embeddings, head, norms and what carries latents in and out stay in the number
-type. That was tried with a module that stands in for bitsandbytes; what rounding does to what they draw
-was not measured.
+type. That was tried on a CPU with bitsandbytes 0.50.2 (`tests/models/test_bitsandbytes.py`), where its
+4 bits want matrices whose sides are multiples of 32 and 64 and others are refused with that; not on a
+GPU. What rounding does to what they draw was not measured.
 
 From the hub only what is read is fetched: configuration, words, and the weight files that the index
 lists or that were chosen. Before any weight is fetched these are refused: a model type that is not
@@ -80,13 +93,21 @@ and not applied.
 
 ## Families
 
-No published checkpoint was opened for this table. `grids` are the parts of an image that visual
+No published checkpoint was opened for these tables. `grids` are the parts of an image that visual
 tokens stand for; `tower` says whether the tower's own tokens are placed on the image too; all answer, score
 candidates and show their hidden states, `besides` is what else they do.
 
 KNOWN
 | checkpoint | class | grids | tower | attention | besides |
 |---|---|---|---|---|---|
+"""
+VERIFIED = f"""\
+## Verified
+
+Numbers compared in each family, all of which agreed; – where it has no such thing.
+
+| checkpoint | {" | ".join(COLUMNS.values())} |
+|---|{"---:|" * len(COLUMNS)}
 """
 REFUSED = """\
 ## Refused
@@ -141,6 +162,11 @@ def row(name: str, model: HFModel) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def compared(name: str) -> str:
+    """One line of the table of what was verified in this process."""
+    return f"| {' | '.join([name, *cells(name)])} |"
+
+
 def refused() -> list[str]:
     """A line for each reason, with the types that are refused for it."""
     by_reason: dict[str, list[str]] = {}
@@ -165,9 +191,19 @@ def document() -> str:
             lines.append(row(name, model))
     known = "; ".join(f"{name} is `{at}`" for name, at in KNOWN.items())
     head = HEAD.replace("KNOWN", fill(f"By the names that people use: {known}.", 108) + "\n")
+    found = [compared(name) for name in sorted(BUILDERS)]
     lists = [REFUSED, *refused(), "", UNTRIED, *untried()]
-    return head + "\n".join([*lines, "", *lists]) + "\n"
+    return head + "\n".join([*lines, "", VERIFIED + "\n".join(found), "", *lists]) + "\n"
+
+
+def main() -> None:
+    """Verify every family here and now, then write the document."""
+    if pytest.main(["-q", "-p", "no:cacheprovider", str(Path(__file__).with_name("test_families.py"))]):
+        raise SystemExit("A family fails, so nothing is written.")
+    if missing := [name for name in sorted(BUILDERS) if not whole(name)]:
+        raise SystemExit(f"Not every test that counts was run: {', '.join(missing)}.")
+    DOCUMENT.write_text(document(), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    DOCUMENT.write_text(document(), encoding="utf-8")
+    main()

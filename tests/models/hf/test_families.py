@@ -13,6 +13,7 @@ import torch
 
 from tests.models.hf.builders import REACH
 from tests.models.hf.tokenisers import Narrowed
+from tests.models.hf.verified import verified
 from workbench.capture.attention import attention_rows
 from workbench.capture.hidden import capture
 from workbench.errors import Refusal
@@ -155,6 +156,7 @@ def test_a_token_changes_when_its_pixels_do(model: HFModel, size: tuple[int, int
     image = noise(size)
     rng = np.random.default_rng(1)
     outside = BLUR + REACH.get(model.card.id, 0)
+    compared = 0
     with Unmixed(model):
         before = entering(model, model.prepare([image], "what?"))
         for _ in range(3):
@@ -169,6 +171,8 @@ def test_a_token_changes_when_its_pixels_do(model: HFModel, size: tuple[int, int
                 here = changed[positions].numpy()
                 assert not (here & ~touched(grid, rectangle, outside)).any(), grid.part
                 assert not (must_see(model, grid, rectangle) & ~here).any(), grid.part
+                compared += len(here)
+    verified(model, "places", compared)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[1]}x{s[0]}")
@@ -181,6 +185,7 @@ def test_in_tower_and_projector_too_a_token_changes_when_its_pixels_do(
     with Unmixed(model):
         before = capture(model, model.prepare([image], "what?"))
         after = [capture(model, model.prepare([p], "what?")) for p in paintings(image, rectangle)]
+    compared = 0
     for k, (stage, grid) in enumerate(zip(before.stages, before.grids, strict=True)):
         if stage.band == "llm" or grid is None:
             continue
@@ -190,6 +195,8 @@ def test_in_tower_and_projector_too_a_token_changes_when_its_pixels_do(
         outside = BLUR + (REACH.get(model.card.id, 0) if stage.band == "projector" else 0)
         assert not (changed & ~touched(grid, rectangle, outside)).any(), stage.name
         assert not (must_see(model, grid, rectangle) & ~changed).any(), stage.name
+        compared += len(changed)
+    verified(model, "tower places", compared)
 
 
 def test_the_last_stage_gives_the_logits_of_every_visual_token(model: HFModel) -> None:
@@ -198,6 +205,7 @@ def test_the_last_stage_gives_the_logits_of_every_visual_token(model: HFModel) -
     with torch.inference_mode():
         logits = model.network(**prompt.inputs, use_cache=False).logits[:, prompt.visual]
     torch.testing.assert_close(model.readout(torch.from_numpy(states)), logits, atol=1e-3, rtol=1e-3)
+    verified(model, "logits", logits.numel())
 
 
 def test_no_word_depends_on_pixels_and_no_visual_token_is_forgotten(model: HFModel) -> None:
@@ -219,6 +227,7 @@ def test_images_shown_together_keep_their_places(model: HFModel) -> None:
     for grid, positions in views(prompts[0]):
         moved = changed[positions]
         assert bool(moved.all()) == (grid.image == 1) and bool(moved.any()) == (grid.image == 1)
+    verified(model, "several", 2)
 
 
 def test_a_batch_computes_what_each_image_alone_does(model: HFModel) -> None:
@@ -244,6 +253,7 @@ def test_an_answer_is_what_generate_gives_and_comes_word_by_word(model: HFModel)
     assert int(logits.argmax()) == ids[0]
     if expected:
         assert steps[0].tokens[0].logprob == pytest.approx(float(logits.max()), abs=1e-3)
+    verified(model, "words", len(expected))
 
 
 def test_scores_are_the_sums_of_each_tokens_log_probability(model: HFModel) -> None:
@@ -263,6 +273,7 @@ def test_scores_are_the_sums_of_each_tokens_log_probability(model: HFModel) -> N
             total += float(logits.float().log_softmax(-1)[token])
             said.append(token)
         assert value == pytest.approx(total, abs=1e-3)
+    verified(model, "scores", len(scored))
 
 
 def plain_calls(model: HFModel, prompt: Prompt) -> dict[int, list[torch.Tensor]]:
@@ -314,11 +325,13 @@ def test_rows_of_attention_are_those_of_a_plain_softmax(model: HFModel, band: st
     before = model.forward(prompt)
     seen = attention_rows(model, prompt, rows, band=band)
     torch.testing.assert_close(model.forward(prompt), before, atol=0, rtol=0)
-    everything = eager(model, prompt)
+    everything, compared = eager(model, prompt), 0
     for layer, weights in zip(layers, seen.weights, strict=True):
         truth = next(everything[id(part)] for part in layer.modules() if id(part) in everything)
         np.testing.assert_allclose(weights[0], truth[:, rows], atol=1e-5)
         np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
+        compared += weights[0, :, :, 0].size
+    verified(model, f"{band} rows", compared)
 
 
 def test_rows_of_a_tower_are_those_of_their_own_tile_in_every_image_of_a_batch(model: HFModel) -> None:

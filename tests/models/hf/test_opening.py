@@ -45,6 +45,24 @@ def test_a_whole_folder_opens_and_says_how_far_it_is(llava: Path) -> None:
     assert shares == sorted(shares) and shares[-1] == 1.0
 
 
+def test_loading_says_which_shard_it_is_at(copy: Path) -> None:
+    weights = load_file(copy / "model.safetensors")
+    names = sorted(weights, key=lambda name: "language_model" in name)
+    cuts = [0, len(names) // 3, len(names) // 2, len(names)]
+    parts = {f"model-{k}.safetensors": names[cuts[k - 1] : cuts[k]] for k in (1, 2, 3)}
+    for file, some in parts.items():
+        save_file({name: weights[name] for name in some}, copy / file, metadata={"format": "pt"})
+    places = {name: file for file, some in parts.items() for name in some}
+    (copy / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    (copy / "model.safetensors").unlink()
+    heard: list[tuple[str, float]] = []
+    models.open(copy, device="cpu", say=lambda words, share: heard.append((words, share)))
+    loading = [words for words, _ in heard if words.startswith("Loading weights")]
+    assert {words: loading.count(words) for words in loading} == {
+        f"Loading weights, shard {k} of 3": len(parts[f"model-{k}.safetensors"]) for k in (1, 2, 3)
+    }
+
+
 def change(path: Path, edit: Callable[[dict[str, Any]], None]) -> None:
     weights = load_file(path)
     edit(weights)
@@ -414,7 +432,7 @@ class TestOnTheWayToADevice:
     [
         ({"dtype": "int7"}, "int7"),
         ({"attention": "fast"}, "fast"),
-        ({"quantised": "4bit"}, "CUDA"),
+        ({"quantised": "4bit"}, "bitsandbytes"),
         ({"attention": "flash_attention_2"}, "CUDA"),
         ({"attention": "flash_attention_2", "dtype": "float32"}, "16 bits only"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch
 
 from tests.models.hf.builders import saved
 from workbench.models.hf.load import load
+from workbench.models.hf.speech import speak
+from workbench.models.protocol import never
 
 
 def test_a_penalty_changes_what_is_said_but_not_what_its_probability_is(
@@ -40,3 +43,19 @@ def test_a_penalty_changes_what_is_said_but_not_what_its_probability_is(
     # `score` reads the same tokens, and no more.
     monkeypatch.setattr(model.family, "candidate", lambda text: torch.tensor([ids]))
     assert model.score(again, ["whatever"])[0, 0] == pytest.approx(answer.logprob, abs=1e-3)
+
+
+def test_nothing_is_said_on_once_nobody_listens(tmp_path: Path) -> None:
+    path = saved("llava", tmp_path)
+    model = load(path, name="llava", device=torch.device("cpu"), dtype=torch.float32)
+    model.network.generation_config.eos_token_id = model.processor.tokenizer.eos_token_id = None
+    prompt = model.prepare([np.full((48, 48, 3), 90, np.uint8)], "what is this?")
+    before = threading.active_count()
+    passes: list[int] = []
+    handle = model.network.register_forward_hook(lambda *_: passes.append(threading.get_ident()))
+    speech = speak(model.family, prompt.inputs, 200, never)
+    next(speech)
+    speech.close()
+    said = len(passes)
+    handle.remove()
+    assert threading.active_count() == before and said < 200

@@ -7,7 +7,9 @@ levels, at most five steps, an end where a step moves by one or less.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +21,8 @@ from workbench.images.corruptions.filters import mirrored
 Bytes = NDArray[np.uint8]
 STEPS = 5
 ZERO: Any = np.int32(0)
+SMALL = 1e7
+"""Pixels that all walks look at in a step, about a quarter of them: below, threads cost what they save."""
 NEAR = 16
 """Least squared distance in colour at which two neighbours count as an edge."""
 
@@ -36,7 +40,16 @@ def _walked(image: Bytes, result: Bytes, where: NDArray[np.bool_], radius: float
     """The result with each pixel of ``where`` replaced by the colour that its walk over the image ends at."""
     # Whole numbers of 32 bits, so that the inner loop takes several pixels at a time.
     planes = np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.int32)
-    _walk()(planes, result, where, float(radius), squared)
+    looked_at = float(where.sum()) * radius * radius
+    threads = min(os.cpu_count() or 1, len(image)) if looked_at > SMALL else 1
+    # Walks do not know of one another: each thread takes every so many-th row.
+    with ThreadPoolExecutor(threads) as pool:
+        done = [
+            pool.submit(_walk(), planes, result, where, float(radius), squared, first, threads)
+            for first in range(threads)
+        ]
+    for each in done:
+        each.result()
     return result
 
 
@@ -90,11 +103,11 @@ def _walk() -> Callable[..., Any]:
     return compiled
 
 
-def _every(planes: Any, result: Any, where: Any, radius: float, squared: int) -> None:
+def _every(planes: Any, result: Any, where: Any, radius: float, squared: int, first: int, apart: int) -> None:
     height, width = where.shape
     reds, greens, blues = planes[0], planes[1], planes[2]
     most = np.int32(squared)
-    for i in range(height):
+    for i in range(first, height, apart):
         for j in range(width):
             if not where[i, j]:
                 continue

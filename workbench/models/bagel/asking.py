@@ -1,7 +1,7 @@
 """Direct answers to many questions: an image is read once, its questions and their candidates side by side.
 
-`score_each` is one pass. A row holds an image, its questions and, behind each, every candidate; a question
-sees the image and itself, a candidate also its question. So nothing is read twice and no keys are copied.
+`score_each` is one pass. A row holds an image and a `Tree`: its questions and, behind each, every candidate.
+A question sees the image and itself, a candidate also its question; so nothing is read twice.
 """
 
 from __future__ import annotations
@@ -32,32 +32,23 @@ def score_each(
     go_on(stop)
     network, device = model.network, model.network.device
     pictures = model.pictures(images)
-    rows = [_Row() for _ in images]
+    trees = [Tree() for _ in images]
     for number, asked in enumerate(posed):
         checked(asked.candidates)
         written = model.segment(model.typed(asked.text))[0].tolist() if asked.text.strip() else []
-        ids = [model.typed(candidate) for candidate in asked.candidates]
-        rows[asked.image].add(number, [*written, model.special.bos], ids, model.special.eos)
+        ids = [[*model.typed(candidate), model.special.eos] for candidate in asked.candidates]
+        trees[asked.image].add(number, [*written, model.special.bos], ids)
     seen = network.framed(model.embedded_vision(pictures), model.special)
-    texts, _ = padded([row.ids for row in rows], device)
+    texts, places, among = laid_out(trees, device)
     x = torch.cat([seen, network.embed_text(texts)], 1)
     framed = seen.shape[1]
-    places, _ = padded([row.positions for row in rows], device)
-    positions = torch.cat([places.new_zeros(len(rows), framed), places + 1], 1)
-    mask = torch.zeros(len(rows), x.shape[1], x.shape[1], dtype=torch.bool, device=device)
+    positions = torch.cat([places.new_zeros(len(trees), framed), places + 1], 1)
+    mask = torch.zeros(len(trees), x.shape[1], x.shape[1], dtype=torch.bool, device=device)
     mask[:, :, :framed] = True
-    mask[:, framed:, framed:] = _tree(rows, texts.shape[1], device)
+    mask[:, framed:, framed:] = among
     states, _ = network.language_model.model(x, positions, mask=mask[:, None])
-    out = [np.zeros(len(asked.candidates)) for asked in posed]
-    picks = [(r, *pick) for r, row in enumerate(rows) for pick in row.picks]
-    for first in range(0, len(picks), LOGITS_AT_ONCE):
-        some = picks[first : first + LOGITS_AT_ONCE]
-        at = torch.tensor([pick[:3] for pick in some], device=states.device)
-        logs = network.logits(states[at[:, 0], framed + at[:, 1]]).float().log_softmax(-1)
-        values = logs.gather(1, at[:, 2:].to(logs.device))[:, 0].double().tolist()
-        for (*_, number, candidate), value in zip(some, values, strict=True):
-            out[number][candidate] += value
-    return out
+    found = summed(model, states[:, framed:], trees)
+    return [found[number] for number in range(len(posed))]
 
 
 @torch.inference_mode()
@@ -139,11 +130,12 @@ def _given(model: BagelReader, states: Tensor, ids: Sequence[int]) -> list[Token
     return [Token(model.words([number]), float(logs[i, number]), number) for i, number in enumerate(ids)]
 
 
-class _Row:
-    """The text of one row, laid out: questions side by side, behind each its candidates side by side.
+class Tree:
+    """The text of one row, laid out: stems side by side, behind each its branches side by side.
 
-    parts: for each token the question it belongs to, and the candidate, -1 in the question itself. picks:
-    where a log-probability is read, which token's, and for which question and candidate.
+    A branch sees its stem and itself; its last token is foretold and never read. parts: for each token the
+    stem it belongs to, and the branch, -1 in the stem itself. picks: where a log-probability is read, which
+    token's, and for which stem and branch.
     """
 
     def __init__(self) -> None:
@@ -152,16 +144,15 @@ class _Row:
         self.parts: list[tuple[int, int]] = []
         self.picks: list[tuple[int, int, int, int]] = []
 
-    def add(
-        self, number: int, question: Sequence[int], candidates: Sequence[Sequence[int]], eos: int
-    ) -> None:
-        self._put(question, 0, (number, -1))
+    def add(self, number: int, stem: Sequence[int], branches: Sequence[Sequence[int]]) -> None:
+        """A stem with its number, one token at least, and what may follow it, each one token at least."""
+        self._put(stem, 0, (number, -1))
         last = len(self.ids) - 1
-        for k, ids in enumerate(candidates):
+        for k, ids in enumerate(branches):
             start = len(self.ids)
-            self._put(ids, len(question), (number, k))
+            self._put(ids[:-1], len(stem), (number, k))
             sources = [last, *range(start, len(self.ids))]
-            self.picks += [(at, to, number, k) for at, to in zip(sources, [*ids, eos], strict=True)]
+            self.picks += [(at, to, number, k) for at, to in zip(sources, ids, strict=True)]
 
     def _put(self, ids: Sequence[int], place: int, part: tuple[int, int]) -> None:
         self.ids += ids
@@ -169,19 +160,39 @@ class _Row:
         self.parts += [part] * len(ids)
 
 
-def _tree(rows: Sequence[_Row], longest: int, device: torch.device) -> Tensor:
-    """Which token of the text may look at which, bool (B, N, N); padding looks at itself."""
-    questions = torch.full((len(rows), longest), -1)
-    candidates = torch.full((len(rows), longest), -2)
-    for k, row in enumerate(rows):
-        if row.parts:
-            found = torch.tensor(row.parts)
-            questions[k, : len(found)], candidates[k, : len(found)] = found[:, 0], found[:, 1]
-    questions, candidates = questions.to(device), candidates.to(device)
-    same = questions[:, :, None] == questions[:, None]
-    own = (candidates[:, None] == -1) | (candidates[:, :, None] == candidates[:, None])
-    mask = (same & own).tril()
-    return mask | torch.eye(longest, dtype=torch.bool, device=device)
+def laid_out(trees: Sequence[Tree], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Token ids (B, N), positions from the first of the text (B, N), and who may look at whom (B, N, N)."""
+    ids, _ = padded([tree.ids for tree in trees], device)
+    places, _ = padded([tree.positions for tree in trees], device)
+    longest = ids.shape[1]
+    stems = torch.full((len(trees), longest), -1)
+    branches = torch.full((len(trees), longest), -2)
+    for k, tree in enumerate(trees):
+        if tree.parts:
+            found = torch.tensor(tree.parts)
+            stems[k, : len(found)], branches[k, : len(found)] = found[:, 0], found[:, 1]
+    stems, branches = stems.to(device), branches.to(device)
+    same = stems[:, :, None] == stems[:, None]
+    own = (branches[:, None] == -1) | (branches[:, :, None] == branches[:, None])
+    # Padding looks at itself.
+    itself = torch.eye(longest, dtype=torch.bool, device=device)
+    return ids, places, (same & own).tril() | itself
+
+
+def summed(model: BagelReader, states: Tensor, trees: Sequence[Tree]) -> dict[int, np.ndarray]:
+    """Log-probabilities in nats of every stem's branches, float64, from the normed states of `laid_out`."""
+    picks = [(row, *pick) for row, tree in enumerate(trees) for pick in tree.picks]
+    out: dict[int, np.ndarray] = {}
+    for _, _, _, number, branch in picks:
+        out[number] = np.zeros(max(branch + 1, len(out.get(number, ()))))
+    for first in range(0, len(picks), LOGITS_AT_ONCE):
+        some = picks[first : first + LOGITS_AT_ONCE]
+        at = torch.tensor([pick[:3] for pick in some], device=states.device)
+        logs = model.network.logits(states[at[:, 0], at[:, 1]]).float().log_softmax(-1)
+        values = logs.gather(1, at[:, 2:].to(logs.device))[:, 0].double().tolist()
+        for (*_, number, branch), value in zip(some, values, strict=True):
+            out[number][branch] += value
+    return out
 
 
 @dataclass(frozen=True)

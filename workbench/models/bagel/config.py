@@ -4,9 +4,9 @@
 hard-codes (the autoencoder's shape, the resize rules, table sizes) stands here as defaults; a folder may
 change it in `bagel_config.json`, which published folders do not have.
 
-Weights without a configuration of their own, opened over a BAGEL folder, are read as CLEAR's are: `CLEAR`
-says what CLEAR's public code sets otherwise than BAGEL's. A `bagel_config.json` beside such weights has the
-last word.
+Weights without a configuration of their own, opened over a BAGEL folder, are read as CLEAR's are unless a
+person says that they are BAGEL's: `CLEAR` says what CLEAR's public code sets otherwise than BAGEL's. A
+`bagel_config.json` beside such weights has the last word.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from workbench.errors import Refusal
 T = TypeVar("T")
 
 EXTRA = "bagel_config.json"
+OWN_LICENCE = "the weights' own; BAGEL's is Apache-2.0"
 CLEAR: dict[str, Any] = {
     "vit_resize": {"longest": 518, "shortest": 224, "stride": 14},
     "usable_vocabulary": 151665,
-    "licence": "the weights' own; BAGEL's is Apache-2.0",
+    "licence": OWN_LICENCE,
 }
 """Fields of `EXTRA` as CLEAR has them; its latent rule is BAGEL's (1024, 512, 16)."""
 
@@ -192,16 +193,19 @@ def read_json(path: Path) -> dict[str, Any]:
     return values
 
 
-def read_config(folder: Path, weights: Path | None = None) -> BagelConfig:
+def read_config(folder: Path, weights: Path | None = None, *, as_clear: bool | None = None) -> BagelConfig:
     """The configuration of a BAGEL folder; raises Refusal where a file is missing or unusable.
 
-    `weights`: another folder, of weights that are to be read as CLEAR's are with this one's configuration.
+    `weights`: another folder, of weights that are read with this one's configuration. `as_clear`: whether
+    with CLEAR's settings, too; None: where there are such weights.
     """
+    clear = CLEAR if (weights is not None if as_clear is None else as_clear) else {}
     language = read_json(folder / "llm_config.json")
     if isinstance(rope := language.get("rope_parameters"), dict) and "rope_theta" in rope:
         language.setdefault("rope_theta", rope["rope_theta"])
     vision = read_json(folder / "vit_config.json")
-    extra = _extra(folder) if weights is None else _extra(folder) | CLEAR | _extra(weights)
+    own = _extra(weights) if weights is not None else {}
+    extra = _extra(folder) | ({"licence": OWN_LICENCE} if weights is not None else {}) | clear | own
     nested: dict[str, Any] = {
         "language": _build(LanguageConfig, language, f"{folder}/llm_config.json", strict=False),
         "vision": _build(VisionConfig, vision, f"{folder}/vit_config.json", strict=False),
@@ -215,12 +219,12 @@ def read_config(folder: Path, weights: Path | None = None) -> BagelConfig:
             nested[name] = _build(kind, extra.pop(name), f"{folder}/{EXTRA}: {name}", strict=True)
     config = _build(BagelConfig, extra, f"{folder}/{EXTRA}", strict=True, **nested)
     if problems := list(_contradictions(config)):
-        set_by_clear = [name for name in CLEAR if weights is not None and name not in _extra(weights)]
+        set_by_clear = [name for name in clear if name not in own]
         if theirs := [problem for problem in problems if problem.startswith(tuple(set_by_clear))]:
             raise Refusal(
-                f"The base {folder} has not the shape of BAGEL-7B-MoT, over which CLEAR is read: "
-                f"CLEAR's settings do not fit it ({'; '.join(theirs)}). Give BAGEL-7B-MoT as base, or put "
-                f"settings of the weights' own into {EXTRA} beside them."
+                f"{folder} has not the shape of BAGEL-7B-MoT, over which CLEAR is read: "
+                f"CLEAR's settings do not fit it ({'; '.join(theirs)}). Give BAGEL-7B-MoT as base, read the "
+                f"weights as BAGEL's, or put settings of their own into {EXTRA} beside them."
             )
         if not (folder / EXTRA).exists():
             raise Refusal(

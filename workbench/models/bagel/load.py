@@ -30,9 +30,8 @@ from workbench.models.weights import BAGEL_PIXELS, BAGEL_WEIGHTS, find_weights, 
 SPECIAL_NAMES = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>")
 REGENERATED = ("vit_pos_embed.pos_embed", "latent_pos_embed.pos_embed")
 """Deterministic tables that some checkpoints of this layout leave out."""
-
-
 READ_AS_CLEAR = b"CLEAR"
+"""Stands among the files of a checkpoint's revision where it is read so."""
 
 
 def load(
@@ -48,8 +47,8 @@ def load(
     """A BAGEL folder as a model; raises Refusal where a file is missing or does not fit.
 
     `base`: a BAGEL folder and its name; then `folder` gives the weights of the network and this one
-    configuration, tokenizer and autoencoder, and images are read as CLEAR reads them. `say` hears how far it
-    is.
+    configuration, tokenizer and autoencoder, and images are read as CLEAR reads them, unless the opening says
+    as BAGEL does. `say` hears how far it is.
 
     Everything is compared with the configuration, and with the memory that is free, before memory is taken.
     """
@@ -84,7 +83,7 @@ def load(
         fill(files, small.put, small.total, say=part(say, 0.0, 0.75))
     load_strict(autoencoder, pixels, say=part(say, 0.75, 0.8))
     own = [folder / EXTRA] if base and (folder / EXTRA).is_file() else []
-    more = (READ_AS_CLEAR if base else b"") + (prompt.text.encode() if prompt else b"")
+    more = (READ_AS_CLEAR if _as_clear(how, base) else b"") + (prompt.text.encode() if prompt else b"")
     all_files = [*files, *pixels, *config_files(home), *own, words]
     card = ModelCard(
         id=name,
@@ -121,8 +120,14 @@ def foresee(
     if how.attention not in ("auto", ATTENTION):
         raise Refusal(f"BAGEL and CLEAR run under {ATTENTION}, not {how.attention}. Leave the kernel out.")
     prompt = read_prompt(how.system_prompt) if how.system_prompt else None
-    config = read_config(folder) if base is None else read_config(base, folder)
+    clear = _as_clear(how, base)
+    config = read_config(base or folder, folder if base else None, as_clear=clear)
     return (config if prompt is None else replace(config, system_prompt=prompt.text)), prompt
+
+
+def _as_clear(how: Opening, base: object) -> bool:
+    """Whether images and words are read as CLEAR reads them; nothing in the weights tells."""
+    return how.read_as == "clear" or (how.read_as == "auto" and bool(base))
 
 
 def _choices(
@@ -133,9 +138,10 @@ def _choices(
     there = [name for name in BAGEL_WEIGHTS["auto"] if has_weights(folder, name)]
     if base:
         found["base"] = base
+    if base or how.read_as != "auto":
         found["read as"] = (
-            f"CLEAR: at most {config.vit_resize.longest} pixels a side for the vision tower, "
-            f"{config.usable_vocabulary or config.language.vocab_size:,} tokens"
+            f"{'CLEAR' if _as_clear(how, base) else 'BAGEL'}: at most {config.vit_resize.longest} pixels a "
+            f"side for the vision tower, {config.usable_vocabulary or config.language.vocab_size:,} tokens"
         )
     if base or len(there) > 1:
         taken = next(name for name in BAGEL_WEIGHTS[how.weights] if name in there)

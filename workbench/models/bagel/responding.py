@@ -18,7 +18,7 @@ from torch import Tensor
 
 from workbench.errors import Refusal, go_on
 from workbench.models.bagel import flow, interleave
-from workbench.models.bagel.asking import Scored, checked, greedy, tails
+from workbench.models.bagel.asking import Scored, Tree, checked, greedy, laid_out, summed, tails
 from workbench.models.bagel.interleave import ANSWER, ANSWER_ENDS, MOST_TEXTS, RESTORE, THOUGHT, THOUGHT_ENDS
 from workbench.models.bagel.reader import BagelReader
 from workbench.models.bagel.rows import Rows
@@ -26,8 +26,6 @@ from workbench.models.bagel.speaker import Words
 from workbench.models.protocol import Answer, Decision, Sampling, Token
 from workbench.models.together import IN_CONTEXT, Posed, Response, Responses
 
-AT_ONCE = 64
-"""Candidates in one pass: each carries a copy of its row's keys and values."""
 _NO_TOKEN = Token("", math.nan, 0)
 
 
@@ -96,32 +94,49 @@ class _Talk:
         started = time.perf_counter()
         read = self._opened()
         opening = time.perf_counter() - started
-        if IN_CONTEXT in ways:
-            started = time.perf_counter()
-            texts = self._say(read.rows, everyone, "never")
-            answers = self._answers(read.rows, everyone, texts)
-            by_way[IN_CONTEXT] = [
-                Response(text.decision, None, answer, scores)
-                for text, (answer, scores) in zip(texts, answers, strict=True)
-            ]
-            seconds[IN_CONTEXT] = opening + time.perf_counter() - started
         if drawing:
             started = time.perf_counter()
             texts = self._say(read.rows, everyone, self.settings.restore)
             going = [k for k in everyone if texts[k].decision.restore]
             ended = [k for k in everyone if not texts[k].decision.restore]
             done = self._ended(read.rows, ended, [texts[k] for k in ended], [None] * len(ended), None)
+            first = {k: texts[k].decision for k in everyone}
+            thinking = opening + time.perf_counter() - started
+            started = time.perf_counter()
+            if IN_CONTEXT in ways and self.settings.restore == "auto":
+                held = self._held_back(read.rows, going, texts)
+                by_way[IN_CONTEXT] = [(done | held)[k] for k in everyone]
+                seconds[IN_CONTEXT] = thinking + time.perf_counter() - started
+            started = time.perf_counter()
             drawn: tuple[_Read, Tensor, list[np.ndarray]] | None = None
             if going:
                 drawn = self._drawn(read.at(going), going, [texts[k] for k in going], 0)
-            shared = opening + time.perf_counter() - started
-            first = {k: texts[k].decision for k in everyone}
+            shared = thinking + time.perf_counter() - started
             for way in drawing:
                 started = time.perf_counter()
                 found = done if drawn is None else done | self._after(drawn, going, way, first, 1)
                 by_way[way] = [found[k] for k in everyone]
                 seconds[way] = shared + time.perf_counter() - started
+        if IN_CONTEXT in ways and IN_CONTEXT not in by_way:
+            started = time.perf_counter()
+            said = self._ended(
+                read.rows,
+                everyone,
+                self._say(read.rows, everyone, "never"),
+                [None] * len(everyone),
+                None,
+            )
+            by_way[IN_CONTEXT] = [said[k] for k in everyone]
+            seconds[IN_CONTEXT] = opening + time.perf_counter() - started
         return Responses({way: by_way[way] for way in ways}, seconds)
+
+    def _held_back(self, rows: Rows, numbers: Sequence[int], texts: Sequence[_Text]) -> dict[int, Response]:
+        """What those who would draw say without leave to: all others say it already, drawing nothing."""
+        if not numbers:
+            return {}
+        mine = rows.at(numbers)
+        held = self._say(mine, numbers, "never", begun=[texts[k].words for k in numbers])
+        return self._ended(mine, numbers, held, [None] * len(numbers), range(len(numbers)))
 
     def _opened(self) -> _Read:
         """System prompt, image as latent and as vision, question."""
@@ -150,15 +165,26 @@ class _Talk:
 
     # Words
 
-    def _say(self, rows: Rows, numbers: Sequence[int], restore: str, *, chances: bool = True) -> list[_Text]:
+    def _say(
+        self,
+        rows: Rows,
+        numbers: Sequence[int],
+        restore: str,
+        *,
+        chances: bool = True,
+        begun: Sequence[Words] | None = None,
+    ) -> list[_Text]:
         """One text of each row, as `interleave._speak` lets it be said; `rows` are only read.
 
         Where candidates will be scored, a text ends with the answer's tag. Without `chances` the
-        probabilities of the decisions stay unknown.
+        probabilities of the decisions stay unknown. `begun`: what these rows said when they might draw.
         """
         scored = [bool(self.posed[k].candidates) for k in numbers]
         texts = [Words(self.model) for _ in numbers]
-        self._go_on_saying(rows, texts, range(len(texts)), scored, restore)
+        if begun is None:
+            self._go_on_saying(rows, texts, range(len(texts)), scored, restore)
+        for text, words in zip(texts, begun or (), strict=False):
+            text.tokens = list(words.tokens)
         if restore == "never":
             # A drawing it wanted is taken out of its mouth, and it goes on from there.
             while again := [k for k, text in enumerate(texts) if RESTORE in text.text]:
@@ -343,8 +369,7 @@ class _Talk:
         self, rows: Rows, numbers: Sequence[int], texts: Sequence[_Text]
     ) -> list[tuple[Answer, np.ndarray | None]]:
         """The answer in each text, or the likeliest candidate in its place with the scores of all."""
-        out: list[tuple[Answer, np.ndarray | None]] = []
-        asked: list[Scored] = []
+        trees: list[Tree] = []
         owners: list[int] = []
         for place, (k, text) in enumerate(zip(numbers, texts, strict=True)):
             if not self.posed[k].candidates:
@@ -357,43 +382,29 @@ class _Talk:
                 for candidate in self.posed[k].candidates
             ]
             common = _common(whole)
-            asked += [Scored(ids[:common], ids[common:]) for ids in whole]
-            owners += [place] * len(whole)
-        values = self._scored(rows, asked, owners)
+            trees.append(Tree())
+            owners.append(place)
+            stem = [self.model.special.bos, *whole[0][:common]]
+            trees[-1].add(place, stem, [ids[common:] for ids in whole])
+        found = self._scored(rows, trees, owners)
+        out: list[tuple[Answer, np.ndarray | None]] = []
         for place, (k, text) in enumerate(zip(numbers, texts, strict=True)):
-            candidates = self.posed[k].candidates
-            if not candidates:
+            if place not in found:
                 out.append((interleave.answer_of(text.words), None))
                 continue
-            scores = np.array([v for v, owner in zip(values, owners, strict=True) if owner == place])
+            scores = found[place]
             best = int(scores.argmax())
-            out.append((Answer(candidates[best], (), float(scores[best])), scores))
+            likeliest = Answer(self.posed[k].candidates[best], (), float(scores[best]))
+            out.append((likeliest, scores))
         return out
 
-    def _scored(self, rows: Rows, asked: Sequence[Scored], owners: Sequence[int]) -> list[float]:
-        """Log-probability of each tail behind the row that owns it; heads, all alike, are read once a row."""
-        if not asked:
-            return []
-        holders = list(dict.fromkeys(owners))
-        heads = [next(s.head for s, owner in zip(asked, owners, strict=True) if owner == h) for h in holders]
-        special = self.model.special
-        read, states = rows.at(holders).read_text(self.network, [[special.bos, *head] for head in heads])
-        last = torch.tensor([len(head) for head in heads], device=states.device)
-        following = self.network.logits(states[torch.arange(len(heads), device=states.device), last])
-        logs = following.float().log_softmax(-1)
-        place = {holder: k for k, holder in enumerate(holders)}
-        out = [float(logs[place[o], s.tail[0]]) for s, o in zip(asked, owners, strict=True)]
-        longer = [k for k, s in enumerate(asked) if len(s.tail) > 1]
-        for first in range(0, len(longer), AT_ONCE):
-            some = longer[first : first + AT_ONCE]
-            go_on(self.stop)
-            behind = read.at([place[owners[k]] for k in some])
-            _, states = behind.read_text(self.network, [asked[k].tail[:-1] for k in some])
-            for row, k in enumerate(some):
-                tail = asked[k].tail
-                logs = self.network.logits(states[row, : len(tail) - 1]).float().log_softmax(-1)
-                out[k] += sum(float(logs[i, number]) for i, number in enumerate(tail[1:]))
-        return out
+    def _scored(self, rows: Rows, trees: Sequence[Tree], owners: Sequence[int]) -> dict[int, np.ndarray]:
+        """Log-probabilities of each tree's branches behind its row, by the number of the stem."""
+        if not trees:
+            return {}
+        go_on(self.stop)
+        ids, places, among = laid_out(trees, self.network.device)
+        return summed(self.model, rows.at(owners).states_of(self.network, ids, places, among), trees)
 
 
 def _noise(size: tuple[int, ...], seed: int, before: int) -> Tensor:

@@ -57,6 +57,14 @@ class Rows:
         lengths = there.sum(1, keepdim=True)
         return Rows(past, torch.cat([self.visible, there], 1), self.place + lengths), states
 
+    def states_of(self, network: Bagel, ids: Tensor, places: Tensor, among: Tensor) -> Tensor:
+        """Normed states (B, N, width) of text of which tokens may look at one another as `among` says.
+
+        ids (B, N); places (B, N): their positions from the next one on; among: bool (B, N, N).
+        """
+        states, _ = self._pass(network, network.embed_text(ids), self.place + places, among, None)
+        return states
+
     def read_image(self, network: Bagel, tokens: Tensor, special: SpecialTokens, *, latent: bool) -> Rows:
         """After an image each: what `embed_vision` or, `latent`, `embed_latent` made of it, (B, N, width)."""
         _, past = self._image(network, tokens, special, latent)

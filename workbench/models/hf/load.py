@@ -76,7 +76,7 @@ def load(
     if device.type != "cpu" and "device_map" not in options:
         # Without accelerate transformers reads weights into the host's memory, from where they go on.
         demand_passage(needed, name, device)
-    network = _network(cls, config, folder, options, part(say, 0.0, 0.8))
+    network = _network(cls, config, files, options, part(say, 0.0, 0.8))
     if "device_map" not in options and network.device != device:
         network = network.to(device)
     _sound(network, folder, files if how.quantised else ())
@@ -236,9 +236,10 @@ def _sound(network: Any, folder: Path, files: Sequence[Path]) -> None:
     check_finite(files)
 
 
-def _network(cls: Any, config: Any, folder: Path, options: dict[str, Any], say: Say) -> Any:
+def _network(cls: Any, config: Any, files: Sequence[Path], options: dict[str, Any], say: Say) -> Any:
+    folder = files[0].parent
     try:
-        with heard(say), quietly():
+        with heard(say, files), quietly():
             network, info = cls.from_pretrained(
                 folder,
                 config=config,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from workbench.models.memory import header
 from workbench.models.progress import Say, silent
 
 _ONE_AT_A_TIME = threading.Lock()
@@ -14,12 +16,17 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 @contextmanager
-def heard(say: Say | None) -> Iterator[None]:
-    """Pass the progress bars of transformers on to `say` while the body runs; show none."""
+def heard(say: Say | None, files: Sequence[Path] = ()) -> Iterator[None]:
+    """Pass the progress bars of transformers on to `say` while the body runs; show none.
+
+    Of several `files` of weights it hears at which it is, told from the names of their tensors.
+    """
     from transformers.utils import logging
 
+    shards = {tensor.name: number for number, path in enumerate(files, 1) for tensor in header(path)}
+
     def made(factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return _Bar(say, *args, **kwargs)
+        return _Bar(say, shards if len(files) > 1 else {}, *args, **kwargs)
 
     with _ONE_AT_A_TIME:
         before = logging.set_tqdm_hook(made)
@@ -54,16 +61,35 @@ class _Bar:
     """As much of tqdm as loading uses."""
 
     def __init__(
-        self, say: Say | None, iterable: Any = None, *, total: int | None = None, desc: str = "", **_: Any
+        self,
+        say: Say | None,
+        shards: dict[str, int],
+        iterable: Any = None,
+        *,
+        total: int | None = None,
+        desc: str = "",
+        **_: Any,
     ) -> None:
-        self.iterable, self.words, self.done = iterable, desc, 0
+        self.iterable, self.about, self.words, self.done = iterable, desc, desc, 0
+        self.shards, self.files = shards, max(shards.values(), default=0)
         self.total = total if total is not None else len(iterable) if hasattr(iterable, "__len__") else 0
         self.say = say or silent
 
     def __iter__(self) -> Iterator[Any]:
         for item in self.iterable:
+            if shard := self._shard(item):
+                self.words = f"{self.about}, shard {shard} of {self.files}"
             yield item
             self.update()
+
+    def _shard(self, item: Any) -> int:
+        """The last shard that an item of the bar over weights is read from; 0 for anything else.
+
+        Such an item is a weight's name and how it is made, which knows the stored tensors by their names.
+        """
+        made = item[1] if isinstance(item, tuple) and len(item) == 2 else None
+        sources = set().union(*getattr(made, "layer_targets", {}).values())
+        return max((self.shards.get(name, 0) for name in sources), default=0)
 
     def update(self, by: int = 1) -> None:
         """So much more is done."""

@@ -57,10 +57,14 @@ class _Steps:
 def speak(
     family: Family, inputs: Inputs, max_new_tokens: int, stop: Callable[[], bool]
 ) -> Iterator[list[Answer]]:
-    """Yield the answers so far, one a sequence, after every token. Raises Cancelled once `stop` says so."""
+    """Yield the answers so far, one a sequence, after every token. Raises Cancelled once `stop` says so.
+
+    Whoever leaves off listening ends the generation after the token in progress.
+    """
     from transformers import LogitsProcessorList
 
-    steps = _Steps(stop)
+    left = threading.Event()
+    steps = _Steps(lambda: stop() or left.is_set())
 
     def run() -> None:
         try:
@@ -81,17 +85,20 @@ def speak(
     ends = family.ends
     tokens: list[list[Token]] = [[] for _ in range(len(inputs["input_ids"]))]
     over = [False] * len(tokens)
-    while (step := steps.said.get()) is not None:
-        if isinstance(step, BaseException):
-            raise step
-        for row, (number, logprob) in enumerate(step.tolist()):
-            over[row] = over[row] or int(number) in ends
-            if not over[row]:
-                said = [*(t.id for t in tokens[row]), int(number)]
-                text = family.words(said)[len(family.words(said[:-1])) :]
-                tokens[row].append(Token(text, logprob, int(number)))
-        yield [
-            Answer(family.words([t.id for t in row]).strip(), tuple(row), sum(t.logprob for t in row))
-            for row in tokens
-        ]
-    worker.join()
+    try:
+        while (step := steps.said.get()) is not None:
+            if isinstance(step, BaseException):
+                raise step
+            for row, (number, logprob) in enumerate(step.tolist()):
+                over[row] = over[row] or int(number) in ends
+                if not over[row]:
+                    said = [*(t.id for t in tokens[row]), int(number)]
+                    text = family.words(said)[len(family.words(said[:-1])) :]
+                    tokens[row].append(Token(text, logprob, int(number)))
+            yield [
+                Answer(family.words([t.id for t in row]).strip(), tuple(row), sum(t.logprob for t in row))
+                for row in tokens
+            ]
+    finally:
+        left.set()
+        worker.join()

@@ -1,4 +1,4 @@
-"""The passes of an atlas through a model, and the sample of tokens that is kept of them."""
+"""What an atlas keeps of passes through a model, made now or saved earlier: a sample of their tokens."""
 
 from __future__ import annotations
 
@@ -15,45 +15,34 @@ from workbench.panels.atlas.config import AtlasConfig
 from workbench.panels.atlas.sample import Sample
 from workbench.panels.atlas.sheet import Sheet
 from workbench.panels.atlas.subject import Some, Subject
-from workbench.panels.needs import known_stage
+from workbench.panels.needs import chosen_stages
 from workbench.panels.specimen import CLEAN, degrade
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from workbench.capture.hidden import Captured
     from workbench.images.read import Picture
 
 READING = 0.7
 """Share of the bar that the passes take; then come components and layout."""
 
 
-def chosen_stages(names: Sequence[str], all_stages: Sequence[Stage]) -> list[Stage]:
-    """The stages by their names, in the model's order; without names llm 0, the middle one and the last.
+def laid_out(names: Sequence[str], stages: Sequence[Stage]) -> list[Stage]:
+    """The stages of these names; without names the language model's first, middle and last of them.
 
-    Raises Refusal where the model has no stage of a name.
+    Raises Refusal where there is no stage of a name.
     """
-    if not names:
-        layers = [stage for stage in all_stages if stage.band == "llm"] or list(all_stages)
-        return [layers[k] for k in sorted({0, len(layers) // 2, len(layers) - 1})]
-    every = [stage.name for stage in all_stages]
-    wanted = {known_stage(name, every, "stage") for name in names}
-    return [stage for stage in all_stages if stage.name in wanted]
+    if names:
+        return chosen_stages(names, stages)
+    layers = [stage for stage in stages if stage.band == "llm"] or list(stages)
+    return [layers[k] for k in sorted({0, len(layers) // 2, len(layers) - 1})]
 
 
 class Reading:
-    """The passes through the model, and what is kept of them."""
+    """What is kept of the passes over a subject. ``every``: the stages that they show."""
 
-    def __init__(
-        self,
-        config: AtlasConfig,
-        model: Model,
-        picture: Picture | None,
-        progress: Callable[[float, str], None],
-        stop: Callable[[], bool],
-    ) -> None:
-        self.config, self.model, self.picture = config, model, picture
-        self.progress, self.stop = progress, stop
-        self.stages = chosen_stages(config.stages, model.stages())
+    def __init__(self, config: AtlasConfig, every: Sequence[Stage], picture: Picture | None) -> None:
+        self.config, self.every, self.picture = config, every, picture
+        self.stages = laid_out(config.stages, every)
         self.conditions = [CLEAN] * config.with_clean + [config.corruption]
         each = config.tokens // (len(self.stages) * len(self.conditions))
         self.samples = {
@@ -70,52 +59,51 @@ class Reading:
         """Of what was shown, by its number."""
         self._hash = hashlib.sha256()
 
-    def read(self) -> None:
+    def read(self, model: Model, progress: Callable[[float, str], None], stop: Callable[[], bool]) -> None:
         """One pass for each batch and condition."""
+        from workbench.capture.hidden import capture, finite
+
+        config, wanted = self.config, {stage.name for stage in self.stages}
         first = 0
         for some in self.subject.pictures():
             for image in some.pixels:
                 self._hash.update(image.tobytes())
             for condition in self.conditions:
-                go_on(self.stop)
-                self.progress(
-                    READING * self.seen / self.total, f"reading images, {self.seen:,} of {self.total:,}"
-                )
-                self._pass(some, condition, first)
+                go_on(stop)
+                progress(READING * self.seen / self.total, f"reading images, {self.seen:,} of {self.total:,}")
+                given = [
+                    degrade(image, condition, config.intensity, config.seed + seed)
+                    for image, seed in zip(some.pixels, some.seeds, strict=True)
+                ]
+                captured = capture(model, model.prepare(given, config.question), stages=wanted)
+                self.take(some, given, finite(captured, model.card), condition, first)
                 self.seen += len(some.pixels)
             first += len(some.pixels)
         if not first:
             reason = self.subject.skipped[0].reason
             raise Refusal(f"None of the {self.subject.count:,} images can be read; the first: {reason}")
 
-    def _pass(self, some: Some, condition: str, first: int) -> None:
-        from workbench.capture.hidden import capture, finite
+    def take(
+        self, some: Some, given: Sequence[np.ndarray], captured: Captured, condition: str, first: int
+    ) -> None:
+        """A sample of what a pass over `given` shows, which is `some` in a condition; first: of its images.
 
-        config = self.config
-        given = [
-            degrade(image, condition, config.intensity, config.seed + seed)
-            for image, seed in zip(some.pixels, some.seeds, strict=True)
-        ]
-        wanted = {stage.name for stage in self.stages}
-
-        def keep(stage: Stage, states: Tensor) -> Tensor:
-            return states if stage.name in wanted else states[:, :0]
-
-        prompt = self.model.prepare(given, config.question)
-        captured = finite(capture(self.model, prompt, keep=keep), self.model.card)
+        Raises Refusal where it is not known where a chosen stage's tokens stand.
+        """
+        chosen = {stage.name for stage in self.stages}
         numbers = [
             self._show(image, name, condition, label)
             for image, name, label in zip(given, some.names, some.image_labels, strict=True)
         ]
         for stage, states, grid in zip(captured.stages, captured.states, captured.grids, strict=True):
-            if stage.name not in wanted:
+            if stage.name not in chosen:
                 continue
             if grid is None:
                 raise Refusal(
                     f"It is not known where the tokens of {stage.name} stand on the image: "
                     "leave that stage out."
                 )
-            labels = some.labels(grid.boxes, config.purity)
+            labels = some.labels(grid.boxes, self.config.purity)
             for k in range(len(given)):
                 known = None if labels is None else (labels[0][k], labels[1][k])
                 self.samples[stage.name, condition].add(

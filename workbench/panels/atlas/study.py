@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from workbench.panels.specimen import CLEAN, find, known, short_enough
 
 if TYPE_CHECKING:
     from workbench.images.read import Picture
+    from workbench.models.protocol import ModelCard
     from workbench.runs.result import Result
 
 STUDY = "atlas"
@@ -73,15 +74,29 @@ def run(
     """
     if reason := missing(model.card, NEEDS):
         raise Refusal(reason)
+    started = time.time()
+    reading = Reading(config, model.stages(), prepared(config, picture))
+    reading.read(model, progress, stop)
+    return result_of(reading, model.card, started, progress, stop)
+
+
+def result_of(
+    reading: Reading,
+    model: ModelCard | Mapping[str, Any],
+    started: float,
+    progress: Callable[[float, str], None],
+    stop: Callable[[], bool],
+) -> Result:
+    """What was read as a result of this study.
+
+    model: the card of the model, or what an earlier manifest says of it. Raises as `run` does.
+    """
     import pandas as pd
 
     from workbench.runs.manifest import manifest
     from workbench.runs.result import Result
 
-    started = time.time()
-    picture = prepared(config, picture)
-    reading = Reading(config, model, picture, progress, stop)
-    reading.read()
+    config = reading.config
     planes, axes, arrays = _components(config, reading, progress, stop)
     progress(0.9, "laying out")
     go_on(stop)
@@ -92,13 +107,13 @@ def run(
     result = Result(
         study=STUDY,
         config=values,
-        manifest=manifest(model.card, values, config.seed, reading.hashes(), started),
+        manifest=manifest(model, values, config.seed, reading.hashes(), started),
         tables={
             "points": pd.concat([reading.rows(stage) for stage in reading.stages], ignore_index=True),
             "planes": pd.DataFrame(planes),
             "axes": pd.DataFrame(axes),
             "pictures": shown,
-            "stages": pd.DataFrame({"stage": [stage.name for stage in model.stages()]}),
+            "stages": pd.DataFrame({"stage": [stage.name for stage in reading.every]}),
         },
         arrays=arrays,
         images={"sheet": sheet},

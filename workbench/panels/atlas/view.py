@@ -12,7 +12,7 @@ from probes.projection import available
 from workbench.page import markup, subject
 from workbench.page.aside import Aside
 from workbench.page.bench import Bench, OnBench
-from workbench.page.panel import Named, Updates, condition
+from workbench.page.panel import Named, Progress, Updates, condition
 from workbench.page.session import Session
 from workbench.page.wiring import QUIET
 from workbench.panels.atlas import ways
@@ -20,9 +20,11 @@ from workbench.panels.atlas.card import card
 from workbench.panels.atlas.config import AtlasConfig, Way
 from workbench.panels.atlas.explained import READING
 from workbench.panels.atlas.facets import collection, left_out
+from workbench.panels.atlas.saved import from_capture
 from workbench.panels.atlas.study import NEEDS, STUDY, run
 from workbench.panels.atlas.view_layout import Layouts
 from workbench.panels.atlas.view_settings import BENCH, BOTH, WHOLE, conditions, layout, measurement
+from workbench.panels.capture.study import STUDY as CAPTURE
 from workbench.panels.specimen import CLEAN
 
 if TYPE_CHECKING:
@@ -55,7 +57,10 @@ class AtlasView(Layouts):
         taken = self.subject.place()
         with gr.Row():
             self.method, self.planes = layout(available())
-            self.colour = gr.Dropdown([], value=None, label="Colour", min_width=110, elem_id="atlas-colour")
+            # What there is to colour by is known once there is a result.
+            self.colour = gr.Dropdown(
+                [], value=None, label="Colour", visible=False, min_width=110, elem_id="atlas-colour"
+            )
         with gr.Row(visible=False, elem_classes="laying") as self.laying_row:
             self.laying = gr.HTML("", elem_id="atlas-laying")
             self.halt = gr.Button("Stop", size="sm", scale=0, min_width=72, elem_id="atlas-halt")
@@ -126,6 +131,7 @@ class AtlasView(Layouts):
                 self.plot: gr.Plot(visible=False),
                 self.card: gr.HTML(visible=False),
                 self.note: _empty(),
+                self.colour: gr.Dropdown(visible=False),
             }
         able = choices([result])
         updates: Updates = {
@@ -143,6 +149,12 @@ class AtlasView(Layouts):
 
         able, chosen = choices([result]), session.chosen.get(STUDY)
         return {self.colour: _colours(able, chosen)} if chosen in able else {}
+
+    def from_saved(self, run: Result, progress: Progress, stop: Callable[[], bool]) -> list[Result]:
+        """A result of this study as it is; of a capture one result for each of its views."""
+        if run.study != CAPTURE:
+            return super().from_saved(run, progress, stop)
+        return from_capture(run, progress=progress, stop=stop)
 
     def prove(self, result: Result) -> None:
         """Also its points, its card, and that it can be laid out anew."""
@@ -199,7 +211,7 @@ class AtlasView(Layouts):
 def _colours(able: list[str], chosen: str) -> Any:
     from workbench.panels.atlas.colours import WORDS
 
-    return gr.Dropdown(choices=[(WORDS[name], name) for name in able], value=chosen)
+    return gr.Dropdown(choices=[(WORDS[name], name) for name in able], value=chosen, visible=True)
 
 
 def _empty() -> str:

@@ -30,6 +30,11 @@ class CaptureConfig(BaseModel):
     corruption: str = Field(default=CLEAN, description="none, or one of " + ", ".join(CORRUPTIONS))
     intensity: float = Field(default=0.45, ge=0.0, le=1.0, description="how strong the corruption is, 0 to 1")
     seed: int = Field(default=0, ge=0, lt=2**31, description="of the corruption's noise")
+    stages: tuple[str, ...] = Field(
+        default=(),
+        description='whose states and attention are kept: names such as "llm 0" "llm 16", or a whole band, '
+        "vision, projector or llm; by default all of them",
+    )
     dtype_states: Literal["float16", "float32"] = Field(
         default="float16",
         description="numbers that hidden states are kept in; a stage beyond float16's range stays float32",

@@ -1,20 +1,30 @@
-"""A saved capture read back: what one pass showed of one of its images."""
+"""A saved capture read back: what one pass showed of each of its views, and results made of one.
+
+A view is one grid that the language model reads: an image, the tiles of one put together, its thumbnail.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from workbench.capture.hidden import Captured
 from workbench.capture.lens import Reading
+from workbench.errors import Refusal
 from workbench.images.read import Picture
 from workbench.models.protocol import BANDS, Grid, Stage
 from workbench.panels.capture.study import UNKNOWN
 
 if TYPE_CHECKING:
     from workbench.runs.result import Result
+
+MOST_TOKENS = 6400
+"""Of a grid: what a picture of 1,024 pixels has in cells of 13. Measures hold tokens × tokens numbers."""
+WIDEST = 16_384
+"""Numbers in a token."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +37,16 @@ class Query:
 
 @dataclass(frozen=True)
 class Seen:
-    """One image of a capture: where it came from, as it was given, as the model got it, what was captured.
+    """One view of a capture: its image as it was given and as the model got it, and what was captured of it.
 
-    readings: of each captured stage what the lens read, None where it read nothing; vocabulary: the text of
-    the tokens that it names. attention: by the stage
-    that the layer writes, (heads, queries, tokens): what each query gives to the image's own tokens.
+    view: which it is, in words, where the capture has several; the stages of the tower go with an image's
+    first view. readings: of each captured stage what the lens read, None where it read nothing; vocabulary:
+    the text of the tokens that it names. attention: by the stage that the layer writes, (heads, queries,
+    tokens): what each query gives to the view's own tokens.
     """
 
     source: str
+    view: str
     picture: Picture
     shown: np.ndarray
     captured: Captured
@@ -45,25 +57,34 @@ class Seen:
 
 
 def seen(saved: Result) -> list[Seen]:
-    """The images of a capture, each with its states at every stage that is known to show it.
+    """The views of a capture in the order of the prompt, each with its states at the stages that show it.
+
+    A view of which no stage was kept is left out.
 
     Raises:
+        Refusal: the capture is larger than what can be measured.
         ValueError, KeyError: tables and arrays do not belong together, as in a file that is not ours.
     """
-    grids = _grids(saved)
+    grids, images = _grids(saved), saved.tables["images"].to_dict("records")
     found, vocabulary = [], _vocabulary(saved)
-    for k, about in enumerate(saved.tables["images"].to_dict("records")):
-        read = next(
-            g for g, grid in enumerate(grids) if grid.image == k and f"positions_{g:02d}" in saved.arrays
-        )
-        rows = _rows(saved, grids, k, read)
+    views = [g for g in range(len(grids)) if f"positions_{g:02d}" in saved.arrays]
+    for read in views:
+        k = grids[read].image
+        about, same = images[k], [g for g in views if grids[g].image == k]
+        rows = _rows(saved, grids, read, with_tower=read == same[0])
+        if not rows:
+            continue
+        captured = _within_bounds(_captured(saved, grids, read, rows))
         attention, queries = _attention(saved, saved.arrays[f"positions_{read:02d}"])
+        words = [Path(str(about["image"])).name] if len(images) > 1 else []
+        words += [grids[read].part] if len(same) > 1 else []
         found.append(
             Seen(
                 str(about["image"]),
+                ", ".join(words),
                 Picture(saved.images[f"original_{k}"], (str(about["notes"]),), str(about["sha256"])),
                 saved.images[f"shown_{k}"],
-                _captured(saved, grids, read, rows),
+                captured,
                 [_reading(saved, row) for row in rows],
                 vocabulary,
                 attention,
@@ -71,6 +92,20 @@ def seen(saved: Result) -> list[Seen]:
             )
         )
     return found
+
+
+def conditions(saved: Result) -> dict[str, Any]:
+    """The settings of a capture that the studies of an image share with it."""
+    chosen = ("corruption", "intensity", "seed")
+    return {name: saved.config[name] for name in chosen} | {"question": saved.config["prompt"]}
+
+
+def manifested(made: Result, saved: Result, one: Seen) -> Result:
+    """A result that was made of one view of a capture, with the capture's manifest and which view it is."""
+    made.manifest["capture"] = saved.manifest
+    if one.view:
+        made.manifest["view"] = one.view
+    return made
 
 
 def _grids(saved: Result) -> list[Grid]:
@@ -91,19 +126,19 @@ def _vocabulary(saved: Result) -> dict[int, str]:
     return {int(number): str(text) for number, text in zip(table["id"], table["text"], strict=True)}
 
 
-def _rows(saved: Result, grids: list[Grid], image: int, read: int) -> list[int]:
-    """The rows of "states" that are of an image: the language model's at the grid `read`, the tower's of it.
+def _rows(saved: Result, grids: list[Grid], read: int, *, with_tower: bool) -> list[int]:
+    """The rows of "states" that are of a view: the language model's at grid `read`, the tower's of its image.
 
     Where there is one image, stages whose tokens stand on no known grid are of it, too.
     """
-    alone = len(saved.tables["images"]) == 1
+    alone, image = len(saved.tables["images"]) == 1, grids[read].image
     found = []
     for k, row in enumerate(saved.tables["states"].to_dict("records")):
         number = int(row["grid"])
         if row["band"] == BANDS[-1]:
             shows = number == read
         else:
-            shows = alone if number == UNKNOWN else grids[number].image == image
+            shows = with_tower and (alone if number == UNKNOWN else grids[number].image == image)
         if shows:
             found.append(k)
     return found
@@ -125,6 +160,18 @@ def _captured(saved: Result, grids: list[Grid], read: int, rows: list[int]) -> C
         states.append(array[None])
         places.append(grid)
     return Captured(stages, states, grids[read], places)
+
+
+def _within_bounds(captured: Captured) -> Captured:
+    """What was captured, as it is; Refusal where a file would have more computed than any model makes."""
+    tokens = captured.grid.rows * captured.grid.cols
+    width = max(states.shape[2] for states in captured.states)
+    if tokens > MOST_TOKENS or width > WIDEST:
+        raise Refusal(
+            f"This capture has {tokens:,} visual tokens of up to {width:,} numbers; up to {MOST_TOKENS:,} of "
+            f"{WIDEST:,} are measured. Capture a smaller image."
+        )
+    return captured
 
 
 def _reading(saved: Result, row: int) -> Reading | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from workbench.errors import Refusal, go_on
 from workbench.models.protocol import BANDS, Answer, Capability, Grid, Model, Prompt, never
 from workbench.panels.capture.config import CaptureConfig
-from workbench.panels.needs import missing
+from workbench.panels.needs import chosen_stages, missing
 from workbench.panels.specimen import degrade, find, known, short_enough
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ def run(
         stop: asked between passes and between tokens.
 
     Raises:
-        Refusal: on bad input, or a model that shows no hidden states or numbers that are not finite.
+        Refusal: on bad input, a stage that the model has not, or a model that shows no hidden states or
+            numbers that are not finite.
         Cancelled: once `stop` says so.
     """
     if reason := missing(model.card, NEEDS):
@@ -83,13 +84,14 @@ def run(
     from workbench.runs.result import Result
 
     started = time.time()
+    kept = {stage.name for stage in chosen_stages(config.stages, model.stages())} if config.stages else None
     words = {word: model.beginnings(word) for word in config.words} if config.lens_top else {}
     found = prepared(config) if pictures is None else list(pictures)
     shown = [degrade(p.pixels, config.corruption, config.intensity, config.seed) for p in found]
     progress(0.0, "one pass through the model")
     prompt = model.prepare(shown, config.prompt, together=len(shown) > 1)
     go_on(stop)
-    captured = finite(capture(model, prompt, others=True), model.card)
+    captured = finite(capture(model, prompt, others=True, stages=kept), model.card)
     tables, arrays = _states(config, prompt, captured)
     go_on(stop)
     if Capability.ANSWERS in model.card.capabilities:
@@ -100,7 +102,7 @@ def run(
         if config.attention_rows and Capability.ATTENTION in model.card.capabilities:
             go_on(stop)
             progress(0.4, "one pass over prompt and answer")
-            tables["rows"], weights = _attention(config, model, prompt, answer)
+            tables["rows"], weights = _attention(config, model, prompt, answer, kept)
             arrays |= weights
     if config.lens_top:
         read = _lens(config, model, captured, words, progress, stop)
@@ -237,7 +239,7 @@ def _lens(
 
 
 def _attention(
-    config: CaptureConfig, model: Model, prompt: Prompt, answer: Answer
+    config: CaptureConfig, model: Model, prompt: Prompt, answer: Answer, kept: Collection[str] | None
 ) -> tuple[list[Row], dict[str, np.ndarray]]:
     """What the answer's tokens attend to in the prompt, and which query each row is of."""
     from workbench.capture.attention import attention_rows
@@ -253,5 +255,6 @@ def _attention(
     weights = {
         f"attention_{stage.index:03d}": w[0, :, :, :read].astype(np.float16)
         for stage, w in zip(seen.stages, seen.weights, strict=True)
+        if kept is None or stage.name in kept
     }
     return rows, weights

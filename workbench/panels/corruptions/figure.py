@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from workbench.images.corruptions import LEVELS
 from workbench.images.fit import within
 from workbench.panels.corruptions.study import image_name, made, shown_psnr
-from workbench.panels.states.figure import wrapped
 from workbench.runs.export import PAGE
 from workbench.runs.parts import Box, composed
+from workbench.runs.wrapping import wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,10 +10,10 @@ import numpy as np
 
 from workbench.panels.drawing import chart
 from workbench.panels.overlay import cividis
-from workbench.panels.states.figure import wrapped
 from workbench.runs.export import OKABE_ITO
 from workbench.runs.export import PAGE as WIDTH
 from workbench.runs.parts import Box, composed, lettered
+from workbench.runs.wrapping import wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,7 +13,7 @@ from workbench.panels.interventions.chart import SHORT, Named, chart, held
 from workbench.panels.interventions.config import OWN
 from workbench.panels.layers.axis import signed
 from workbench.panels.layers.marks import MARKERS
-from workbench.panels.states.figure import probability
+from workbench.panels.states.shots import probability
 from workbench.runs.export import COLUMN, OKABE_ITO, PAGE
 from workbench.runs.parts import Box, composed
 

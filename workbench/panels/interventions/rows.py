@@ -12,7 +12,7 @@ from workbench.panels.interventions.config import OWN
 from workbench.panels.interventions.states import ABOUT, LABELS
 from workbench.panels.interventions.verdict import verdict
 from workbench.panels.layers.axis import signed
-from workbench.panels.states.figure import probability
+from workbench.panels.states.shots import probability
 
 if TYPE_CHECKING:
     from workbench.runs.result import Result

@@ -152,7 +152,12 @@ def _one(
 
 def truth_of(config: InterventionsConfig) -> str:
     """The right answer, as given, or a drawn scene's own to its own question; empty where none is known."""
-    if config.truth or not config.image.startswith(SCENE):
-        return config.truth.strip()
-    specimen = find(config.image)
-    return specimen.truth if " ".join(config.question.split()) == specimen.question else ""
+    return config.truth.strip() or right_answer(config.image, config.question)
+
+
+def right_answer(image: str, question: str) -> str:
+    """A drawn scene's own answer to its own question; empty where none is known."""
+    if not image.startswith(SCENE):
+        return ""
+    specimen = find(image)
+    return specimen.truth if " ".join(question.split()) == specimen.question else ""

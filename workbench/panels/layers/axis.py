@@ -24,10 +24,6 @@ Named = tuple[str, "Result"]
 """A result with the name it is pinned under."""
 
 BAND_NAMES = {"vision": "vision", "projector": "proj.", "llm": "language"}
-STEPS = (1, 2, 5, 10, 20, 50, 100)
-"""From one written number of a stage to the next."""
-ROOM = 1.2
-"""Widths of a character that one takes, with what keeps it from its neighbour."""
 LONGEST_TITLE = 18
 """Characters of a pin's name at a curve's end; there is no room for more."""
 
@@ -171,23 +167,6 @@ def chart_of(many: Sequence[Named], name: str) -> Chart:
     )
 
 
-def sparse_ticks(drawn: Chart, characters: float) -> list[tuple[float, str]]:
-    """The ticks whose numbers fit side by side along an axis as long as so many characters.
-
-    Every band begins with one; then follows every second, fifth, tenth ... stage.
-    """
-    a_stage = characters / sum(stretch.stages for stretch in drawn.stretches)
-    kept: list[tuple[float, str]] = []
-    for place, stretch in enumerate(drawn.stretches):
-        band = [tick for tick in drawn.ticks if stretch.start <= tick[0] < stretch.start + stretch.stages]
-        room = ROOM * max(len(text) for _, text in band)
-        step = next((step for step in STEPS if step * a_stage >= room), len(band))
-        last = place + 1 == len(drawn.stretches)
-        end = math.inf if last else stretch.start + stretch.stages - room / a_stage / 2
-        kept += [tick for k, tick in enumerate(band) if k == 0 or (k % step == 0 and tick[0] <= end)]
-    return kept
-
-
 def signed(value: float, size: float | None = None) -> str:
     """A difference with its sign and a true minus: three decimals below 0.1, none above ten.
 
@@ -206,26 +185,6 @@ def plain(value: float) -> str:
         return "unknown"
     text = f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}" if abs(value) < 100 else f"{value:,.0f}"
     return text.replace("-", "\N{MINUS SIGN}")
-
-
-def apart(values: Sequence[float], sizes: Sequence[float], low: float, high: float) -> list[float]:
-    """Middles of labels of these sizes near `values`, in their order, free of each other within low..high.
-
-    Where the labels are larger than that together, they overlap all by the same part.
-    """
-    order = np.argsort(values, kind="stable")
-    half = np.asarray(sizes, dtype=np.float64)[order] / 2
-    half *= min(1.0, (high - low) / max(2 * half.sum(), 1e-12))
-    placed = np.maximum(np.asarray(values, dtype=np.float64)[order], low + half)
-    for k in range(1, len(placed)):
-        placed[k] = max(placed[k], placed[k - 1] + half[k - 1] + half[k])
-    ceiling = high
-    for k in range(len(placed) - 1, -1, -1):
-        placed[k] = min(placed[k], ceiling - half[k])
-        ceiling = placed[k] - half[k]
-    out = np.empty(len(placed))
-    out[order] = placed
-    return [float(v) for v in out]
 
 
 def _label(title: str, measure: str, results: int, measures: int) -> str:

@@ -10,12 +10,21 @@ from pydantic import Field, field_validator
 from workbench.panels.images import OfImages
 
 Measure = Literal[
-    "linear reader", "neighbours", "segmentation", "content", "structure", "geometry", "likeness", "lens"
+    "linear reader",
+    "neighbours",
+    "ridge reader",
+    "segmentation",
+    "content",
+    "structure",
+    "geometry",
+    "likeness",
+    "lens",
 ]
 """Kinds of measures over a collection; PARTS in `probe_set.py` says which file takes each."""
 MEASURES: tuple[Measure, ...] = get_args(Measure)
-QUICK: tuple[Measure, ...] = MEASURES[:-1]
-"""All but the lens, which multiplies every token with the whole vocabulary."""
+QUICK: tuple[Measure, ...] = tuple(name for name in MEASURES if name not in ("ridge reader", "lens"))
+"""All but the lens, which multiplies each token with the whole vocabulary, and the reader of what
+is too much for the linear one."""
 LEAST_SIDE = 8
 """Pixels that an image needs each way."""
 Progress = Callable[[float, str], None]

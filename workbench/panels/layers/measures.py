@@ -18,6 +18,10 @@ PATCH_READER = (
     f"{SHADED}; grey: the same reader trained on shuffled labels. Mean IoU is over the classes of the test "
     "images' truth; its interval is the jackknife's linear approximation to the bootstrap's (our choice)."
 )
+OF_ALL = (
+    "The interval of a number of all test images is over images, to first order in what each adds to the "
+    "covariance (infinitesimal jackknife; ours). "
+)
 OURS = (
     "The source (PRe, arXiv 2603.20808) names the quantity without a formula; this is our operationalisation."
 )
@@ -85,6 +89,11 @@ def accuracy_of(target: str) -> str:
     return f"accuracy, {target}"
 
 
+def streamed_of(target: str) -> str:
+    """The name of the accuracy of the global reader that holds no states, for a target of a collection."""
+    return f"ridge accuracy, {target}"
+
+
 def neighbours_of(target: str) -> str:
     """The name of the nearest neighbours' accuracy for a target of a collection."""
     return f"k-NN, {target}"
@@ -101,12 +110,22 @@ GROUPS: dict[str, Group] = {
             READER + " Of the bundled scenes: shape, colour and texture are those of the nearest object.",
         ),
         Group(
+            "ridge reader",
+            "accuracy of a linear reader",
+            "higher is better ↑",
+            (streamed_of(ANY),),
+            "The global reader for more images than memory holds: ridge regression from mean-pooled visual "
+            "tokens, standardised, to class indicators, from sums alone; penalty chosen on the validation "
+            f"split; {SHADED}; grey: the same reader trained on shuffled labels. It is another reader than "
+            "the logistic one: compare it with itself.",
+        ),
+        Group(
             "nearest neighbours",
-            "accuracy of k nearest neighbours",
+            "accuracy of k-NN",
             "higher is better ↑",
             (neighbours_of(ANY),),
-            "By cosine of centred mean-pooled visual tokens, each neighbour with one vote; k chosen on the "
-            f"validation split; {SHADED}. A reader without weights.",
+            "Of k nearest neighbours, by cosine of centred mean-pooled visual tokens, each neighbour with "
+            f"one vote; k chosen on the validation split; {SHADED}. A reader without weights.",
         ),
         Group(
             "segmentation reader",
@@ -174,14 +193,15 @@ GROUPS: dict[str, Group] = {
             "",
             ("effective dimension", "effective dimension, all tokens"),
             "Participation ratio of the patches' covariance: in about how many directions an image's patches "
-            "spread, and those of all test images together. " + OURS,
+            "spread, and those of all test images together. " + OF_ALL + OURS,
         ),
         Group(
             "components for 90 %",
             "principal components",
             "",
             ("components for 90 %",),
-            "How many principal components hold 90 % of the variance of all test images' patches. " + OURS,
+            "How many principal components hold 90 % of the variance of all test images' patches. It is a "
+            "count that moves by steps, so it has no interval. " + OURS,
         ),
         Group(
             "feature correlation",
@@ -189,7 +209,9 @@ GROUPS: dict[str, Group] = {
             "",
             ("feature correlation",),
             "Mean absolute correlation of two different features over the patches, of one picture or of all "
-            "test images together: independent features of n patches give about sqrt(2 / πn), not 0. " + OURS,
+            "test images together: independent features of n patches give about sqrt(2 / πn), not 0. "
+            + OF_ALL
+            + OURS,
         ),
         Group(
             "likeness",
@@ -197,7 +219,10 @@ GROUPS: dict[str, Group] = {
             "",
             ("cosine to llm 0", "CKA with llm 0"),
             "Cosine of each token to itself at llm 0, where the width is the same; linear CKA (unbiased) of "
-            "the tokens with those of llm 0, which does not mind a rotation.",
+            "the tokens with those of llm 0, which does not mind a rotation. Of a collection, CKA is over "
+            "blocks of 8 tokens of each of 8 images, of the first 256 test images (our choice; Nguyen et "
+            "al., ICLR 2021), whatever the batch of the passes. Shaded: 95 % interval from resampling "
+            "images, of CKA blocks of them where there are eight or more.",
         ),
         Group(
             BETWEEN,
@@ -248,6 +273,10 @@ GROUPS: dict[str, Group] = {
 """Every group by name, in the order of the panel."""
 
 
+LABELLED = (accuracy_of(""), streamed_of(""), neighbours_of(""))
+"""Beginnings of the names of measures that end with a label."""
+
+
 def short(measure: str) -> str:
     """What a curve is called at its end, where the axis already says the rest."""
-    return SHORT.get(measure, measure.removeprefix("accuracy, ").removeprefix("k-NN, "))
+    return SHORT.get(measure, measure.rpartition(", ")[2] if measure.startswith(LABELLED) else measure)

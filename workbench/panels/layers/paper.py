@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 from workbench.panels.layers.axis import (
     Chart,
     Named,
-    apart,
     chart_of,
     drawn_of,
     groups_in,
     named,
-    sparse_ticks,
 )
+from workbench.panels.layers.layout import apart, sparse_ticks
 from workbench.panels.layers.marks import (
     MOST_GUIDES,
     EndLabel,
@@ -38,8 +37,10 @@ if TYPE_CHECKING:
     from workbench.runs.result import Result
 
 MOST_PANELS = 4
-LEFT, TOP, BOTTOM, PANEL = 0.50, 0.22, 0.42, 1.75
+LEFT, TOP, BOTTOM, PANEL = 0.55, 0.22, 0.42, 1.75
 """Inches: room for the axis at the left, bands above, stages below; a panel's height."""
+TITLE = 0.145
+"""Inches from the left edge to the line that the axis' title stands on, whatever its numbers take."""
 LINE, CHARACTER = 0.13, 0.071
 """Inches: height of a line of a label, width of a digit."""
 GAP = 0.2
@@ -159,7 +160,8 @@ def _draw(axes: Axes, drawn: Chart, across: float) -> None:
     axes.set_xticks([x for x, _ in ticks], [text for _, text in ticks])
     axes.tick_params(length=2, pad=1.5)
     axes.set_xlabel("layer", labelpad=1)
-    axes.set_ylabel(axis_title(drawn), labelpad=2)
+    axes.set_ylabel(axis_title(drawn))
+    axes.yaxis.set_label_coords((TITLE - LEFT) / across, 0.5)
     _write_ends(axes, drawn)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from probes.alignment import linear_cka, token_cosine
+from probes.alignment import LEAST_ROWS, linear_cka, token_cosine
 from probes.bootstrap import Score, interval
 from probes.geometry import feature_correlation
 from probes.patches import permuted_structure, permuted_surroundings, structure, surroundings
@@ -15,7 +15,6 @@ from workbench.capture.hidden import Captured
 from workbench.models.protocol import Model
 from workbench.panels.layers.parts.averages import geometry_of
 from workbench.panels.layers.parts.kept_grams import kept_of
-from workbench.panels.layers.parts.likeness import LEAST
 from workbench.panels.layers.seeing import see
 from workbench.panels.layers.table import (
     REFERENCE,
@@ -130,7 +129,7 @@ def _curves(
             first = captured.states[entry][0].astype(np.float32)
             if first.shape == x.shape:
                 keep("cosine to llm 0", token_cosine(x, first).mean(), NOTHING)
-            if i in cells and entry in cells and len(cells[i]) >= LEAST:
+            if i in cells and entry in cells and len(cells[i]) >= LEAST_ROWS:
                 keep("CKA with llm 0", np.array(linear_cka(cells[i], cells[entry])), NOTHING)
 
     table: list[Row] = []

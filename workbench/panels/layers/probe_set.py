@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -13,18 +13,18 @@ from workbench.datasets.collection import SPLITS, Collection, Sample, Skipped, S
 from workbench.errors import Refusal
 from workbench.models.protocol import Model
 from workbench.panels.layers.parts.averages import (
-    Cloud,
     Kept,
     PatchStructure,
     PatchSurroundings,
     TokenGeometry,
 )
+from workbench.panels.layers.parts.cloud import Cloud
 from workbench.panels.layers.parts.content import PatchContent
-from workbench.panels.layers.parts.kept_grams import KeptGrams
 from workbench.panels.layers.parts.likeness import Likeness
 from workbench.panels.layers.parts.part import Arrays, Axis, Part, Seen, Subject
 from workbench.panels.layers.parts.pooled import Pooled, targets_of
 from workbench.panels.layers.parts.segmentation import PatchClasses
+from workbench.panels.layers.parts.streamed import Streamed
 from workbench.panels.layers.parts.words import LensWords
 from workbench.panels.layers.seeing import see
 from workbench.panels.layers.table import Measured, Row, go_on
@@ -39,15 +39,17 @@ if TYPE_CHECKING:
 PARTS: dict[str, tuple[type[Part], ...]] = {
     "linear reader": (Pooled,),
     "neighbours": (Pooled,),
+    "ridge reader": (Streamed,),
     "segmentation": (PatchClasses,),
     "content": (PatchContent,),
     "structure": (PatchStructure, PatchSurroundings),
     "geometry": (TokenGeometry, Cloud),
-    "likeness": (Kept, Likeness, KeptGrams),
+    "likeness": (Kept, Likeness),
     "lens": (LensWords,),
 }
 """What takes each kind of measure."""
 NEEDS_MASKS = (PatchClasses, PatchStructure)
+NEEDS_LABELS = (Pooled, Streamed)
 READING, FITTING = 0.8, 0.2
 """Shares of the bar: passes through the model, then fits."""
 CHUNK = 8
@@ -59,9 +61,10 @@ FEW = 32
 def measure(config: LayersConfig, model: Model, progress: Progress, stop: Callable[[], bool]) -> Measured:
     """Three passes over the splits, then the fits; see `study.run`.
 
-    Memory holds pooled states of all images, tokens of one batch only, and for each stage the sums of its
-    patch readers: a square of its width in float64 for each. What is gathered is put down once a minute, and
-    taken up again where an earlier run of the same study of the same model was killed.
+    Memory holds pooled states of all images where “linear reader” or “neighbours” is asked for, tokens of one
+    batch only, and for each stage the sums of its other readers: a square of its width in float64 for each.
+    What is gathered is put down once a minute, and taken up again where an earlier run of the same study of
+    the same model was killed.
     """
     return _Passes(config, model, progress, stop).measured()
 
@@ -112,32 +115,41 @@ class _Passes:
 
     def _gather(self) -> None:
         """The three passes, from where an earlier run was ended."""
-        split_at, place = self._resumed()
+        split_at, place, done = self._resumed()
         chunk = CHUNK * self.config.batch
         for number, split in enumerate(SPLITS):
             if number < split_at:
                 continue
             for start in range(place if number == split_at else 0, self.counts[split], chunk):
-                for batch in self._batches(split, start, min(start + chunk, self.counts[split])):
+                stop = min(start + chunk, self.counts[split])
+                for k, batch in enumerate(self._batches(split, start, stop, noted=done > 0)):
+                    if k < done:
+                        continue
                     self._see(split, batch)
-                if self.unfinished.due:
-                    self._put_down(number, start + chunk)
+                    if self.unfinished.due:
+                        self._put_down(number, start, k + 1)
+                done = 0
             for part in self.parts:
                 part.end(split)
 
-    def _batches(self, split: Split, start: int, stop: int) -> Iterator[Batch]:
-        """Some images of a split, by size; those that cannot be used are set aside."""
+    def _batches(self, split: Split, start: int, stop: int, *, noted: bool) -> list[Batch]:
+        """Some images of a split, by size; those that cannot be used are set aside.
+
+        `noted`: an earlier run has read the same ones, and what is to be said of them is known.
+        """
         samples: list[Sample] = []
         for place, each in enumerate(self.data.read(split, start, stop), start):
             go_on(self.stop)
             if isinstance(each, Skipped):
-                self._skip(each)
+                if not noted:
+                    self._skip(each)
                 continue
-            about = f"{self.digest}\0{each.name}\0{each.pixels.shape}\0".encode()
-            self.digest = hashlib.sha256(about + each.pixels.tobytes()).hexdigest()
+            if not noted:
+                about = f"{self.digest}\0{each.name}\0{each.pixels.shape}\0".encode()
+                self.digest = hashlib.sha256(about + each.pixels.tobytes()).hexdigest()
             each = replace(each, place=place)
             samples.append(squared(each, self.config.square) if self.config.square else each)
-        yield from batches(samples, self.config.batch, len(self.data.classes))
+        return batches(samples, self.config.batch, len(self.data.classes))
 
     def _see(self, split: Split, batch: Batch) -> None:
         """One pass through the model, gathered by every part."""
@@ -199,11 +211,12 @@ class _Passes:
         self.axis = axis
         wanted = dict.fromkeys(part for name in self.config.measures for part in PARTS[name])
         known = [part for part in wanted if self.data.classes or part not in NEEDS_MASKS]
-        labels = [part for part in known if self.data.targets or part is not Pooled]
+        labels = [part for part in known if self.data.targets or part not in NEEDS_LABELS]
         subject = Subject(self.config, self.data, axis, self.model)
         self.parts = [part(subject) for part in labels]
 
-    def _put_down(self, split: int, place: int) -> None:
+    def _put_down(self, split: int, place: int, batches: int) -> None:
+        """Keep what is gathered: all before `place`, and so many batches of the images from there on."""
         if self.axis is None:
             return
         arrays = {
@@ -212,6 +225,7 @@ class _Passes:
         about = {
             "split": split,
             "place": place,
+            "batches": batches,
             "used": self.used,
             "skipped": [[each.name, each.reason] for each in self.skipped],
             "axis": self.axis.rows(),
@@ -219,11 +233,11 @@ class _Passes:
         }
         self.unfinished.keep(about, arrays)
 
-    def _resumed(self) -> tuple[int, int]:
-        """Number of the split, and the place in it, at which to go on."""
+    def _resumed(self) -> tuple[int, int, int]:
+        """Where to go on: number of the split, place in it, and how many batches from there are done."""
         found = self.unfinished.found()
         if found is None:
-            return 0, 0
+            return 0, 0, 0
         about, arrays = found
         self._begin(Axis.from_rows(about["axis"]))
         for k, part in enumerate(self.parts):
@@ -234,7 +248,7 @@ class _Passes:
         self.used |= about["used"]
         self.skipped = [Skipped(*each) for each in about["skipped"]]
         self.digest = about["digest"]
-        return int(about["split"]), int(about["place"])
+        return int(about["split"]), int(about["place"]), int(about["batches"])
 
     def _about(self) -> dict[str, list[Row]]:
         """What the numbers rest on, and what was left out."""
@@ -259,7 +273,8 @@ class _Passes:
         targets_of(config.targets, data)
         wanted = [part for name in config.measures for part in PARTS[name]]
         if all(
-            part in NEEDS_MASKS and not data.classes or part is Pooled and not data.targets for part in wanted
+            part in NEEDS_MASKS and not data.classes or part in NEEDS_LABELS and not data.targets
+            for part in wanted
         ):
             raise Refusal(
                 f"{data.title} has neither the labels nor the masks that {', '.join(config.measures)} "

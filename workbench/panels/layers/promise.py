@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from workbench.datasets import kind_of, open_collection
+from workbench.datasets import distant, open_collection
 from workbench.panels.layers.config import LayersConfig, Measure
-from workbench.panels.layers.measures import ANY, accuracy_of, neighbours_of
+from workbench.panels.layers.measures import ANY, accuracy_of, neighbours_of, streamed_of
 from workbench.panels.specimen import SCENE
 
 if TYPE_CHECKING:
     from workbench.datasets.collection import Collection
 
 OF_MASKS = ("cohesion", "coupling", "contrast ratio", "contrast difference")
-OF_READERS = (accuracy_of(ANY), neighbours_of(ANY))
+OF_READERS = (accuracy_of(ANY), streamed_of(ANY), neighbours_of(ANY))
 MADE_BY: dict[Measure, tuple[str, ...]] = {
     "linear reader": (accuracy_of(ANY),),
     "neighbours": (neighbours_of(ANY),),
+    "ridge reader": (streamed_of(ANY),),
     "segmentation": ("patch accuracy", "patch mIoU"),
     "content": ("pixels R²", "colour R²", "depth R²"),
     "structure": (*OF_MASKS, "neighbour cosine", "far cosine", "neighbour - far", "Moran's I"),
@@ -51,8 +52,7 @@ def lacks(config: LayersConfig, curves: Sequence[str]) -> str:
     if config.image:
         found = [_of_picture(config, name) for name in curves]
     else:
-        local = kind_of(config.data) != "hub"
-        data = open_collection(config.data) if local else None
+        data = None if distant(config.data) else open_collection(config.data)
         found = [_of_collection(config, data, name) for name in curves]
     return "" if not all(found) else found[0]
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.panels.layers.axis import Chart, Named, apart, chart, sparse_ticks
+from workbench.panels.layers.axis import Chart, Named, chart
+from workbench.panels.layers.layout import apart, sparse_ticks
 from workbench.panels.layers.marks import (
     MOST_GUIDES,
     Theme,

@@ -9,6 +9,7 @@ import numpy as np
 from probes.geometry import outliers
 from probes.lens import share_of_words
 from probes.similarity import unit
+from workbench.errors import Refusal
 from workbench.models.grids import onto_cells
 from workbench.panels.specimen import regions_of, truth
 
@@ -82,6 +83,10 @@ def measured(one: Seen, *, centre: bool = False) -> tuple[dict[str, list[Row]], 
         attended += weights is not None
         if reading is not None:
             read.append(reading)
+    if not stages:
+        raise Refusal(
+            "None of these stages fills the cells that the language model reads: there is nothing to click."
+        )
     arrays["norms"] = np.stack(norms).astype(np.float32)
     arrays["outliers"] = np.stack(far)
     if read:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def from_capture(saved: Result) -> list[Result]:
-    """The patches of each image of a capture, as the model would have been looked at then.
+    """The patches of each view of a capture, as the model would have been looked at then.
 
     What the capture did not keep is not there: one made without the lens has no words. The manifest holds the
     capture's own under "capture".
@@ -21,23 +21,18 @@ def from_capture(saved: Result) -> list[Result]:
     Raises:
         ValueError, KeyError: the tables and arrays do not belong together, as in a file that is not ours.
     """
-    from workbench.panels.capture.contents import seen
+    from workbench.panels.capture.contents import conditions, manifested, seen
 
     found = []
     for one in seen(saved):
         started = time.time()
         config = PatchesConfig(
             image=one.source,
-            question=saved.config["prompt"],
-            corruption=saved.config["corruption"],
-            intensity=saved.config["intensity"],
-            seed=saved.config["seed"],
+            **conditions(saved),
             words=tuple(saved.config.get("words", ())),
             top=saved.config.get("lens_top") or PatchesConfig().top,
             max_new_tokens=saved.config["max_new_tokens"],
             attention_rows=saved.config["attention_rows"],
         )
-        result = result_of(config, one, saved, saved.manifest["model"], started)
-        result.manifest["capture"] = saved.manifest
-        found.append(result)
+        found.append(manifested(result_of(config, one, saved, saved.manifest["model"], started), saved, one))
     return found

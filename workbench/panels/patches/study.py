@@ -76,7 +76,7 @@ def run(
         stop=stop,
     )
     progress(0.95, "similarity, norms, attention")
-    (one,) = seen(captured)
+    one = seen(captured)[0]
     return result_of(config, one, captured, model.card, started)
 
 

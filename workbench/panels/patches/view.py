@@ -14,7 +14,10 @@ from workbench.page.panel import Named, Panel, Progress, Updates, condition
 from workbench.page.session import Session
 from workbench.page.wiring import QUIET
 from workbench.panels.capture.study import STUDY as CAPTURE
+from workbench.panels.patches.captions import answer, beside, caption
+from workbench.panels.patches.choices import PLACE, Choices, asked_by, first, fitting
 from workbench.panels.patches.config import PatchesConfig
+from workbench.panels.patches.explained import NO_ATTENTION, NO_LENS, READING
 from workbench.panels.patches.quantities import (
     ALL,
     ATTENTION,
@@ -25,18 +28,17 @@ from workbench.panels.patches.quantities import (
     compared,
     heads_of,
     held,
-    patch_in,
     queries_of,
     said,
     shape_of,
     span,
     stages_of,
-    told,
     values,
     words_of,
 )
 from workbench.panels.patches.saved import from_capture
 from workbench.panels.patches.study import NEEDS, STUDY, run
+from workbench.panels.patches.view_settings import settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,43 +46,6 @@ if TYPE_CHECKING:
 
     from workbench.models.protocol import Model
     from workbench.runs.result import Result
-
-READING = """
-Click a patch, or give its row and column, and scrub the stages: *vision* blocks, *projector*, *language*
-layers. *llm 0* is what enters the language model. What goes in is the image as the bench says, **with the
-bench's question**, since the answer and what it attends to hang on it. Patches are the cells that the
-language model reads; of a tower that cuts finer ones a cell shows the mean.
-
-**Similarity** is the cosine between the states of two patches. In a layer that has lost what is where, it
-spreads over other objects.
-
-**The lens** (logit lens) puts a patch's state through the model's own last norm and head and lists the
-tokens it finds likeliest; ␣ is a space. *Entropy* is low where it is sure. *p(word)* adds the tokens with
-which the word begins, at the start of a text and after a space; the first word is the one that the model's
-answer begins with. *Patches that read as words*: the share of all patches whose likeliest token is two
-letters or more and nothing else, our count of what PRe (arXiv 2603.20808) describes; the column *read as
-words*.
-
-**Attention received** is the share of its attention that a query gives to the patch, in the layer that
-writes the stage; below it, how many times the average patch's it is. *The answer* is the mean over the
-queries that say its tokens, the last of the prompt among them. Attention says where a layer looks, not what
-it takes from there.
-
-**Norm** is the Euclidean length of the state. Crossed out are outliers ("sinks", "registers"): longer than
-the median by six median absolute deviations, and than twice the median. The rule is ours.
-
-**Colours** of entropy and probability mean the same at every stage. Those of similarity end at the 2nd and
-98th percentile of the cosines of every two patches at the stage, since in a dark scene all of them are high;
-those of attention and norm go up to the stage's largest. What the ends are stands at the scale. The figure
-for paper has one scale for all its maps, but for norms, which grow by orders of magnitude. **Pinned** results
-stand beside the present one: the same place, stage and colours.
-"""
-NO_LENS = "The run that this was made from kept no lens. Capture again with this version to have its words."
-NO_ATTENTION = "This model's attention, or an answer whose attention it could be, is not to be had here."
-BOX = 384
-Choices = dict[str, Any]
-"""What a person chose of a result: show, word, query, head, stage by its name, row and column from 1."""
-PLACE = ("row", "column")
 
 
 class PatchesView(Panel):
@@ -134,7 +99,7 @@ class PatchesView(Panel):
                     self.rungs = gr.HTML("", elem_id="patches-rungs")
                     self.remark = gr.HTML("", elem_id="patches-remark")
         self.empty = gr.HTML(_empty(), elem_id="patches-empty")
-        self.settings = _settings()
+        self.settings = settings()
         self.foot(READING)
         self.chosen_by: dict[str, Any] = {
             "show": self.show,
@@ -207,7 +172,7 @@ class PatchesView(Panel):
             self.empty: "",
             self.parts: gr.Column(visible=True),
             self.numbers: _numbers(result),
-            **self._offering(result, _first(result)),
+            **self._offering(result, first(result)),
         }
 
     def _offering(self, result: Result, asked: Choices) -> Updates:
@@ -236,7 +201,7 @@ class PatchesView(Panel):
         for show in held(result):
             for stage in stages_of(result):
                 values(result, stage, Asked(0, show)), said(result, stage, Asked(0, show))
-            self.overlaid([("", result)], [], _first(result) | {"show": show})
+            self.overlaid([("", result)], [], first(result) | {"show": show})
 
     def choose(self, name: str, session: Session, key: str | None, asked: Choices | None, value: Any) -> Any:
         """The choices with this one among them, the stage by its name; it stays chosen."""
@@ -249,13 +214,13 @@ class PatchesView(Panel):
         elif name in PLACE:
             value = min(max(int(value), 1), shape_of(result)[PLACE.index(name)])
         session.chosen.setdefault(STUDY, {})[name] = value
-        return (asked or _first(result)) | {name: value}
+        return (asked or first(result)) | {name: value}
 
     def standing(self, session: Session, result: Result) -> Updates:
         """What was chosen, as far as this result has it."""
         chosen: Choices = session.chosen.get(STUDY, {})
-        fitting = _fitting(result, _first(result) | chosen)
-        return self._offering(result, fitting)
+        standing = fitting(result, first(result) | chosen)
+        return self._offering(result, standing)
 
     def overlaid(self, named: Sequence[Named], pinned: Sequence[Named], *drawn_with: Any) -> Updates:
         """The map of the chosen patch and stage, pinned results' beside it, and the patch in words."""
@@ -267,7 +232,7 @@ class PatchesView(Panel):
         from workbench.panels.patches.screen import rungs
 
         result = named[0][1]
-        asked, stage = _asked(result, *drawn_with)
+        asked, stage = asked_by(result, *drawn_with)
         able = [other for _, other in pinned if stage in stages_of(other) and asked.show in held(other)]
         every = [(result, asked), *((other, asked_of(result, asked, other)) for other in able)]
         ends = span(every, compared(result, asked.show, stage))
@@ -277,23 +242,23 @@ class PatchesView(Panel):
         remarks += [] if "attention_000" in result.arrays else [NO_ATTENTION]
         return {
             self.map: map_image(result, stage, asked, ends),
-            self.caption: _caption(result, stage, asked, ends),
+            self.caption: caption(result, stage, asked, ends),
             self.stage: gr.Slider(label=f"Stage: {stage}"),
             self.row: row + 1,
             self.col: col + 1,
             self.word: gr.Dropdown(visible=asked.show == WORD),
             self.query: gr.Dropdown(visible=asked.show == ATTENTION),
             self.head: gr.Dropdown(visible=asked.show == ATTENTION),
-            self.beside: "".join(_beside(name, other, result, stage, asked, ends) for name, other in pinned),
+            self.beside: "".join(beside(name, other, result, stage, asked, ends) for name, other in pinned),
             self.rungs: rungs(ladder(result, asked), stage, asked.word),
-            self.remark: "".join(markup.remark(remark) for remark in [_answer(result), *remarks]),
+            self.remark: "".join(markup.remark(remark) for remark in [answer(result), *remarks]),
         }
 
     def paper(self, named: Sequence[Named], *printed_with: Any) -> Figure:
         """The chosen patch and map over the stages, the chosen stage among them; a row for each result."""
         from workbench.panels.patches import figure
 
-        asked, stage = _asked(named[0][1], *printed_with)
+        asked, stage = asked_by(named[0][1], *printed_with)
         able = [pair for pair in named if asked.show in held(pair[1])]
         return figure.paper(able, asked, stage=stage)
 
@@ -305,7 +270,7 @@ class PatchesView(Panel):
         """Everything about every patch; cosines are to the chosen one."""
         from workbench.panels.patches.ladder import numbers
 
-        return numbers(result, _asked(result, *printed_with)[0])
+        return numbers(result, asked_by(result, *printed_with)[0])
 
     def name(self, result: Result) -> str:
         """What was done to the image, and the model."""
@@ -328,131 +293,6 @@ class PatchesView(Panel):
 
 def _choice(label: str, name: str) -> gr.Dropdown:
     return gr.Dropdown([], value=None, label=label, visible=False, min_width=180, elem_id=name)
-
-
-def _settings() -> dict[str, Any]:
-    """What can be set besides the bench, by its name in the config."""
-    defaults = PatchesConfig()
-    with gr.Accordion("Measurement", open=False, elem_id="patches-settings"):
-        with gr.Row():
-            words = gr.Textbox(
-                "",
-                label="Words to follow",
-                info="separated by commas; beside the one that the answer begins with",
-                max_lines=1,
-                min_width=260,
-                elem_id="patches-words",
-            )
-            centre = gr.Checkbox(
-                defaults.centre,
-                label="Centre the states",
-                info="subtract the image's mean token before cosines",
-                min_width=200,
-            )
-        with gr.Row():
-            top = _number(defaults.top, "Tokens of the lens", "at each patch, 1 to 20")
-            longest = _number(defaults.max_new_tokens, "Longest answer", "in tokens")
-            rows = _number(defaults.attention_rows, "Answer tokens", "whose attention is kept, 0 to 32", 0)
-    return {
-        "words": words,
-        "centre": centre,
-        "top": top,
-        "max_new_tokens": longest,
-        "attention_rows": rows,
-    }
-
-
-def _number(value: int, label: str, info: str, least: int = 1) -> gr.Number:
-    return gr.Number(value, label=label, info=info, precision=0, minimum=least, min_width=150)
-
-
-def _first(result: Result) -> Choices:
-    """What is shown before anybody chooses.
-
-    The stage is half-way through the language model: there the lens reads something and attention is at work.
-    """
-    stages, words = stages_of(result), words_of(result)
-    language = [stage for stage in stages if stage.startswith("llm")]
-    row, col = divmod(patch_in(result, None), shape_of(result)[1])
-    return {
-        "show": SIMILARITY,
-        "word": words[0] if words else "",
-        "query": ALL,
-        "head": ALL,
-        "stage": language[len(language) // 2] if language else stages[-1],
-        "row": row + 1,
-        "column": col + 1,
-    }
-
-
-def _fitting(result: Result, asked: Choices) -> Choices:
-    """The choices as far as this result has them: some may be of an earlier one."""
-    rows, cols = shape_of(result)
-    has: Mapping[str, Sequence[Any]] = {
-        "show": held(result),
-        "word": words_of(result),
-        "query": [number for _, number in queries_of(result)],
-        "head": range(ALL, heads_of(result)),
-        "stage": stages_of(result),
-        "row": range(1, rows + 1),
-        "column": range(1, cols + 1),
-    }
-    return _first(result) | {name: value for name, value in asked.items() if value in has[name]}
-
-
-def _asked(result: Result, choices: Choices | None) -> tuple[Asked, str]:
-    """What the choices ask of this result, and at which stage."""
-    fit = _fitting(result, choices or {})
-    token = patch_in(result, (fit["row"], fit["column"]))
-    return Asked(token, fit["show"], fit["word"], fit["query"], fit["head"]), fit["stage"]
-
-
-def _caption(result: Result, stage: str, asked: Asked, ends: tuple[float, float]) -> str:
-    """What the map shows, with its scale; of the patch itself the value."""
-    from workbench.panels.overlay import scale_bar
-
-    words = said(result, stage, asked)
-    found = values(result, stage, asked)
-    if found is None:
-        return markup.remark(words)
-    if asked.show != SIMILARITY:
-        words += f" The outlined patch: {told(asked.show, float(found[asked.token]))}."
-    return markup.scale(words, scale_bar(), *(told(asked.show, end) for end in ends))
-
-
-def _beside(
-    name: str, other: Result, result: Result, stage: str, asked: Asked, ends: tuple[float, float]
-) -> str:
-    """The same place, stage and colours of a pinned result; a sentence where it has no such map."""
-    from workbench.panels.patches.figure import asked_of
-    from workbench.panels.patches.ladder import ladder, visible
-    from workbench.panels.patches.maps import map_image
-
-    if stage not in stages_of(other):
-        return markup.strip(name, (), [f"It has no stage {stage}."])
-    if asked.show not in held(other):
-        return markup.strip(name, (), [f"It holds no {QUANTITIES[asked.show]}."])
-    own = asked_of(result, asked, other)
-    lines = []
-    found = values(other, stage, own)
-    if found is not None and asked.show != SIMILARITY:
-        lines.append(f"the outlined patch: {told(own.show, float(found[own.token]))}")
-    if asked.show == WORD and own.word != asked.word:
-        lines.append(f"of “{own.word or words_of(other)[0]}”: “{asked.word}” was not followed there")
-    read = next((rung.read for rung in ladder(other, own) if rung.stage == stage), ())
-    if read:
-        lines.append("the lens reads " + ", ".join(f"{visible(text)} {p:.2f}" for text, p in read[:3]))
-    return markup.pinned(name, map_image(other, stage, own, ends), BOX, lines)
-
-
-def _answer(result: Result) -> str:
-    """What the model answered, where it did."""
-    if "answer" not in result.tables:
-        return ""
-    row = result.tables["answer"].iloc[0]
-    asked = result.config["question"]
-    to = f"Asked “{asked}”, the" if asked else "Without a question, the"
-    return f"{to} model answers “{row['answer']}”, p {row['probability']:.2f}."
 
 
 def _empty() -> str:

@@ -25,8 +25,8 @@ class PerceptualConfig(BaseModel):
 
     images: tuple[str, ...] = Field(
         default=(),
-        description="files, scene:SEED, or saved runs of states (folder or .zip), in a recipe also run:NAME; "
-        "the first picture is the reference",
+        description="files, scene:SEED, or saved runs of states or captures (folder or .zip), in a recipe "
+        "also run:NAME; the first picture is the reference",
     )
     measures: tuple[str, ...] = Field(
         default=PLAIN,

@@ -30,9 +30,9 @@ from workbench.panels.perceptual.reading import (
     value,
 )
 from workbench.panels.perceptual.study import image_name
-from workbench.panels.states.figure import wrapped
 from workbench.runs.export import OKABE_ITO, PAGE
 from workbench.runs.parts import LETTER, Box, Part, composed, lettered
+from workbench.runs.wrapping import wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -214,9 +214,9 @@ class Curves:
     @property
     def beside(self) -> float:
         """Inches for the names at the ends of the curves."""
-        from workbench.panels.states.figure import _inches
+        from workbench.runs.wrapping import inches
 
-        return max(_inches(name) for name, _ in self.found) + 0.06 if self._named else 0.0
+        return max(inches(name) for name, _ in self.found) + 0.06 if self._named else 0.0
 
     @property
     def _named(self) -> bool:

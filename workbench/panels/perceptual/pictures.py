@@ -1,4 +1,4 @@
-"""The pictures that are compared: files, scenes, or all that a run of states shows; brought to one size."""
+"""The pictures that are compared: files, scenes, or all that a saved run shows; brought to one size."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.errors import Refusal
+from workbench.panels.capture.study import STUDY as CAPTURE
 from workbench.panels.perceptual.config import RUN
-from workbench.panels.specimen import SCENE, find
-from workbench.panels.states.figure import screen
+from workbench.panels.specimen import CLEAN, SCENE, find
+from workbench.panels.states.shots import screen
 from workbench.panels.states.study import STUDY as STATES
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ STRETCH = 0.05
 class Shown:
     """One picture of a comparison: uint8 (H, W, 3).
 
-    kind: "original", "degraded", "step" or "restored" in a run of states, "file" otherwise. run: whose, where
+    kind: "original", "degraded", "step" or "restored" in a run, "file" otherwise. run: whose, where
     there are several. step, t: of the denoising, -1 and NaN where it is no step; the restored picture, which
     ends the last drawing, has none. drawing: from 1; 0 for what was not drawn. notes: what was done to it.
     """
@@ -75,7 +76,7 @@ def gathered(
             _, result = archive.opened(path)
             opened.append(result)
             name = source.removeprefix(RUN) if source.startswith(RUN) else path.name.removesuffix(".zip")
-            pictures += of_states(result, name if several else "")
+            pictures += of_run(result, name if several else "")
         else:
             specimen = find(source)
             stem = specimen.name if source.startswith(SCENE) else Path(source).name
@@ -104,13 +105,33 @@ def enough(pictures: Sequence[Shown]) -> list[Shown]:
     return kept
 
 
-def of_states(result: Result, run: str = "") -> list[Shown]:
-    """Original, degraded, every denoising step, restored. Raises Refusal where it is another study's run."""
+def of_run(result: Result, run: str = "") -> list[Shown]:
+    """The pictures of a run of states or of a capture. Raises Refusal where it is another study's run."""
+    if result.study == CAPTURE:
+        return of_capture(result, run)
     if result.study != STATES:
         raise Refusal(
-            f"A run of “{result.study[:40]}” has no pictures to compare: name one that the command "
-            f"states wrote."
+            f"A run of “{result.study[:40]}” has no pictures to compare: name one that the commands "
+            f"states or capture wrote."
         )
+    return of_states(result, run)
+
+
+def of_capture(result: Result, run: str = "") -> list[Shown]:
+    """Each image as it was given and, where it was damaged, as the model got it."""
+    images = result.tables["images"]["image"].tolist()
+    shown: list[Shown] = []
+    for k, source in enumerate(images):
+        name = f"{Path(str(source)).name} " if len(images) > 1 else ""
+        before = f"{run}: {name}" if run else name
+        shown.append(Shown(f"{before}original", result.images[f"original_{k}"], "original", run))
+        if result.config["corruption"] != CLEAN:
+            shown.append(Shown(f"{before}degraded", result.images[f"shown_{k}"], "degraded", run))
+    return shown
+
+
+def of_states(result: Result, run: str = "") -> list[Shown]:
+    """Original, degraded, every denoising step, restored."""
     before = f"{run}: " if run else ""
     return [
         Shown(before + shot.label, shot.pixels, shot.kind, run, shot.drawing, shot.step, float(shot.t))

@@ -9,21 +9,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
-import numpy as np
 
 from probes.perceptual.registry import MEASURES
 from workbench.errors import Cancelled, Refusal
 from workbench.page import lenient, markup
 from workbench.page.bench import Bench, OnBench
-from workbench.page.panel import Named, Panel, Updates
+from workbench.page.panel import Named, Panel, Progress, Updates
 from workbench.page.session import Session
 from workbench.page.wiring import QUIET
+from workbench.panels.capture.study import STUDY as CAPTURE
 from workbench.panels.command import as_command
 from workbench.panels.perceptual import reading
-from workbench.panels.perceptual.choices import measures_here, missing_here, ticked_here
+from workbench.panels.perceptual.choices import missing_here
 from workbench.panels.perceptual.config import PerceptualConfig
 from workbench.panels.perceptual.pictures import Shown, enough, of_states
+from workbench.panels.perceptual.saved import from_capture
 from workbench.panels.perceptual.study import STUDY, image_name, run, weights
+from workbench.panels.perceptual.view_parts import (
+    BOX,
+    beside,
+    caption,
+    empty,
+    fitting,
+    map_name,
+    numbers,
+    scores,
+    word,
+)
+from workbench.panels.perceptual.view_settings import FILES, STATES, measurement
 from workbench.panels.specimen import from_file
 
 if TYPE_CHECKING:
@@ -51,15 +64,12 @@ Numbers of different measures cannot be compared with one another, and those of 
 network, weights and size; the table names them. Most were fitted to judgements about photographs: of drawn
 scenes of 96 pixels they say less. A near picture is not yet one that helps the answer.
 """
-STATES, FILES = "states", "files"
-SOURCES = [("the states on the page", STATES), ("my files", FILES)]
 HERE = "the states on the page"
 """What stands for their run in a config."""
 WHERE = "results/states"
 """The folder that the command which States copies writes to."""
 THEIR_RUN = f"# {WHERE} is what the command that States copies writes."
 OWN_PATHS = "# Put the paths of your own files here: the page knows their names only."
-BOX = 384
 CHOSEN = "perceptual"
 """What the session remembers the choices by."""
 
@@ -89,9 +99,9 @@ class PerceptualView(Panel):
     def __init__(self, bench: Bench) -> None:
         super().__init__(bench)
         # The id of the result that States, which stands before, shows.
-        self.settings = {"states": bench.results[STATES], **_settings()}
+        self.settings = {"states": bench.results[STATES], **measurement()}
         self.left_out = gr.HTML("", elem_id="perceptual-left-out")
-        self.empty = gr.HTML(_empty(), elem_id="perceptual-empty")
+        self.empty = gr.HTML(empty(), elem_id="perceptual-empty")
         with gr.Column(visible=False, elem_id="perceptual-parts") as self.parts:
             with gr.Row():
                 self.pair = lenient.Dropdown([], label="Compared", min_width=260, elem_id="perceptual-pair")
@@ -192,7 +202,7 @@ class PerceptualView(Panel):
     def shown(self, result: Result | None) -> Updates:
         """The choices that a result brings with it; pictures and map are drawn by ``overlaid``."""
         if result is None:
-            return {self.empty: _empty(), self.parts: gr.Column(visible=False), self.left_out: ""}
+            return {self.empty: empty(), self.parts: gr.Column(visible=False), self.left_out: ""}
         sentences = reading.left_out(result)
         if not any(MEASURES[name].trunk for name in result.config["measures"] if name in MEASURES):
             sentences += [missing_here(short=True)]
@@ -200,20 +210,20 @@ class PerceptualView(Panel):
             self.empty: "",
             self.parts: gr.Column(visible=True),
             self.left_out: markup.notice(" ".join(sentences).strip(), plain=True),
-            self.numbers: _numbers(result),
+            self.numbers: numbers(result),
             **self._offering(result, {}),
         }
 
     def _offering(self, result: Result, chosen: Mapping[str, Any]) -> Updates:
         """What a result lets be chosen, and what is chosen of it."""
-        pair, kind, measure = _fitting(result, *(chosen.get(name) for name in ("pair", "map", "measure")))
+        pair, kind, measure = fitting(result, *(chosen.get(name) for name in ("pair", "map", "measure")))
         names = reading.places(result)
-        pairs = [(f"{names[k]}, against {names[r]}", _word((k, r))) for k, r in reading.pairs_of(result)]
+        pairs = [(f"{names[k]}, against {names[r]}", word((k, r))) for k, r in reading.pairs_of(result)]
         curved = [name for name in reading.measures_of(result) if reading.curves(result, name)]
         return {
-            self.pair: gr.Dropdown(pairs, value=_word(pair)),
+            self.pair: gr.Dropdown(pairs, value=word(pair)),
             self.map: gr.Radio(
-                [(_map_name(each), each) for each in reading.maps_of(result, pair)], value=kind
+                [(map_name(each), each) for each in reading.maps_of(result, pair)], value=kind
             ),
             self.measure: gr.Dropdown(
                 [(f"{reading.title(name)} {reading.arrow(name)}", name) for name in curved],
@@ -221,6 +231,12 @@ class PerceptualView(Panel):
                 visible=bool(curved),
             ),
         }
+
+    def from_saved(self, run: Result, progress: Progress, stop: Callable[[], bool]) -> list[Result]:
+        """A result of this study as it is; of a capture one for each image that was damaged."""
+        if run.study != CAPTURE:
+            return super().from_saved(run, progress, stop)
+        return from_capture(run, progress=progress, stop=stop)
 
     def prove(self, result: Result) -> None:
         """Also every map of every pair, and as a pinned result."""
@@ -246,7 +262,7 @@ class PerceptualView(Panel):
 
         *choices, dark = drawn_with
         result = named[0][1]
-        pair, kind, measure = _fitting(result, *choices)
+        pair, kind, measure = fitting(result, *choices)
         names = reading.places(result)
         picture, reference = (result.images[image_name(place)] for place in pair)
         values = reading.spread(result, kind, pair)
@@ -257,10 +273,10 @@ class PerceptualView(Panel):
             self.slider: (markup.enlarged(reference, BOX), markup.enlarged(picture, BOX)),
             self.sides: markup.remark(f"Left: {names[pair[1]]}, the reference. Right: {names[pair[0]]}."),
             self.drawn: markup.enlarged(reading.coloured(values, between), BOX),
-            self.caption: _caption(kind, between),
-            self.scores: _scores(result, pair),
+            self.caption: caption(kind, between),
+            self.scores: scores(result, pair),
             self.plot: gr.Plot(value=curves, visible=True) if curves else gr.Plot(visible=False),
-            self.beside: "".join(_beside(name, other, kind) for name, other in pinned),
+            self.beside: "".join(beside(name, other, kind) for name, other in pinned),
         }
 
     def paper(self, named: Sequence[Named], *printed_with: Any) -> Figure:
@@ -268,7 +284,7 @@ class PerceptualView(Panel):
         from workbench.panels.perceptual import figure
 
         first = named[0][1]
-        pair, kind, measure = _fitting(first, *printed_with)
+        pair, kind, measure = fitting(first, *printed_with)
         able = [each for each in named if kind in reading.maps_of(each[1], reading.last_pair(each[1]))]
         held = [m for m in reading.foremost(first) if all(m in reading.measures_of(r) for _, r in able)]
         order = [measure, *(name for name in held if name != measure)] if measure in held else held
@@ -303,152 +319,3 @@ class PerceptualView(Panel):
         config = config if own else config.model_copy(update={"images": (WHERE,)})
         command = as_command(STUDY, config, placed="images")
         return gr.Code(f"{OWN_PATHS if own else THEIR_RUN}\n{command}", visible=True)
-
-
-def _settings() -> dict[str, Any]:
-    """What can be set, by its name in the config; source and files first."""
-    defaults = PerceptualConfig()
-    with gr.Row():
-        source = gr.Radio(SOURCES, value=STATES, label="Pictures", min_width=220, elem_id="perceptual-source")
-        files = gr.File(
-            label="Files: the reference first",
-            file_count="multiple",
-            file_types=["image"],
-            height=120,
-            visible=False,
-            elem_id="perceptual-files",
-        )
-    with gr.Accordion("Measurement", open=False, elem_id="perceptual-settings"):
-        measures = gr.CheckboxGroup(
-            measures_here(),
-            value=ticked_here(),
-            label="Measures",
-            info=missing_here(),
-            elem_id="perceptual-measures",
-        )
-        with gr.Row():
-            against = gr.Radio(
-                [("the reference", "reference"), ("the one before", "previous"), ("all others", "all")],
-                value=defaults.against,
-                label="Compare each picture with",
-                min_width=300,
-            )
-            size = gr.Radio(
-                [("the smallest", "smallest"), ("the reference", "reference"), ("refuse", "same")],
-                value=defaults.size,
-                label="Where sizes differ, take that of",
-                info="bicubic; the size stands with every number",
-                min_width=300,
-            )
-        with gr.Row():
-            given = gr.Textbox(
-                "",
-                label="Folder with weights",
-                info="of AlexNet, VGG16, SqueezeNet, where they are not in torch's own cache",
-                max_lines=1,
-                min_width=300,
-            )
-            download = gr.Checkbox(
-                defaults.download,
-                label="Download missing weights",
-                info="of the measures that are ticked, on Look",
-                min_width=220,
-            )
-    return {
-        "source": source,
-        "files": files,
-        "measures": measures,
-        "against": against,
-        "size": size,
-        "backbones": given,
-        "download": download,
-    }
-
-
-def _word(pair: tuple[int, int]) -> str:
-    """A pair as a choice's value."""
-    return f"{pair[0]},{pair[1]}"
-
-
-def _fitting(result: Result, pair: Any, kind: Any, measure: Any) -> tuple[tuple[int, int], str, str]:
-    """The choices as far as this result has them: some may be of an earlier one."""
-    found = {_word(each): each for each in reading.pairs_of(result)}
-    chosen = found.get(str(pair)) or reading.last_pair(result)
-    maps = reading.maps_of(result, chosen)
-    held = reading.measures_of(result)
-    first = next((name for name in reading.FIRST if name in held), held[0])
-    return chosen, kind if kind in maps else maps[0], measure if measure in held else first
-
-
-def _map_name(kind: str) -> str:
-    return "difference" if kind == reading.DIFFERENCE else reading.map_title(kind)
-
-
-def _empty() -> str:
-    return markup.placeholder("reference and drawing stand here, with a map of where they differ")
-
-
-def _caption(kind: str, between: tuple[float, float]) -> str:
-    from workbench.panels.overlay import scale_bar
-
-    words = f"{reading.map_title(kind)}: brighter is further from the reference."
-    return markup.scale(words[:1].upper() + words[1:], scale_bar(), *reading.ends_of(kind, between))
-
-
-def _scores(result: Result, pair: tuple[int, int]) -> str:
-    """The numbers of a pair, with direction, range and what they were taken with."""
-    rows = []
-    for row in reading.scores_of(result, pair):
-        measure = str(row["measure"])
-        better = f"{row['better']} is better, {reading.ends(measure)}"
-        with_ = f"; {row['backbone']}" if row["backbone"] else ""
-        with_ += f", sha256 {str(row['weights'])[:12]}" if row["weights"] else ""
-        rows.append(
-            (
-                f"{reading.title(measure)} {reading.arrow(measure)}",
-                better + with_,
-                reading.number(measure, float(row["value"])),
-            )
-        )
-    size = str(result.manifest["size"])
-    return markup.table(rows) + markup.remark(f"{size[:1].upper()}{size[1:]}.")
-
-
-def _beside(name: str, other: Result, kind: str) -> str:
-    """A pinned result in a row: its last picture, the same map, its numbers."""
-    pair = reading.last_pair(other)
-    pictures = [other.images[image_name(pair[0])]]
-    if kind in reading.maps_of(other, pair):
-        values = reading.spread(other, kind, pair)
-        pictures.append(reading.coloured(values, reading.span(kind, [values])))
-    said = "; ".join(
-        f"{reading.title(m)} {reading.arrow(m)} {reading.number(m, v)}"
-        for m in reading.measures_of(other)
-        if not np.isnan(v := reading.value(other, m, pair))
-    )
-    names = reading.places(other)
-    lines = [f"{names[pair[0]]}, against {names[pair[1]]}", said, str(other.manifest["size"])]
-    return markup.strip(name, [markup.image(each, name, 96) for each in pictures], lines)
-
-
-def _numbers(result: Result) -> Any:
-    """The scores in the columns that one reads."""
-    table = result.tables["scores"].copy()
-    table["value"] = [
-        reading.number(measure, float(value))
-        for measure, value in zip(table["measure"], table["value"], strict=True)
-    ]
-    table["measure"] = [f"{reading.title(name)} {reading.arrow(name)}" for name in table["measure"]]
-    table["weights"] = [str(text)[:12] for text in table["weights"]]
-    columns = [
-        "picture",
-        "reference",
-        "measure",
-        "value",
-        "channels",
-        "resize",
-        "backbone",
-        "weights",
-        "source",
-    ]
-    return table[columns]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,16 @@ SHORT_ANSWER = 32
 """Tokens of a freely said direct answer."""
 ALL_SPLITS: tuple[Any, ...] = ("test", "validation", "train")
 """Nothing is fitted, so that all images are there to be asked about; those of the test split come first."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """A question as it is asked: the number of its item, which of its turns, the place of its image."""
+
+    item: int
+    turn: int
+    image: int
+    asked: Asked
 
 
 class Asking:
@@ -123,6 +134,7 @@ class Asking:
                     "question": asked.text,
                     "answer": asked.answer,
                     "candidates": len(asked.candidates),
+                    "turns": len(asked.turns),
                     "matched": "candidates" if scored else kind_of(asked),
                 }
                 out.append((row, place, asked))
@@ -165,15 +177,20 @@ class Asking:
         self.progress(share, f"{what}, {chunk}")
         shown = [self._degraded(sample, condition) for sample in samples]
         scored = self.config.answers == "scored"
+        forms = [
+            Form(first + k, turn, place, asked)
+            for k, (_, place, question) in enumerate(questions)
+            for turn, asked in enumerate(question.forms)
+        ]
         posed = [
-            Posed(place, asked.text, asked.candidates if scored else ()) for _, place, asked in questions
+            Posed(form.image, form.asked.text, form.asked.candidates if scored else ()) for form in forms
         ]
         ways = [way for way in self.config.pathways if way != DIRECT]
         if DIRECT in self.config.pathways:
-            self._direct(shown, posed, questions, first, number)
+            self._direct(shown, posed, forms, number)
         if not ways:
             return
-        seeds = [(self.config.seed + samples[place].seed) % 2**31 for _, place, _ in questions]
+        seeds = [(self.config.seed + samples[form.image].seed) % 2**31 for form in forms]
         found = responses(
             self.model,
             shown,
@@ -184,7 +201,7 @@ class Asking:
             batch=self.config.batch,
             stop=self.stop,
         )
-        self._responses(found, samples, shown, questions, first, number)
+        self._responses(found, samples, shown, forms, number)
 
     def _degraded(self, sample: Sample, condition: Condition) -> np.ndarray:
         if condition.corruption == CLEAN:
@@ -198,8 +215,7 @@ class Asking:
         self,
         shown: Sequence[np.ndarray],
         posed: Sequence[Posed],
-        questions: Sequence[tuple[dict[str, Any], int, Asked]],
-        first: int,
+        forms: Sequence[Form],
         number: int,
     ) -> None:
         cell = self.items.cell(number, self.config.pathways.index(DIRECT))
@@ -211,42 +227,48 @@ class Asking:
             said = answers(self.model, shown, posed, batch=batch, max_new_tokens=SHORT_ANSWER, stop=self.stop)
             found = [(answer, None) for answer in said]
         self.items.seconds[cell] += time.perf_counter() - began
-        for place, (answer, values) in enumerate(found):
-            self._mark(cell, first + place, questions[place][2], answer, values)
+        for form, (answer, values) in zip(forms, found, strict=True):
+            self._mark(cell, form, answer, values)
 
     def _responses(
         self,
         found: Responses,
         samples: Sequence[Sample],
         shown: Sequence[np.ndarray],
-        questions: Sequence[tuple[dict[str, Any], int, Asked]],
-        first: int,
+        forms: Sequence[Form],
         number: int,
     ) -> None:
+        """What responses came to; decision and drawing of a question are those of its first form."""
         items, before = self.items, dict[int, dict[str, float]]()
+        after: dict[int, dict[str, float]] = {}  # By the picture itself: ways share their first drawing.
         for way, some in found.by_way.items():
             cell = items.cell(number, self.config.pathways.index(way))
             items.seconds[cell] += found.seconds[way]
-            for place, response in enumerate(some):
-                _, image, asked = questions[place]
-                item = first + place
-                self._mark(cell, item, asked, response.answer, response.scores)
+            for form, response in zip(forms, some, strict=True):
+                item, image, drawn = form.item, form.image, response.drawn
+                self._mark(cell, form, response.answer, response.scores)
+                if form.turn:
+                    continue
                 items.numbers["restore"][cell, item] = response.decision.probability
-                items.numbers["drew"][cell, item] = response.drawn is not None
-                if response.drawn is None:
+                items.numbers["drew"][cell, item] = drawn is not None
+                if drawn is None:
                     continue
                 clean = self.model.resized(samples[image].pixels)
                 if image not in before:
-                    damaged = self.model.resized(shown[image])
-                    before[image] = {name: of(damaged, clean) for name, of in MEASURES.items()}
-                for name, of in MEASURES.items():
+                    before[image] = _near(self.model.resized(shown[image]), clean)
+                if id(drawn) not in after:
+                    after[id(drawn)] = _near(drawn, clean)
+                for name in MEASURES:
                     items.numbers[f"{name} before"][cell, item] = before[image][name]
-                    items.numbers[f"{name} after"][cell, item] = of(response.drawn, clean)
+                    items.numbers[f"{name} after"][cell, item] = after[id(drawn)][name]
 
-    def _mark(
-        self, cell: int, item: int, asked: Asked, answer: Answer | None, values: np.ndarray | None
-    ) -> None:
-        """Whether an answer is right, how sure the model is of it, and what it was."""
+    def _mark(self, cell: int, form: Form, answer: Answer | None, values: np.ndarray | None) -> None:
+        """Whether an answer is right, how sure the model is of it, and what it was.
+
+        Of a question that is asked in turns all must be right, and the model is as sure as where it is least
+        (ours).
+        """
+        asked, item = form.asked, form.item
         if values is not None:
             best = int(values.argmax())
             said, sure = asked.candidates[best], float(1 / np.exp(values - values[best]).sum())
@@ -258,9 +280,14 @@ class Asking:
                 right = judged(self.judge, asked.text, asked.answer, said)
             else:
                 right = matches(asked, said, self.config.words)
-        self.items.said[cell][item] = said
-        self.items.numbers["right"][cell, item] = right
-        self.items.numbers["confidence"][cell, item] = sure
+        numbers, words = self.items.numbers, self.items.said[cell]
+        if form.turn:
+            said = f"{words[item]} · {said}"
+            right = right and bool(numbers["right"][cell, item])
+            sure = min(sure, float(numbers["confidence"][cell, item]))
+        words[item] = said
+        numbers["right"][cell, item] = right
+        numbers["confidence"][cell, item] = sure
 
     # What a kill must not cost
 
@@ -289,6 +316,11 @@ class Asking:
         self.skipped = [Skipped(*each) for each in about["skipped"]]
         self.unasked, self.digest, self.seen = about["unasked"], about["digest"], about["seen"]
         return int(about["start"]), int(about["done"])
+
+
+def _near(image: np.ndarray, clean: np.ndarray) -> dict[str, float]:
+    """All `MEASURES` of an image against the clean one."""
+    return {name: of(image, clean) for name, of in MEASURES.items()}
 
 
 def _answerable(asked: Asked) -> bool:

@@ -175,6 +175,11 @@ def correlation(points: DataFrame) -> str:
     return "\n".join([*said, f"n = {len(points):,}"])
 
 
+def points_of(share: float) -> str:
+    """A share, or a difference of two, in points; a true minus, and none before what rounds to nothing."""
+    return f"{round(100 * share, 1) + 0.0:.1f}".replace("-", "\N{MINUS SIGN}")
+
+
 def sweep(many: Sequence[Named], pathways: Sequence[str] = ()) -> DataFrame:
     """All damaged images by flow steps, a result for each number of them. Raises Refusal for too few."""
     rows = rows_of(many, of=(ALL,), pathways=pathways)

@@ -39,7 +39,9 @@ class RobustnessConfig(BaseModel):
         description="cut each image to its middle square, of so many pixels; 0: as they are",
     )
     corruptions: tuple[str, ...] = Field(
-        default=MMD_BENCH, description="which; the clean image is always asked about too"
+        default=MMD_BENCH,
+        description="which; the clean image is always asked about too. The flag alone: none, as for images "
+        "that come damaged",
     )
     severities: tuple[float, ...] = Field(
         default=tuple(LEVELS.values()), description="intensities, 0 to 1; MMD-Bench's low, mid and high"

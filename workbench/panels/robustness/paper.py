@@ -1,4 +1,4 @@
-"""The figures of a robustness study on paper, with matplotlib."""
+"""What damage costs on paper, with matplotlib: bars, curves over severity, a table of colours."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.panels.layers.axis import plain
 from workbench.panels.layers.marks import MARKERS
 from workbench.panels.robustness import chart
 from workbench.panels.robustness.chart import COLUMNS, TITLES, Named, Value, label
@@ -64,7 +63,7 @@ class Bars:
                     color=_shade(k, len(self.levels)),
                     label=level if x == 0 else None,
                 )
-                _error(axes, at, row["value"], row["low"], row["high"])
+                error(axes, at, row["value"], row["low"], row["high"])
         for x, curve in enumerate(self.curves):
             last = curve.rows.iloc[-1]
             if last["of"] != "clean" and last["drop"]:
@@ -80,7 +79,7 @@ class Bars:
         axes.set_xticks(range(len(self.curves)), [_folded(curve.name) for curve in self.curves])
         axes.tick_params(length=2, pad=1.5)
         axes.set_ylabel(TITLES["accuracy"], labelpad=2)
-        _legend(axes)
+        legend(axes)
         box.letter(figure, letter)
 
     def numbers(self) -> DataFrame:
@@ -127,7 +126,7 @@ class Severity:
                     x, y, MARKERS[rank % 8], ls="-", color=colour, ms=2.6, label=curve.name if not k else None
                 )
             if k == 0:
-                _legend(axes, lift=0.22)
+                legend(axes, lift=0.22)
             axes.set_ylim(span[0] - pad, span[1] + pad)
             axes.set_xlim(-0.03, 1.0)
             axes.set_xticks(sorted(set(rows["severity"])))
@@ -182,7 +181,7 @@ class Heat:
             for (y, x), number in np.ndenumerate(shown):
                 bright = (number - low) / (high - low) > 0.6
                 ink = "black" if bright else "white"
-                axes.text(x, y, f"{100 * number:.1f}", ha="center", va="center_baseline", color=ink)
+                axes.text(x, y, chart.points_of(number), ha="center", va="center_baseline", color=ink)
             axes.set_xticks(range(table.shape[1]), list(table.columns))
             axes.xaxis.tick_top()
             axes.set_yticks(range(len(table)), [label(c) for c in table.index] if k == 0 else [])
@@ -206,155 +205,12 @@ class Heat:
         return pd.concat(tables, ignore_index=True)
 
 
-class Trigger:
-    """How often a response draws (bars, left), and seconds an answer (line, right), by severity."""
-
-    wide = False
-    beside = 0.0
-
-    def __init__(self, many: Sequence[Named], pathways: Sequence[str] = ()) -> None:
-        self.rows = chart.triggers(many, pathways)
-        self.levels = list(dict.fromkeys(self.rows.sort_values("severity")["level"]))
-
-    def height(self, width: float) -> float:
-        """Inches."""
-        return TOP + LEGEND + PANEL + BOTTOM
-
-    def draw(self, figure: Figure, box: Box, letter: str, beside: float) -> None:
-        """Draw it at its place."""
-        axes = box.axes(figure, LEFT, TOP + LEGEND, box.width - LEFT - 0.42, PANEL)
-        times = axes.twinx()
-        drawn = chart.curves(self.rows)
-        width = 0.8 / len(drawn)
-        for rank, curve in enumerate(drawn):
-            colour, rows = OKABE_ITO[rank % len(OKABE_ITO)], curve.rows
-            at = np.array([self.levels.index(level) for level in rows["level"]], dtype=float)
-            x = at - 0.4 + width * (rank + 0.5)
-            axes.bar(
-                x, rows["triggered"], width * 0.9, color=colour, alpha=0.45, label=curve.name or "responses"
-            )
-            for place, row in zip(x, rows.to_dict("records"), strict=True):
-                _error(axes, place, row["triggered"], row["triggered_low"], row["triggered_high"])
-            times.plot(at, rows["seconds"], MARKERS[rank % 8], ls="-", color=colour)
-        axes.set_ylim(0, 1.02)
-        times.set_ylim(bottom=0)
-        times.spines["right"].set_visible(True)
-        axes.set_xticks(range(len(self.levels)), self.levels)
-        for each in (axes, times):
-            each.tick_params(length=2, pad=1.5)
-        axes.set_ylabel("share that draws (bars)", labelpad=2)
-        times.set_ylabel("seconds an answer (line) ↓", labelpad=3)
-        axes.set_xlabel("severity, all corruptions", labelpad=1)
-        _legend(axes)
-        box.letter(figure, letter)
-
-    def numbers(self) -> DataFrame:
-        """The rows that are drawn."""
-        return self.rows.drop(columns=["place"])
-
-
-class Gain:
-    """What each drawing gained in a measure, against whether the answer was right."""
-
-    wide = False
-    beside = 0.0
-
-    def __init__(
-        self, many: Sequence[Named], measure: str = "PSNR", pathway: str = "", corruption: str = ""
-    ) -> None:
-        self.points = chart.drawings(many, measure, pathway, corruption)
-        self.measure = measure
-
-    def height(self, width: float) -> float:
-        """Inches."""
-        return TOP + PANEL + BOTTOM
-
-    def draw(self, figure: Figure, box: Box, letter: str, beside: float) -> None:
-        """Draw it at its place."""
-        axes = box.axes(figure, LEFT, TOP, box.width - LEFT - RIGHT, PANEL)
-        rng, points = np.random.default_rng(0), self.points
-        y = points["right"].to_numpy() + rng.uniform(-0.05, 0.05, len(points))
-        axes.plot(points["gain"], y, "o", ms=1.2, mew=0, color=OKABE_ITO[0], alpha=0.3, rasterized=True)
-        bins = chart.binned(points)
-        axes.errorbar(
-            bins["gain"],
-            bins["right"],
-            yerr=[(bins["right"] - bins["low"]).clip(lower=0), (bins["high"] - bins["right"]).clip(lower=0)],
-            fmt="s-",
-            ms=3,
-            lw=1,
-            elinewidth=0.7,
-            color=OKABE_ITO[1],
-        )
-        axes.axvline(0, color="0.6", lw=0.6, ls=(0, (4, 3)))
-        axes.set_ylim(-0.1, 1.1)
-        axes.set_yticks([0, 0.5, 1], ["wrong", "half", "right"])
-        axes.tick_params(length=2, pad=1.5)
-        unit = " in dB" if self.measure == "PSNR" else ""
-        axes.set_xlabel(f"gain of the drawing, {self.measure}{unit} ↑", labelpad=1)
-        axes.text(
-            0.99,
-            0.5,
-            chart.correlation(points),
-            transform=axes.transAxes,
-            ha="right",
-            va="center",
-            linespacing=1.25,
-        )
-        box.letter(figure, letter)
-
-    def numbers(self) -> DataFrame:
-        """Every drawing."""
-        return self.points
-
-
-class Sweep:
-    """Right answers over the number of flow steps, with seconds an answer at each point."""
-
-    wide = False
-    beside = 0.0
-
-    def __init__(self, many: Sequence[Named], pathways: Sequence[str] = ()) -> None:
-        self.rows = chart.sweep(many, pathways)
-
-    def height(self, width: float) -> float:
-        """Inches."""
-        return TOP + LEGEND + PANEL + BOTTOM
-
-    def draw(self, figure: Figure, box: Box, letter: str, beside: float) -> None:
-        """Draw it at its place."""
-        axes = box.axes(figure, LEFT, TOP + LEGEND, box.width - LEFT - RIGHT, PANEL)
-        for rank, curve in enumerate(chart.curves(self.rows)):
-            rows, colour = curve.rows.sort_values("steps"), OKABE_ITO[rank % len(OKABE_ITO)]
-            axes.fill_between(rows["steps"], rows["low"], rows["high"], color=colour, alpha=0.2, lw=0)
-            axes.plot(rows["steps"], rows["value"], MARKERS[rank % 8], ls="-", color=colour, label=curve.name)
-            for row in rows.to_dict("records"):
-                axes.annotate(
-                    f"{plain(row['seconds'])} s",
-                    (row["steps"], row["value"]),
-                    xytext=(0, 4 if rank == 0 else -10),
-                    textcoords="offset points",
-                    ha="center",
-                    color=colour,
-                )
-        axes.set_xticks(sorted(set(self.rows["steps"])))
-        axes.margins(x=0.08, y=0.2)
-        axes.tick_params(length=2, pad=1.5)
-        axes.set_xlabel("flow steps", labelpad=1)
-        axes.set_ylabel(TITLES["accuracy"], labelpad=2)
-        _legend(axes)
-        box.letter(figure, letter)
-
-    def numbers(self) -> DataFrame:
-        """The rows that are drawn."""
-        return self.rows.drop(columns=["place"])
-
-
 def _shade(place: int, count: int) -> str:
     return OKABE_ITO[0] if place == 0 else SHADES[min(len(SHADES) - 1, count - 1 - place)]
 
 
-def _error(axes: Axes, x: float, value: float, low: float, high: float) -> None:
+def error(axes: Axes, x: float, value: float, low: float, high: float) -> None:
+    """The interval of a bar."""
     if math.isfinite(low) and math.isfinite(value):
         axes.errorbar(
             x, value, yerr=[[max(0.0, value - low)], [max(0.0, high - value)]], fmt="none", ecolor="0.15",
@@ -366,7 +222,8 @@ def _folded(name: str) -> str:
     return name.replace(", ", ",\n") if len(name) > 14 else name
 
 
-def _legend(axes: Axes, lift: float = 0.0) -> None:
+def legend(axes: Axes, lift: float = 0.0) -> None:
+    """Names above a panel."""
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(-0.02, 1.0 + lift),

@@ -41,6 +41,8 @@ def screen(many: Sequence[Named], show: str, *, theme: Theme = "light", narrow: 
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 13}},
         dragmode=False,
     )
+    if show == SEVERITY:  # Above the names of its facets.
+        drawn.update_layout(legend={"yref": "container", "y": 0.99, "yanchor": "top"})
     drawn.update_xaxes(showgrid=False, zeroline=False, color=INK[theme])
     drawn.update_yaxes(showgrid=False, zeroline=False, color=INK[theme])
     return drawn
@@ -118,17 +120,17 @@ def _heat(many: Sequence[Named], theme: Theme, narrow: bool) -> Screen:
     import plotly.graph_objects as go
 
     table = chart.heat(many[0][1])
-    values = 100 * table.to_numpy(dtype=float)
+    shares = table.to_numpy(dtype=float)
     figure = go.Figure(
         go.Heatmap(
-            z=values,
+            z=100 * shares,
             x=list(table.columns),
             y=[label(name) for name in table.index],
             colorscale="Cividis",
             zmin=0,
-            text=[[f"{v:.1f}" for v in row] for row in values],
+            text=[[chart.points_of(share) for share in row] for row in shares],
             texttemplate="%{text}",
-            hovertemplate="%{y}, %{x}: %{z:.1f} points<extra></extra>",
+            hovertemplate="%{y}, %{x}: %{text} points<extra></extra>",
             colorbar={"title": {"text": "drop, points ↓", "side": "right"}, "thickness": 10},
         )
     )

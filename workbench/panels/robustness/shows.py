@@ -56,7 +56,7 @@ BARS, SEVERITY, HEAT, TRIGGER, GAIN, SWEEP = (
     "gain and answer",
     "steps sweep",
 )
-TYPES, LEVELS, GAINS = "corruptions", "severities", "gains"
+TYPES, CONDITIONS, LEVELS, GAINS = "corruptions", "every condition", "severities", "gains"
 SHOWS: dict[str, type[Nothing]] = {
     BARS: OfPathways,
     SEVERITY: OfSeverity,
@@ -66,7 +66,12 @@ SHOWS: dict[str, type[Nothing]] = {
     SWEEP: OfPathways,
 }
 WIDE: tuple[str, ...] = (SEVERITY,)
-TABLES: dict[str, type[Nothing]] = {TYPES: OfTypes, LEVELS: OfPathways, GAINS: OfPathways}
+TABLES: dict[str, type[Nothing]] = {
+    TYPES: OfTypes,
+    CONDITIONS: OfPathways,
+    LEVELS: OfPathways,
+    GAINS: OfPathways,
+}
 
 
 def lacks(config: RobustnessConfig, show: str, chosen: Nothing) -> str:
@@ -85,7 +90,7 @@ def lacks(config: RobustnessConfig, show: str, chosen: Nothing) -> str:
 
 def part(many: Sequence[Named], show: str, chosen: Nothing) -> Part:
     """One of SHOWS of these results. Raises Refusal where they do not hold it."""
-    from workbench.panels.robustness import paper
+    from workbench.panels.robustness import paper, paper_drawing
 
     if show == SEVERITY:
         about = cast(OfSeverity, chosen)
@@ -95,11 +100,11 @@ def part(many: Sequence[Named], show: str, chosen: Nothing) -> Part:
         return paper.Heat(many, of.pathway, of.value)
     if show == GAIN:
         gain = cast(OfGain, chosen)
-        return paper.Gain(many, gain.measure, gain.pathway, gain.corruption)
+        return paper_drawing.Gain(many, gain.measure, gain.pathway, gain.corruption)
     ways = cast(OfPathways, chosen).pathways
     if show == TRIGGER:
-        return paper.Trigger(many, ways)
-    return paper.Sweep(many, ways) if show == SWEEP else paper.Bars(many, ways)
+        return paper_drawing.Trigger(many, ways)
+    return paper_drawing.Sweep(many, ways) if show == SWEEP else paper.Bars(many, ways)
 
 
 def table(many: Sequence[Named], show: str, chosen: Nothing) -> Table:
@@ -109,4 +114,6 @@ def table(many: Sequence[Named], show: str, chosen: Nothing) -> Table:
     ways = cast(OfPathways, chosen).pathways
     if show == TYPES:
         return written.types(many, cast(OfTypes, chosen).level, ways)
+    if show == CONDITIONS:
+        return written.conditions(many, ways)
     return written.gains(many, ways) if show == GAINS else written.levels(many, ways)

@@ -232,9 +232,10 @@ class Tables:
         return float(self.items.seconds[cells].mean() / max(1, len(self.items.questions)))
 
     def _chance(self) -> float:
-        """What a blind choice among the candidates gives; NaN where there are questions without."""
+        """What a blind choice among the candidates gives, in every turn; NaN where a question has none."""
         counts = np.array([row["candidates"] for row in self.items.questions], dtype=float)
-        return float((1 / counts).mean()) if (counts > 0).all() else NAN
+        turns = np.array([row["turns"] for row in self.items.questions], dtype=float)
+        return float((counts ** -(1 + turns)).mean()) if (counts > 0).all() else NAN
 
     def _drawing(self) -> list[tuple[Group, Pathway]]:
         return [

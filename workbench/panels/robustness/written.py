@@ -10,7 +10,7 @@ import numpy as np
 
 from workbench.errors import Refusal
 from workbench.panels.layers.axis import plain, signed
-from workbench.panels.robustness.chart import Named, label, rows_of
+from workbench.panels.robustness.chart import Named, label, points_of, rows_of
 from workbench.panels.robustness.tables import ALL, CLEAN_LEVEL
 from workbench.runs.parts import Table
 
@@ -45,6 +45,26 @@ def types(many: Sequence[Named], level: str, pathways: Sequence[str] = ()) -> Ta
             line["n"] = _n(row)
         lines.append(line)
     return Table(here.drop(columns=["place"]), pd.DataFrame(lines).fillna(""))
+
+
+def conditions(many: Sequence[Named], pathways: Sequence[str] = ()) -> Table:
+    """Each corruption at every severity side by side: right answers with their interval, a line a curve."""
+    import pandas as pd
+
+    rows = rows_of(many, of=KINDS, pathways=pathways)
+    rows = rows[np.isfinite(rows["severity"])]
+    several = rows["curve"].nunique() > 1
+    lines: dict[tuple[str, str], dict[str, str]] = {}
+    for row in rows.sort_values("severity", kind="stable").to_dict("records"):
+        name, curve = str(row["corruption"]), str(row["curve"])
+        first = {"corruption": label(name)} | ({"pathway": curve} if several else {})
+        line = lines.setdefault((name, curve), first)
+        line[f"{row['level']} ↑"] = _percent(row, "value", "low", "high")
+        line["n"] = f"{row['n']:,} each, {row['images']:,} images"
+    order = list(dict.fromkeys(rows["corruption"]))
+    found = [lines[key] for key in sorted(lines, key=lambda key: order.index(key[0]))]
+    table = pd.DataFrame(found).fillna("")
+    return Table(rows.drop(columns=["place"]), table[[c for c in table if c != "n"] + ["n"]])
 
 
 def levels(many: Sequence[Named], pathways: Sequence[str] = ()) -> Table:
@@ -126,7 +146,7 @@ def _points(row: dict[Hashable, Any], value: str, low: str, high: str) -> str:
         return ""
 
     def words(x: float) -> str:
-        return f"{100 * x:+.1f}".replace("-", "\N{MINUS SIGN}")
+        return ("+" if round(100 * x, 1) > 0 else "") + points_of(x)
 
     inside = f" [{words(row[low])}, {words(row[high])}]" if math.isfinite(row[low]) else ""
     return words(row[value]) + inside

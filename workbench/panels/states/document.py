@@ -15,11 +15,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.panels.states import figure
+from workbench.panels.states import shots
 from workbench.panels.states.study import RESPONSE, SAME
 
 if TYPE_CHECKING:
-    from workbench.panels.states.figure import Shot
+    from workbench.panels.states.shots import Shot
     from workbench.runs.result import Result
 
 Row = Mapping[str, Any]
@@ -41,8 +41,8 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-s
 
 def document(result: Result) -> str:
     """The whole response of a result of this study as HTML; the same text for the same result."""
-    shots = figure.screen(result)
-    walk = [shot for shot in shots if shot.kind == "step"]
+    every = shots.screen(result)
+    walk = [shot for shot in every if shot.kind == "step"]
     several = [list(found) for _, found in groupby(walk, key=lambda shot: shot.drawing)]
     steps = result.tables["trace"].query("event == 'step'")
     norms = dict(zip(zip(steps["drawing"], steps["step"], strict=True), steps["velocity_norm"], strict=True))
@@ -50,7 +50,7 @@ def document(result: Result) -> str:
     body = [
         f"<h1>{escape(result.config['question'])}</h1>",
         f'<p class="quiet">{escape(_made(result))}</p>',
-        _given(shots),
+        _given(every),
         *(_drawing(number, drawn, len(several), norms) for number, drawn in enumerate(several, start=1)),
         "<h2>Said and decided</h2>",
         _story(result),
@@ -145,12 +145,12 @@ def _story(result: Result) -> str:
         if row["event"] == "thought":
             lines.append(("thought", f"\u201c{row['text']}\u201d", ""))
         elif row["event"] == "decision":
-            chance = figure.probability(row["probability"], "p(draw)")
-            lines.append(("decision", figure.decided(row["text"] == "draw", restore), chance))
+            chance = shots.probability(row["probability"], "p(draw)")
+            lines.append(("decision", shots.decided(row["text"] == "draw", restore), chance))
     for row in result.tables["answers"].to_dict("records"):
-        alone = "from vision tokens alone, " if row["on"] in figure.ALONE else ""
-        words, chance = figure.said(row)
-        lines.append((f"answer, {alone}{figure.given(row['on'], restore)}", words, chance))
+        alone = "from vision tokens alone, " if row["on"] in shots.ALONE else ""
+        words, chance = shots.said(row)
+        lines.append((f"answer, {alone}{shots.given(row['on'], restore)}", words, chance))
     cells = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(words)}</td><td>{escape(number)}</td></tr>'
         for name, words, number in lines
@@ -209,7 +209,7 @@ def _settings(result: Result) -> str:
     """How it was made: settings and manifest."""
     height, width = (int(side) for side in result.arrays["compared_at"])
     about = json.dumps({"config": result.config, "manifest": result.manifest}, indent=1, ensure_ascii=False)
-    size = figure.size_note((height, width))
+    size = shots.size_note((height, width))
     return (
         f"<details><summary>How it was made</summary><pre>{escape(about)}</pre></details>"
         f'<p class="quiet">{escape(size)} Higher is better \u2191. Made with Afterimage.</p>'

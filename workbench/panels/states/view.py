@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-import numpy as np
 
-from workbench.models.presets import PRESETS, preset
-from workbench.models.protocol import (
-    MOST_NEW_TOKENS,
-    RENORMS,
-    RESTORES,
-    ROUTES,
-    Decision,
-    Thought,
-    VisualState,
-)
+from workbench.models.protocol import Decision, Thought, VisualState
 from workbench.page import expected, markup
 from workbench.page.bench import Bench, OnBench
 from workbench.page.panel import Done, Named, Pace, Panel, Updates, condition
@@ -29,20 +16,21 @@ from workbench.page.session import Session
 from workbench.page.wiring import QUIET
 from workbench.panels.specimen import outside
 from workbench.panels.states import figure
-from workbench.panels.states.study import (
-    NEEDS,
-    RESPONSE,
-    SAME,
-    STUDY,
-    Laid,
-    Record,
-    StatesConfig,
-    StudyEvent,
-    answered,
-    spoken,
-    stream,
-    words,
+from workbench.panels.states.study import NEEDS, STUDY, Laid, Record, StatesConfig, stream, words
+from workbench.panels.states.view_look import (
+    COMPARE_BOX,
+    PAIRS,
+    Seen,
+    finished,
+    has_estimates,
+    numbers,
+    pair_of,
+    pictures,
+    pinned_row,
+    tokens,
+    told,
 )
+from workbench.panels.states.view_settings import sampling
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,22 +60,10 @@ them. Where the model drew, *same context, no drawing* has what the last answer 
 image's latent, its vision tokens, a thought) except a drawing: compare the last answer with that one. One
 picture shows one case. Whether drawing helps is a question to many; where the damage is slight it can hurt.
 """
-PAIRS = {
-    "degraded, restored": ("degraded", "restored"),
-    "original, restored": ("original", "restored"),
-    "original, degraded": ("original", "degraded"),
-}
 CHOSEN = "states-pair"
 """What the session remembers the chosen pair by."""
-COMPARE_BOX = 384
-DIFFERS = "differs from the same context without drawing"
-ROW = "the image on its way through the model"
-TO_COME = ("each step as it happens", "what it believes is there")
-UNDRAWN = ("the model answers without drawing", "so nothing is restored")
 AT_MOST_EVERY = 0.05
 """Seconds between two views of a thought that grows; all other events are shown."""
-Row = Mapping[str, Any]
-"""A row of a result's table."""
 # Scrubbing happens in the browser: every step is on the page already.
 SCRUB = """(step, pointed) => {
   const figures = [...document.querySelectorAll("#states-pictures figure[data-step]")];
@@ -95,43 +71,6 @@ SCRUB = """(step, pointed) => {
   const wanted = (pointed && here.find((figure) => figure.dataset.kind === "estimate")) || here[0];
   figures.forEach((figure) => { figure.hidden = figure !== wanted; });
 }"""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One look so far, for the screen: what has just happened, what is there, and the record's rows."""
-
-    event: StudyEvent | None = None
-    laid: Laid | None = None
-    step: VisualState | None = None
-    said: Thought | None = None
-    drawings: int = 0
-    compared_at: Sequence[int] = ()
-    restore: str = "auto"
-    trace: Sequence[Row] = ()
-    answers: Sequence[Row] = ()
-
-    @property
-    def undrawn(self) -> bool:
-        """Whether nothing will be drawn."""
-        decided = isinstance(self.event, Decision) and not self.event.restore
-        return not self.drawings and (decided or self.restore == "never")
-
-    def after(self, event: StudyEvent, record: Record) -> Seen:
-        """The same look after an event that the record holds already."""
-        said = event if isinstance(event, Thought) else self.said
-        return Seen(
-            event=event,
-            laid=event if isinstance(event, Laid) else self.laid,
-            step=event if isinstance(event, VisualState) else self.step,
-            # What was said before a drawing is in the trace; it was no answer.
-            said=None if isinstance(event, Decision) and event.restore else said,
-            drawings=record.drawings,
-            compared_at=record.compared_at,
-            restore=record.config.restore,
-            trace=tuple(record.trace),
-            answers=tuple(record.answers),
-        )
 
 
 class StatesView(Panel):
@@ -150,7 +89,7 @@ class StatesView(Panel):
     def __init__(self, bench: Bench) -> None:
         super().__init__(bench)
         self.outside = gr.HTML("", elem_id="states-outside")
-        self.pictures = gr.HTML(_pictures(Seen()), elem_id="states-pictures")
+        self.pictures = gr.HTML(pictures(Seen()), elem_id="states-pictures")
         self.step = gr.Slider(
             0,
             12,
@@ -182,7 +121,7 @@ class StatesView(Panel):
             )
             self.pair = gr.Radio(list(PAIRS), value=next(iter(PAIRS)), label="Compare", elem_id="states-pair")
         self.pinned_rows = gr.HTML("", elem_id="states-pinned")
-        self.settings = _settings()
+        self.settings = sampling()
         with gr.Accordion("Figure", open=False), gr.Row():
             at = gr.Textbox(
                 "",
@@ -272,12 +211,12 @@ class StatesView(Panel):
                 self.status: markup.status(
                     doing[:1].upper() + doing[1:], done, pace.left(done) if done else None
                 ),
-                self.trace: _trace(seen.trace, seen.answers, seen.restore, seen.said),
+                self.trace: told(seen.trace, seen.answers, seen.restore, seen.said),
             }
             if isinstance(event, Laid):
                 updates |= self._bare()
             if isinstance(event, Laid | VisualState) or isinstance(event, Decision) and seen.undrawn:
-                updates[self.pictures] = _pictures(seen)
+                updates[self.pictures] = pictures(seen)
             return updates
 
         return show
@@ -286,20 +225,20 @@ class StatesView(Panel):
         """A finished look on the screen; without one the empty panel."""
         if result is None:
             return {
-                self.pictures: _pictures(Seen()),
+                self.pictures: pictures(Seen()),
                 self.trace: "",
                 **self._bare(),
             }
         trace, answers = (result.tables[name].to_dict("records") for name in ("trace", "answers"))
         last = sum(row["event"] == "step" for row in trace) - 1
         return {
-            self.pictures: _finished(result),
-            self.trace: _trace(trace, answers, result.config["restore"]),
-            self.tokens: _tokens(result),
+            self.pictures: finished(result),
+            self.trace: told(trace, answers, result.config["restore"]),
+            self.tokens: tokens(result),
             self.step: gr.Slider(maximum=max(last, 1), value=last, visible=last > 0),
-            self.pointed: gr.Checkbox(False, visible=_has_estimates(result)),
+            self.pointed: gr.Checkbox(False, visible=has_estimates(result)),
             self.comparison: gr.Row(visible="restored" in result.images),
-            self.numbers: _numbers(result),
+            self.numbers: numbers(result),
         }
 
     def _bare(self) -> Updates:
@@ -313,7 +252,7 @@ class StatesView(Panel):
 
     def standing(self, session: Session, result: Result) -> Updates:
         """The pair that was last chosen."""
-        return {self.slider: _pair(result, session.chosen.get(CHOSEN, next(iter(PAIRS))))}
+        return {self.slider: pair_of(result, session.chosen.get(CHOSEN, next(iter(PAIRS))))}
 
     def remarks(self, done: Done | None) -> Updates:
         """What drawing does on average; where the picture is none that the model was trained on, that."""
@@ -332,11 +271,11 @@ class StatesView(Panel):
         self.overlaid([], [("", result)])
         self.document(result)
         for pair in PAIRS:
-            _pair(result, pair)
+            pair_of(result, pair)
 
     def overlaid(self, named: Sequence[Named], pinned: Sequence[Named], *drawn_with: Any) -> Updates:
         """The pinned looks, a row each."""
-        return {self.pinned_rows: "".join(_pinned_row(name, other) for name, other in pinned)}
+        return {self.pinned_rows: "".join(pinned_row(name, other) for name, other in pinned)}
 
     def paper(self, named: Sequence[Named], *printed_with: Any) -> Figure:
         """A filmstrip for each result, of the chosen steps."""
@@ -362,237 +301,4 @@ class StatesView(Panel):
         """Another pair under the comparison slider; it stays chosen for the looks that follow."""
         session.chosen[CHOSEN] = chosen
         result = self.kept(session, key)
-        return _pair(result, chosen) if result is not None else gr.skip()
-
-
-def _settings() -> dict[str, Any]:
-    """Every sampling parameter by its name in the config."""
-    defaults = StatesConfig()
-
-    def slider(low: float, high: float, step: float, value: float, label: str, info: str = "") -> gr.Slider:
-        return gr.Slider(
-            low, high, value=value, step=step, label=label, info=info or None, buttons=[], min_width=180
-        )
-
-    with gr.Accordion("Sampling", open=False, elem_id="states-settings"):
-        sets = [(f"{each.label}: {each.source}", each.name) for each in PRESETS]
-        chosen = gr.Dropdown(
-            sets, value=None, label="Documented set", info="fills in what is below", elem_id="states-preset"
-        )
-        with gr.Row():
-            restore = gr.Radio(
-                list(RESTORES),
-                value=defaults.restore,
-                label="Draw",
-                info="auto: the model decides; always: once",
-                min_width=240,
-            )
-            steps = slider(1, 50, 1, defaults.steps, "Denoising steps", "more are slower")
-            shift = slider(
-                0.5, 8, 0.1, defaults.shift, "Timestep shift", "above 1: more steps near the noise"
-            )
-        with gr.Row():
-            text_scale = slider(0, 8, 0.1, defaults.text_scale, "Guidance on the text", "1: none")
-            image_scale = slider(
-                0,
-                8,
-                0.1,
-                defaults.image_scale,
-                "Guidance on the image",
-                "1: none; acts only with that on the text",
-            )
-        with gr.Row():
-            low = slider(0, 1, 0.05, defaults.interval[0], "Guide while t is above")
-            high = slider(0, 1, 0.05, defaults.interval[1], "and at most")
-        with gr.Row():
-            renorm = gr.Dropdown(
-                list(RENORMS),
-                value=defaults.renorm,
-                label="Renormalise guidance",
-                info="global: over all tokens; channel: token by token",
-                min_width=180,
-            )
-            least = slider(0, 1, 0.05, defaults.renorm_min, "Least factor of that", "1: not at all")
-        with gr.Row():
-            route = gr.Dropdown(
-                list(ROUTES),
-                value=defaults.route,
-                label="The drawing comes back",
-                info="re-encode: through the vision tower; bridge: as its latent",
-                min_width=180,
-            )
-            tokens = gr.Number(
-                defaults.max_new_tokens,
-                label="Longest text",
-                info="tokens at a time",
-                precision=0,
-                minimum=1,
-                maximum=MOST_NEW_TOKENS,
-                min_width=180,
-            )
-    settings: dict[str, Any] = {
-        "restore": restore,
-        "steps": steps,
-        "shift": shift,
-        "text_scale": text_scale,
-        "image_scale": image_scale,
-        "guide_above": low,
-        "guide_up_to": high,
-        "renorm": renorm,
-        "renorm_min": least,
-        "route": route,
-        "max_new_tokens": tokens,
-    }
-    parts = list(settings.values())
-    chosen.input(partial(_documented, list(settings)), [chosen], parts, **QUIET)
-    # A set with one value changed is that set no more.
-    gr.on([part.input for part in parts], None, None, [chosen], js="() => null", api_visibility="private")
-    return settings
-
-
-def _documented(names: Sequence[str], chosen: str | None) -> list[Any]:
-    """What a documented set says for the settings of these names."""
-    if not chosen:
-        return [gr.skip()] * len(names)
-    values = preset(chosen).parameters()
-    values["guide_above"], values["guide_up_to"] = values.pop("interval")
-    return [values[name] for name in names]
-
-
-def _pictures(seen: Seen) -> str:
-    """The row while the look is going on: what is there, and dashed frames for what is to come."""
-    if seen.laid is None:
-        cells = [
-            markup.figure("original", "", None, empty="the image on the bench"),
-            markup.figure("degraded", "", None, empty="what the model gets"),
-        ]
-    else:
-        psnr = _psnr(seen.trace, "degraded")
-        given = (
-            figure.Shot("original", "original", seen.laid.original),
-            figure.Shot("degraded", "degraded", seen.laid.degraded, psnr),
-        )
-        cells = [_figure(shot) for shot in given]
-    if (now := seen.step) is not None:
-        psnr, several = _psnr(seen.trace, "step"), seen.drawings > 1
-        name = f"step {now.step} of {now.steps}"
-        cells.append(_figure(figure.Shot("step", name, now.image, psnr, now.t, seen.drawings, several)))
-        cells.append(markup.figure("restored", "", None, empty=TO_COME[1]))
-    else:
-        cells += _undrawn(UNDRAWN if seen.undrawn else TO_COME)
-    size = markup.remark(figure.size_note(seen.compared_at)) if seen.compared_at else ""
-    return markup.row(cells, ROW) + size
-
-
-def _figure(shot: figure.Shot, mark: str = "") -> str:
-    return markup.figure(shot.label, shot.note, shot.pixels, mark=mark)
-
-
-def _undrawn(why: tuple[str, str]) -> list[str]:
-    """The frames of what is drawn, empty."""
-    names = ("denoising", "restored")
-    return [markup.figure(name, "", None, empty=words) for name, words in zip(names, why, strict=True)]
-
-
-def _psnr(trace: Sequence[Row], event: str) -> float:
-    """The number in the last row of its kind; NaN where there is none."""
-    return next((float(row["psnr"]) for row in reversed(trace) if row["event"] == event), math.nan)
-
-
-def _finished(result: Result) -> str:
-    """The row of a finished look: every step is there, the last one shown."""
-    shots = figure.screen(result)
-    steps = [shot for shot in shots if shot.kind == "step"]
-    cells = [_figure(shot) for shot in shots[:2]]
-    for index, shot in enumerate(steps):
-        hidden = "" if index == len(steps) - 1 else " hidden"
-        cells.append(_figure(shot, f'data-step="{index}"{hidden}'))
-        if (pointed := shot.pointed) is not None:
-            cells.append(_figure(pointed, f'data-step="{index}" data-kind="estimate" hidden'))
-    restored = [shot for shot in shots if shot.kind == "restored"]
-    cells += [_figure(shot) for shot in restored] or _undrawn(UNDRAWN)
-    return markup.row(cells, ROW) + markup.remark(figure.size_note(result.arrays["compared_at"]))
-
-
-def _has_estimates(result: Result) -> bool:
-    return any(shot.estimate is not None for shot in figure.screen(result))
-
-
-def _tokens(result: Result) -> str:
-    """Every token of the response with its probability as a shade; empty where a result has none."""
-    table = result.tables.get("tokens")
-    own = [] if table is None else table[table["on"] == RESPONSE].to_dict("records")
-    if not own:
-        return ""
-    texts: dict[int, list[tuple[str, float, bool]]] = {}
-    for row in own:
-        texts.setdefault(row["text"], []).append((row["token"], row["logprob"], row["answer"]))
-    return markup.tokens([(f"text {number}", tokens) for number, tokens in texts.items()])
-
-
-def _trace(trace: Sequence[Row], answers: Sequence[Row], restore: str, saying: Thought | None = None) -> str:
-    """Thoughts and decisions; then the answers without drawing, and last, marked, the response's own.
-
-    ``saying`` is what the model says just now, as far as it is said: a thought, or the answer's first words.
-    """
-    rows = []
-    for row in trace:
-        if row["event"] == "thought":
-            rows.append(("thought", f"“{row['text']}”", ""))
-        elif row["event"] == "decision":
-            chance = figure.probability(row["probability"], "p(draw)")
-            rows.append(("decision", figure.decided(row["text"] == "draw", restore), chance))
-    if saying is not None and not saying.done and (thought := spoken(saying.text)):
-        rows.append(("thought", f"“{thought}”", ""))
-    own = [row for row in answers if row["on"] in figure.ANSWERS]
-    without = {row["on"]: row for row in answers if row["on"] not in figure.ANSWERS}
-    for on, row in without.items():
-        alone = "without drawing, from vision tokens alone, " if on in figure.ALONE else ""
-        rows.append((alone + figure.given(on, restore), *figure.said(row)))
-    differs = False
-    if own:
-        (last,) = own
-        rows.append((f"answer, {figure.given(last['on'], restore)}", *figure.said(last)))
-        differs = SAME in without and last["answer"] != without[SAME]["answer"]
-    elif saying is not None and (begun := answered(saying.text)):
-        drew = any(row["event"] == "step" for row in trace)
-        rows.append((f"answer, {figure.given('restored' if drew else 'no drawing', restore)}", begun, ""))
-    else:
-        return markup.table(rows) if rows else ""
-    return markup.table(rows, now=len(rows) - 1, remark=DIFFERS if differs else "")
-
-
-def _numbers(result: Result) -> Any:
-    """The trace with the digits one reads; empty where an event has no such number."""
-    table = result.tables["trace"].round({"probability": 3, "t": 3, "velocity_norm": 2, "psnr": 2})
-    shown = table.astype(object).where(table.notna(), "").replace({np.inf: "equal"})
-    shown["drawing"] = shown["drawing"].replace({0: ""})
-    shown["step"] = shown["step"].replace({-1: ""})
-    return shown
-
-
-def _pair(result: Result, chosen: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """Two images of one size for the comparison slider; None where one was not drawn."""
-    left, right = PAIRS[chosen]
-    if left not in result.images or right not in result.images:
-        return None
-    first = markup.enlarged(result.images[left], COMPARE_BOX)
-    second = markup.enlarged(result.images[right], COMPARE_BOX)
-    if second.shape != first.shape:
-        from PIL import Image
-
-        size = (first.shape[1], first.shape[0])
-        second = np.asarray(Image.fromarray(second).resize(size, Image.Resampling.NEAREST))
-    return first, second
-
-
-def _pinned_row(title: str, result: Result) -> str:
-    """A pinned look in one row: its name, small pictures, its answers."""
-    keys = [key for key in ("degraded", "restored") if key in result.images]
-    answers = result.tables["answers"].to_dict("records")
-    said = "; ".join(figure.in_one(row, result.config["restore"]) for row in answers)
-    return markup.strip(
-        title,
-        [markup.image(result.images[key], f"{title}: {key}", 96) for key in keys],
-        [result.config["question"], said],
-    )
+        return pair_of(result, chosen) if result is not None else gr.skip()

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.panels.overlay import OVERLAY, cividis
-from workbench.panels.states.figure import wrapped
 from workbench.runs.export import PAGE as WIDTH
 from workbench.runs.parts import Box, composed, lettered
+from workbench.runs.wrapping import wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,15 +8,11 @@ import numpy as np
 
 from probes.alignment import token_cosine
 from probes.bootstrap import Score, mean_score
-from probes.covariance import Covariance
 from probes.geometry import anisotropy, outliers, participation_ratio, token_norm
 from probes.patches import STRUCTURE, Structure, structure, summarise, surroundings
 from workbench.datasets.collection import Split
 from workbench.panels.layers.parts.part import Arrays, Grown, Part, Say, Seen, Subject
 from workbench.panels.layers.table import REFERENCE, UNKNOWN, Chance, Row, curve
-
-CLOUD = ("effective dimension, all tokens", "components for 90 %", "feature correlation")
-"""What `Cloud` measures."""
 
 
 class Averages(Part):
@@ -133,47 +129,6 @@ class TokenGeometry(Averages):
     def measured(self, seen: Seen, stage: int) -> Mapping[str, np.ndarray]:
         """Effective dimension, anisotropy, norm, outliers."""
         return geometry_of(seen.captured.states[stage])
-
-
-class Cloud(Part):
-    """The shape of the cloud of all tokens of all test images together, from their covariance."""
-
-    def __init__(self, subject: Subject) -> None:
-        super().__init__(subject)
-        self.sums = [Covariance(width) for width in self.axis.widths]
-        self.images = 0
-
-    def take(self, split: Split, seen: Seen) -> None:
-        """Add the tokens of a batch of the test split."""
-        if split == "test":
-            self.images += len(seen.batch)
-            for sums, states in zip(self.sums, seen.captured.states, strict=True):
-                sums.update(states)
-
-    def held(self) -> Arrays:
-        """The sums of every stage."""
-        found = {f"{i}/{name}": v for i, each in enumerate(self.sums) for name, v in each.held().items()}
-        return {**found, "images": np.array([self.images])}
-
-    def restore(self, held: Mapping[str, np.ndarray]) -> None:
-        """Go on from them."""
-        self.images = int(held["images"][0])
-        for i, sums in enumerate(self.sums):
-            mine = f"{i}/"
-            sums.restore({k.removeprefix(mine): v for k, v in held.items() if k.startswith(mine)})
-
-    def curves(self, say: Say, stop: Callable[[], bool]) -> list[Row]:
-        """Effective dimensions and feature correlation; no interval: they are of all images together."""
-        found: dict[str, list[Score | None]] = {name: [] for name in CLOUD}
-        for i, sums in enumerate(self.sums):
-            say(i / len(self.sums), f"shape of all tokens, {self.axis.stages[i].name}")
-            numbers = (sums.participation_ratio(), sums.components_for(), sums.feature_correlation())
-            for name, value in zip(CLOUD, numbers, strict=True):
-                found[name].append(Score(value, np.nan, np.nan, self.images, 1, np.full(1, np.nan)))
-        nothing: list[Chance] = [UNKNOWN] * len(self.axis)
-        return [
-            row for name in CLOUD for row in curve(name, self.axis.stages, found[name], "images", nothing)
-        ]
 
 
 class Kept(Averages):

@@ -8,7 +8,7 @@ grow with the width. Which rows, and how many, is ours.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from probes.alignment import packed_gram
 from workbench.capture.hidden import Captured
 from workbench.datasets.collection import Split
-from workbench.panels.layers.parts.part import Arrays, Grown, Part, Say, Seen, Subject
+from workbench.panels.layers.parts.part import Arrays, Grown, Part, Seen, Subject
 from workbench.panels.layers.table import Row
 from workbench.panels.layers.tokens_in_cells import tokens_in_cells
 
@@ -124,10 +124,6 @@ class KeptGrams(Part):
         }
         if "about" in held:
             self.about.restore({"about": held["about"]})
-
-    def curves(self, say: Say, stop: Callable[[], bool]) -> list[Row]:
-        """None: two results are needed."""
-        return []
 
     def tables(self) -> dict[str, list[Row]]:
         """The images of the rows."""

@@ -14,6 +14,8 @@ from workbench.panels.layers.measures import accuracy_of, neighbours_of
 from workbench.panels.layers.parts.part import Arrays, Grown, Part, Say, Seen, Subject
 from workbench.panels.layers.table import UNKNOWN, Chance, Row, curve
 
+COPIES = 2
+"""Times that pooled states lie in memory where they are put together, or put down."""
 Three = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Of the training, validation and test split."""
 
@@ -24,7 +26,24 @@ class Pooled(Part):
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
         self.targets = targets_of(self.config.targets, self.collection)
+        self._check_memory()
         self.grown = Grown()
+
+    def _check_memory(self) -> None:
+        """Refuse before hours of passes what would not fit after them."""
+        import torch
+
+        from workbench.models.memory import free_on, in_words
+
+        counts = (self.config.n_train, self.config.n_validation, self.config.n_test)
+        images = sum(min(n, self.collection.count(split)) for n, split in zip(counts, SPLITS, strict=True))
+        needed, free = COPIES * 4 * images * sum(self.axis.widths), free_on(torch.device("cpu"))
+        if free is not None and needed > free:
+            raise Refusal(
+                f"The pooled states of {images:,} images at {len(self.axis)} stages take {in_words(needed)} "
+                f"while they are read, and {in_words(free)} are free. Ask for “ridge reader” in place of "
+                "“linear reader” and “neighbours”: it holds no states. Or ask for fewer images."
+            )
 
     def take(self, split: Split, seen: Seen) -> None:
         """Keep the mean of the tokens."""
@@ -119,17 +138,25 @@ class Pooled(Part):
 
     def _labels(self, target: str) -> Three | None:
         """Labels of the three splits, -1 for none; None, with a note, where too few images have one."""
+        if note := too_few(self.grown, target):
+            self.notes.append(note)
+            return None
         train, validation, test = (self.grown.whole(f"{split} {target}") for split in SPLITS)
-        for split, labels, least in zip(SPLITS, (train, validation, test), (2, 1, 1), strict=True):
-            known = labels[labels >= 0]
-            if len(np.unique(known)) < least:
-                self.notes.append(
-                    f"The {len(known):,} images of the {split} split that could be read show "
-                    f"{'one' if len(known) else 'no'} value of “{target}” only: a reader needs two or more. "
-                    "Ask for more images, or for another target."
-                )
-                return None
         return train, validation, test
+
+
+def too_few(grown: Grown, target: str) -> str:
+    """Why a reader of the labels gathered under "SPLIT TARGET" is not fitted; empty where it can be."""
+    for split, least in zip(SPLITS, (2, 1, 1), strict=True):
+        labels = grown.whole(f"{split} {target}")
+        known = labels[labels >= 0]
+        if len(np.unique(known)) < least:
+            return (
+                f"The {len(known):,} images of the {split} split that could be read show "
+                f"{'one' if len(known) else 'no'} value of “{target}” only: a reader needs two or more. "
+                "Ask for more images, or for another target."
+            )
+    return ""
 
 
 def targets_of(asked: tuple[str, ...], collection: Collection) -> tuple[str, ...]:

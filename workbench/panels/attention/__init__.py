@@ -1,0 +1,1 @@
+"""Attention: what the answer attends to, layer by layer and head by head."""
