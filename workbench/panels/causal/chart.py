@@ -121,16 +121,17 @@ def chart(many: Sequence[Named], show: str, measure: str = "") -> Chart:
         for run, (name, result) in enumerate(many)
         for each in _series(name if len(many) > 1 else "", run, result, show, measure, stages)
     )
+    bands = () if knocked else _bands(stages)
     drawn = [rows[rows["measure"] == measure] for rows in (_rows(result, show) for _, result in many)]
     counts = sorted({int(n) for rows in drawn for n in rows.loc[np.isfinite(rows["value"]), "n"]})
     span = f"{counts[0]:,}" + (f" to {counts[-1]:,}" if len(counts) > 1 else "")
     return Chart(
         show,
         title,
-        "middle of the blocked layers" if knocked else "stage at which visual tokens are exchanged",
+        "middle of the blocked layers" if knocked else f"{'' if bands else 'language '}stage of the exchange",
         series,
         tuple((float(place), _number(name)) for name, place in stages.items()),
-        _bands(stages) if not knocked else (),
+        bands,
         (0.0,) if knocked else (0.0, 1.0),
         knocked and measure == "relative",
         f"n = {span} image{'' if counts[-1] == 1 else 's'}",
