@@ -30,11 +30,13 @@ def target(model: BagelModel) -> Said:
 def entered(model: BagelModel, prompt: Prompt, said: Said) -> tuple[Tensor, Tensor, Tensor]:
     """What the first layer reads, the mask, and the rows of the answer, put together here."""
     network, longer = model.network, model.continued(prompt, said)[0]
-    pictures = longer.inputs["pictures"]
-    seen = network.embed_vision(longer.inputs["patches"], pictures.rows, pictures.cols)
+    sight, *texts = longer.inputs["segments"]
+    seen = network.embed_vision(sight.patches, sight.rows, sight.cols)
     special = model.special
     frame = network.embed_text(torch.tensor([[special.image_start, special.image_end]]))
-    x = torch.cat([frame[:, :1], seen, frame[:, 1:], network.embed_text(longer.inputs["ids"])], dim=1)
+    x = torch.cat(
+        [frame[:, :1], seen, frame[:, 1:], *(network.embed_text(text.ids) for text in texts)], dim=1
+    )
     block = seen.shape[1] + 2
     mask = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).tril()
     mask[:block, :block] = True

@@ -155,7 +155,7 @@ class TestBeforeWeightsAreFetched:
     @pytest.mark.parametrize("how", [{"quantised": "8bit"}, {"attention": "eager"}])
     def test_what_bagel_cannot_do_here(self, hub: Hub, whole_folder: Path, how: dict[str, str]) -> None:
         hub.add(NAME, whole_folder)
-        self.check(hub, "CUDA" if "quantised" in how else "sdpa", **how)
+        self.check(hub, "bitsandbytes" if "quantised" in how else "sdpa", **how)
 
     def test_a_configuration_that_contradicts_itself(self, hub: Hub, whole_folder: Path) -> None:
         config = hub.add(NAME, whole_folder) / "llm_config.json"

@@ -13,7 +13,7 @@ from tests.models import tiny
 from tests.page.fake import FakeModel
 from workbench.errors import Cancelled, Refusal
 from workbench.models.bagel.adapter import BagelModel
-from workbench.models.protocol import Decision, Final, Sampling
+from workbench.models.protocol import Decision, Final, Sampling, never
 from workbench.models.together import IN_CONTEXT, Posed, SideBySide, answers, responses, scores
 
 WAYS = (IN_CONTEXT, "re-encode", "bridge", "both")
@@ -93,7 +93,7 @@ def test_candidates_in_a_response_are_scored_as_words_behind_the_tag(model: Bage
     pictures = model.pictures([IMAGES[0]])
     system = interleave.system_read(model)
     context: Context = interleave._opening(
-        model, system, pictures, model.segment(model.typed(asked.text)), lambda: False
+        model, system, pictures, model.latents(pictures), model.segment(model.typed(asked.text)), never
     )
     speaker = interleave.Speaker(model, context)
     while not speaker.ended and len(speaker.tokens) < 5 and ANSWER not in speaker.text:

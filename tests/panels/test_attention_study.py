@@ -302,8 +302,9 @@ class TestOverACollection:
         np.testing.assert_allclose(sums, 1, atol=1e-4)
 
     def test_it_goes_on_where_it_was_ended(
-        self, pocket: Model, shares: Result, monkeypatch: pytest.MonkeyPatch
+        self, pocket: Model, shares: Result, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         monkeypatch.setattr("workbench.runs.unfinished.EVERY", 0.0)
         monkeypatch.setattr("workbench.runs.unfinished.SHARE", 0.0)
         asked = [0]

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tests.models import tiny
-from workbench.datasets.collection import Asked, Sample
+from workbench.datasets.collection import Sample
 from workbench.errors import Cancelled, Refusal
 from workbench.models.bagel.adapter import BagelModel
 from workbench.models.protocol import Sampling
@@ -18,7 +18,7 @@ from workbench.panels.causal.config import CausalConfig
 from workbench.panels.causal.maps import maps_of
 from workbench.panels.causal.pictures import maps, told
 from workbench.panels.causal.study import prepared, run
-from workbench.panels.causal.things import regions, thing_in
+from workbench.panels.causal.things import regions
 from workbench.runs.result import Result
 from workbench.runs.store import load, save
 
@@ -175,35 +175,15 @@ def test_an_unknown_stage_of_the_map_is_named(model: BagelModel) -> None:
         run(config, model)
 
 
-def sample(classes: np.ndarray) -> Sample:
-    return Sample(
-        "s", np.zeros((4, 4, 3), np.uint8), 0, classes=classes, regions=classes, asked=(Asked("", ""),)
-    )
-
-
-@pytest.mark.parametrize(
-    ("question", "name"),
-    [
-        ("what colour is the star?", "star"),
-        ("how many stars are there?", "star"),
-        ("is the star left of the ring?", None),
-        ("what is in the sky?", None),
-        ("what starts here?", None),
-        ("how many things?", None),
-    ],
-)
-def test_the_one_thing_that_a_question_names(question: str, name: str | None) -> None:
+def test_regions_are_named_by_the_class_of_most_of_their_pixels() -> None:
     classes = np.zeros((4, 4), np.int16)
-    classes[0], classes[1] = 1, 2
-    found = thing_in(question, sample(classes), ["ground", "star", "ring", "sky"])
-    assert (found.name if found else None) == name
-    assert found is None or found.mask.sum() == 4
-    assert [thing.name for thing in regions(sample(classes), ["ground", "star", "ring"])] == [
-        "ground",
-        "star",
-        "ring",
+    classes[0], classes[1] = 1, 9
+    regions_ = np.arange(4, dtype=np.int16)[:, None].repeat(4, axis=1)
+    known = Sample("s", np.zeros((4, 4, 3), np.uint8), 0, classes=classes, regions=regions_)
+    found = regions(known, ["ground", "star"])
+    assert [(thing.name, int(thing.mask.sum())) for thing in found] == [
+        ("star", 4),
+        ("ground", 4),
+        ("ground", 4),
     ]
-
-
-def test_nothing_is_named_where_nothing_is_known() -> None:
-    assert thing_in("what is the star?", None, ["star"]) is None and regions(None, []) == []
+    assert regions(None, []) == []

@@ -350,13 +350,6 @@ def test_each_drawing_has_a_row_on_paper(picture: Picture) -> None:
     assert len(bottoms) == 2 and len(drawn.axes) == 2 + 2 * 2
 
 
-def test_wrapping_loses_no_letter() -> None:
-    for text in (LONG.strip(), "W" * 500, "short", ""):
-        lines = figure.wrapped(text, 3.0)
-        assert "".join(lines).replace(" ", "") == text.replace(" ", "")
-        assert all(figure._inches(line) <= 3.0 for line in lines)
-
-
 def test_a_very_thin_picture_is_fitted_to_what_can_be_read() -> None:
     thin = read(np.random.default_rng(0).integers(0, 256, (9, 2000, 3), dtype=np.uint8))
     small = fitted(thin)

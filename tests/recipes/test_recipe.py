@@ -189,7 +189,7 @@ def test_a_series_is_ordered_by_its_numbers_and_names_its_maker_where_it_is_empt
     assert list(checkpoints(str(tmp_path))) == ["step-30", "step-200", "step-1000"]
     given = [str(tmp_path / "step-200"), "OWNER/NAME", "pocket-bagel"]
     assert checkpoints(given) == dict(zip(("step-200", "NAME", "pocket-bagel"), given, strict=True))
-    with pytest.raises(Refusal, match="train base --keep"):
+    with pytest.raises(Refusal, match="train base --start .* --keep"):
         checkpoints(str(tmp_path / "notes"))
     with pytest.raises(Refusal, match="same name"):
         checkpoints(["a/x", "b/x"])

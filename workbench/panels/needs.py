@@ -16,6 +16,7 @@ DOES: dict[Capability, str] = {
     Capability.GENERATES: "draw an image",
     Capability.INTERLEAVES: "draw on its way to an answer",
     Capability.TOKENISES: "write an image as tokens",
+    Capability.PIXEL_GRADIENTS: "be followed back to its pixels",
 }
 
 NOBODY = ModelCard(

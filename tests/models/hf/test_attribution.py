@@ -46,7 +46,7 @@ def test_every_method_makes_a_map_or_says_why_not(case: Case) -> None:
             assert str(refusal).endswith("."), name
             continue
         assert found.maps.shape == (1, len(found.layers), case.cells) and np.isfinite(found.maps).all(), name
-        if name != "deeplift":
+        if name not in ("deeplift", "lime"):  # The lasso may leave nothing of what random weights do.
             assert found.maps.any(), name
 
 

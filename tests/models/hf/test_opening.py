@@ -432,7 +432,7 @@ class TestOnTheWayToADevice:
     [
         ({"dtype": "int7"}, "int7"),
         ({"attention": "fast"}, "fast"),
-        ({"quantised": "4bit"}, "CUDA"),
+        ({"quantised": "4bit"}, "bitsandbytes"),
         ({"attention": "flash_attention_2"}, "CUDA"),
         ({"attention": "flash_attention_2", "dtype": "float32"}, "16 bits only"),
     ],

@@ -10,7 +10,7 @@ from workbench.panels.attention.reading import (
     DRAWING,
     MEAN,
     MOST,
-    RULES,
+    TOLD_BY,
     Asked,
     flagged,
     picture_of,
@@ -88,10 +88,9 @@ def _sinks(result: Result, stage: str, asked: Asked) -> str:
     before = values(result, stage, _kept(asked))
     count, took = int(crossed.sum()), float(np.nansum(before[crossed]))
     if not count:
-        return f" No patch is a sink here by the rule “{RULES[asked.sinks]}”."
-    return (
-        f" {count} of {len(crossed)} patches are sinks by that rule, crossed out; they got {percent(took)}."
-    )
+        return f" No patch is a sink here by {TOLD_BY[asked.sinks]}."
+    by = TOLD_BY[asked.sinks]
+    return f" {count} of {len(crossed)} patches are sinks by {by}, crossed out; they got {percent(took)}."
 
 
 def _kept(asked: Asked) -> Asked:

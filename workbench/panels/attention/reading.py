@@ -23,13 +23,14 @@ Way = Literal["layer", "rollout", "flow"]
 WAYS: dict[Way, str] = {"layer": "one layer", "rollout": "rollout", "flow": "flow"}
 """What is mapped, by what it is called."""
 Rule = Literal["keep", "received", "massive", "norm"]
-RULES: dict[Rule, str] = {
-    "keep": "keep them",
-    "received": "without tokens that all attend to",
-    "massive": "without massive activations",
-    "norm": "without outlier norms",
+TOLD_BY: dict[Rule, str] = {
+    "received": "attention received",
+    "massive": "massive activations",
+    "norm": "outlier norms",
 }
-"""What becomes of sinks, and by which of them they are told; `probes.attribution.sinks` has the sources."""
+"""By what sinks are told; `probes.attribution.sinks` has the sources."""
+RULES: dict[Rule, str] = {"keep": "kept", **{rule: f"out by {name}" for rule, name in TOLD_BY.items()}}
+"""What becomes of sinks, by what it is called."""
 MEAN, MOST = -1, -2
 """In place of a head: the mean over heads, the largest of them."""
 DRAWING = -1
@@ -114,6 +115,8 @@ def fitting(result: Result, asked: Asked) -> Asked:
     way = asked.way if asked.way in ways_of(result) and tokens != (DRAWING,) else "layer"
     view = asked.view if asked.view < len(views_of(result)) and tokens != (DRAWING,) else 0
     head = asked.head if asked.head < heads_of(result) and way == "layer" else MEAN
+    if tokens == (DRAWING,):
+        return Asked(tokens, head=head)
     return replace(asked, tokens=tokens, view=view, way=way, head=head)
 
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from workbench.runs.result import Result
 
 BOX = 384
+OF_ANSWER = " The matrix and the curves are of the prompt with the answer, not of the drawing's."
 Choices = dict[str, Any]
 """What a person chose of a result: tokens, view, way, head, weighted, sinks, stage by its name."""
 
@@ -116,7 +117,7 @@ class AttentionView(Panel):
         }
         self.outputs = [
             *(self.map, self.caption, self.beside, self.blocks, self.plot, self.remark),
-            *(self.stage, self.view, self.head, self.weighted),
+            *(self.tokens, self.stage, self.view, self.head, self.weighted, self.sinks),
         ]
         self.drawn_with = [self.asked, bench.dark]
         self.printed_with = [self.asked]
@@ -134,7 +135,7 @@ class AttentionView(Panel):
     @property
     def every(self) -> list[Any]:
         """Also what a result brings with it and no drawing of it changes."""
-        return [*super().every, self.empty, self.parts, self.asked, self.tokens, self.way, self.sinks]
+        return [*super().every, self.empty, self.parts, self.asked, self.way]
 
     def config(self, on: OnBench, settings: Mapping[str, Any]) -> AttentionConfig:
         """The config of a look at the bench."""
@@ -262,11 +263,12 @@ class AttentionView(Panel):
             self.view: gr.Dropdown(visible=several),
             self.head: gr.Dropdown(visible=layered),
             self.weighted: gr.Checkbox(visible=layered and asked.tokens != (DRAWING,)),
+            self.sinks: gr.Dropdown(visible=asked.tokens != (DRAWING,)),
             self.tokens: gr.CheckboxGroup(value=list(asked.tokens)),
             self.beside: "".join(_beside(name, other, stage, asked, ends) for name, other in alike),
             self.blocks: blocks(result, stage, asked.head if layered else MEAN),
             self.plot: gr.Plot(screen([*named, *alike], asked, stage=stage, theme=theme), visible=True),
-            self.remark: markup.remark(_answer(result)),
+            self.remark: markup.remark(_answer(result) + (OF_ANSWER if asked.tokens == (DRAWING,) else "")),
         }
 
     def paper(self, named: Sequence[Named], *printed_with: Any) -> Figure:

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 CHANCE, CENTRE, LARGEST = "chance", "centre", "largest thing"
 BASELINES = {
-    CHANCE: "a cell drawn at random",
-    CENTRE: "the image's centre",
-    LARGEST: "the middle of the largest thing",
+    CHANCE: "a random cell",
+    CENTRE: "the centre",
+    LARGEST: "the largest thing",
 }
 """What points without knowing the answer; the second needs no picture, the third its masks."""
 MEASURES = {"pointing": "pointing accuracy ↑", "energy": "energy in the mask ↑"}

@@ -56,15 +56,24 @@ def cards(result: Result, target: int = 0, stage: str = ALL_LAYERS, opacity: flo
             continue
         drawn = weighed(shown, boxes, one.values, opacity)
         picture = markup.image(drawn, f"map by {one.label}", BOX)
-        at = f'<span class="quiet">{escape(one.stage)}</span>' if one.stage else ""
-        figures.append(_card(one.label, picture, at + _curves(one) + _measures(one, agreed.get(one.method))))
+        figures.append(
+            _card(
+                one.label,
+                picture,
+                _curves(one)
+                + _measures(one, agreed.get(one.method) if one.stage in ("", ALL_LAYERS) else None),
+                one.stage,
+            )
+        )
     words = "Every map is divided by its largest value: blue speaks against what is explained, orange for it."
     bar = markup.scale(words, weighed_bar(opacity), "\N{MINUS SIGN}1", "1")
     return f'<div class="aft maps" role="group" aria-label="maps">{"".join(figures)}</div>{bar}'
 
 
-def _card(name: str, picture: str, below: str) -> str:
-    return f"<figure>{picture}<figcaption><b>{escape(name)}</b>{below}</figcaption></figure>"
+def _card(name: str, picture: str, below: str, stage: str = "") -> str:
+    at = f' <span class="quiet">{escape(stage)}</span>' if stage else ""
+    head = f"<span><b>{escape(name)}</b>{at}</span>"
+    return f"<figure>{picture}<figcaption>{head}{below}</figcaption></figure>"
 
 
 def _curves(one: Map) -> str:

@@ -11,7 +11,7 @@ import gradio as gr
 from workbench.pace import Pace
 from workbench.page import lenient, markup, subject
 from workbench.page.bench import Bench, OnBench
-from workbench.page.panel import GOES_ON, Named, Panel, Updates, condition
+from workbench.page.panel import Named, Panel, Updates, condition
 from workbench.page.session import Session
 from workbench.page.wiring import QUIET
 from workbench.panels.attribution.chart import (
@@ -43,7 +43,7 @@ class AttributionView(Panel):
 
     study = STUDY
     needs = NEEDS
-    on_stop = GOES_ON
+    on_stop = "Stopped. The same look at a collection goes on from there; of one image nothing is kept."
     question = "Which part of the image does the answer rest on?"
     explanation = (
         "Maps of the answer by methods of every kind, side by side on one scale, and beneath each what "

@@ -75,7 +75,7 @@ def settings() -> dict[str, Any]:
         with gr.Row():
             curve_steps = number(defaults.curve_steps, "Curves", "steps; 0 for none", least=0)
             removals = number(defaults.removals, "Infidelity", "perturbed images; 0 for none", least=0)
-            sensitivity = number(defaults.sensitivity, "Sensitivity", "images nearby; 0 for none", least=0)
+            sensitivity = number(0, "Sensitivity", "images nearby; 2 double the time", least=0)
         with gr.Row():
             n = number(FEWER, "Collection: questions", least=2)
             square = subject.square()

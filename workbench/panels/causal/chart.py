@@ -121,29 +121,26 @@ def chart(many: Sequence[Named], show: str, measure: str = "") -> Chart:
         for run, (name, result) in enumerate(many)
         for each in _series(name if len(many) > 1 else "", run, result, show, measure, stages)
     )
+    bands = () if knocked else _bands(stages)
     drawn = [rows[rows["measure"] == measure] for rows in (_rows(result, show) for _, result in many)]
     counts = sorted({int(n) for rows in drawn for n in rows.loc[np.isfinite(rows["value"]), "n"]})
     span = f"{counts[0]:,}" + (f" to {counts[-1]:,}" if len(counts) > 1 else "")
     return Chart(
         show,
         title,
-        "middle of the blocked layers" if knocked else "stage at which visual tokens are exchanged",
+        "middle of the blocked layers" if knocked else f"{'' if bands else 'language '}stage of the exchange",
         series,
         tuple((float(place), _number(name)) for name, place in stages.items()),
-        _bands(stages) if not knocked else (),
+        bands,
         (0.0,) if knocked else (0.0, 1.0),
         knocked and measure == "relative",
         f"n = {span} image{'' if counts[-1] == 1 else 's'}",
     )
 
 
-def told(drawn: Chart, value: float) -> str:
-    """A value for reading."""
-    if not np.isfinite(value):
-        return "unknown"
-    if drawn.percent:
-        return f"{signed(100 * value)} %"
-    return signed(value) if drawn.show == KNOCKOUT else plain(value)
+def share(value: float) -> str:
+    """A share of the damage for reading, nothing without a sign."""
+    return plain(round(value, 2) + 0.0)
 
 
 def _rows(result: Result, show: str) -> DataFrame:
@@ -215,7 +212,7 @@ def _hover(label: str, row: dict[str, Any], show: str, measure: str) -> str:
     def write(value: float) -> str:
         if percent:
             return f"{signed(100 * value)} %"
-        return signed(value) if show == KNOCKOUT else plain(value)
+        return signed(value) if show == KNOCKOUT else share(value)
 
     where = f"<b>{row['stage']}</b>"
     if show == KNOCKOUT:

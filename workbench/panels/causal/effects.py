@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 RECOVERED: dict[str, str] = {
-    "log p": "log-probability of the clean answer",
-    "difference": "log-probability of the clean answer less that of the degraded one",
+    "log p": "log p of the clean answer",
+    "difference": "the same, less log p of the degraded answer",
     "probability": "probability of the clean answer",
 }
 """Quantities whose recovery is told, in words."""

@@ -9,7 +9,8 @@ otherwise, also by how much likelier the clean answer is than that one (*differe
 one run and put into the other, which then goes on. *Restoring* puts clean tokens into the degraded run: 0
 changes nothing, 1 undoes all of the damage. *Damaging* puts degraded tokens into the clean run: 1 does all of
 the damage. At **llm 0** both are 1 where only the visual tokens differ, as everything that comes after reads
-them. Where restoring falls, the damage has left the image: words that stand after it have read the damaged
+them; a model that adds features of its tower between layers (Qwen3-VL) still gets those of its own run. Where
+restoring falls, the damage has left the image: words that stand after it have read the damaged
 tokens already. Where damaging falls, the answer has what it needs of them. What lies between is read between
 those layers. Values below 0 or above 1 are possible: a mixture of two runs is neither.
 
@@ -32,7 +33,7 @@ between image and answer, a template's words too; *answer* are the places that s
 window is without a choice is ours.
 
 **The map** exchanges one patch after the other (and its neighbours, if asked for) at one stage. Colours are
-centred on nothing: red undoes (or does) damage, blue the opposite.
+centred on nothing: orange undoes (or does) damage, blue the opposite.
 
 **The drawing.** Of a model that draws on its way to an answer the same can be asked of its drawing: the run
 in which it came back is then the first one, and the one in which the degraded image stands in its place the

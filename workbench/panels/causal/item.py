@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from probes.attribution.recovery import usual_width, windows
 from workbench.errors import Refusal
 from workbench.models.protocol import Answer, Model
+from workbench.panels.attribution.asked import named
 from workbench.panels.causal.config import ALL, DRAWN, CausalConfig, Direction
 from workbench.panels.causal.effects import EVERY_LAYER
 from workbench.panels.causal.pair import CLEAN, Pair, paired
-from workbench.panels.causal.things import Thing, regions, thing_in
+from workbench.panels.causal.things import regions
 from workbench.panels.causal.tracing import Edit, Places, Run, Said, Spot, around, covering
 from workbench.panels.interventions.again import right, same
 from workbench.panels.layers.config import Progress
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from workbench.datasets.collection import Sample
+    from workbench.panels.attribution.measuring import Truth
 
 Row = dict[str, Any]
 
@@ -185,7 +187,8 @@ class _Tracing:
 
     def _edits(self) -> tuple[list[str], list[Edit]]:
         """Which tokens are exchanged at which spot."""
-        thing = thing_in(self.item.question, self.item.labels, self.item.classes)
+        labels, classes = self.item.labels, self.item.classes
+        thing = None if labels is None else named(self.item.question, labels, classes)
         rng = np.random.default_rng((self.config.seed, self.item.seed, 0xCA5A))
         kinds: list[str] = []
         edits: list[Edit] = []
@@ -199,14 +202,14 @@ class _Tracing:
         return kinds, edits
 
     def _sets(
-        self, spot: Spot, thing: Thing | None, rng: np.random.Generator
+        self, spot: Spot, thing: Truth | None, rng: np.random.Generator
     ) -> dict[str, NDArray[np.bool_]]:
         """The tokens of each kind, as far as there are any."""
         count = len(spot.boxes)
         sets: dict[str, NDArray[np.bool_]] = {ALL: np.ones(count, dtype=bool)}
         if thing is None:
             return sets
-        own = self._covered(spot, thing)
+        own = self._covered(spot, thing.mask)
         rest = np.flatnonzero(~own)
         if not own.any() or len(rest) < own.sum():
             return sets
@@ -216,10 +219,10 @@ class _Tracing:
             self.found.about["object tokens"] = int(own.sum())
         return sets | {"object": own, "others": others}
 
-    def _covered(self, spot: Spot, thing: Thing) -> NDArray[np.bool_]:
-        """The tokens that show a thing."""
+    def _covered(self, spot: Spot, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """The tokens that show what a mask holds."""
         height, width = self.pair.images[CLEAN].shape[:2]
-        return covering(spot.boxes, thing.mask, self.config.purity, (height, width))
+        return covering(spot.boxes, mask, self.config.purity, (height, width))
 
     # Map
 
@@ -238,7 +241,7 @@ class _Tracing:
                 {"direction": direction, "stage": stage, "rows": grid.rows, "cols": grid.cols}
             )
             known = regions(self.item.labels, self.item.classes)
-            sets = [(thing, self._covered(spot, thing)) for thing in known]
+            sets = [(thing, self._covered(spot, thing.mask)) for thing in known]
             sets = [(thing, tokens) for thing, tokens in sets if tokens.any()]
             if sets:
                 values = run.patched(

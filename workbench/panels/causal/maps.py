@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probes.attribution.recovery import recovery
-from workbench.panels.overlay import GREY, Image, magnification
+from workbench.panels.overlay import Image, weighed
 
 if TYPE_CHECKING:
     from workbench.runs.result import Result
 
-OVERLAY = 0.85
-"""Weight of the strongest colour over the grey picture; a patch that does nothing leaves it grey."""
 LEAST = 0.05
 """Smallest share at which the colours end: below it they would show rounding."""
 
@@ -37,18 +35,12 @@ class Map:
 
     def drawn(self, picture: Image) -> Image:
         """The map over the grey picture, uint8, enlarged by a whole number."""
-        k = magnification(picture)
-        large = np.repeat(np.repeat(picture.astype(np.float32), k, axis=0), k, axis=1)
-        large = np.repeat((large @ GREY)[..., None], 3, axis=2)
-        table = colours().astype(np.float32)
-        for (x0, y0, x1, y1), value in zip(np.rint(self.boxes * k).astype(int), self.values, strict=True):
-            if not np.isfinite(value):
-                continue
-            share = float(np.clip(value / self.most, -1, 1))
-            colour = table[round((share + 1) * 127.5)]
-            part = large[y0:y1, x0:x1]
-            part += OVERLAY * abs(share) ** 0.5 * (colour - part)
-        return np.clip(large + 0.5, 0, 255).astype(np.uint8)
+        return weighed(picture, self.boxes, self.values / self.most)
+
+
+def run_names(result: Result) -> dict[str, str]:
+    """The pictures of the two runs, with what they are called."""
+    return {"clean": "its drawing" if result.config["drawing"] else "clean", "degraded": "degraded"}
 
 
 def maps_of(result: Result) -> list[Map]:
@@ -67,10 +59,3 @@ def maps_of(result: Result) -> list[Map]:
     known = np.concatenate([values[np.isfinite(values)] for _, _, values, _ in found])
     most = max(LEAST, float(np.abs(known).max())) if len(known) else LEAST
     return [Map(*each, most) for each in found]
-
-
-def colours() -> NDArray[np.uint8]:
-    """The diverging colours from -1 to 1, uint8 (256, 3): blue, near white, vermilion."""
-    import matplotlib
-
-    return (matplotlib.colormaps["RdBu_r"](np.arange(256))[:, :3] * 255).astype(np.uint8)

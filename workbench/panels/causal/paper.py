@@ -9,9 +9,9 @@ import numpy as np
 
 from workbench.errors import Refusal
 from workbench.panels.causal.chart import KNOCKOUT, Named, chart, held
-from workbench.panels.causal.config import DIRECTION_NAMES
-from workbench.panels.causal.maps import maps_of
+from workbench.panels.causal.maps import maps_of, run_names
 from workbench.panels.layers.marks import MARKERS
+from workbench.panels.overlay import weighed_bar
 from workbench.runs.export import COLUMN, OKABE_ITO, PAGE
 from workbench.runs.parts import Box, Part, composed
 
@@ -127,12 +127,11 @@ class Maps:
         for name, result in self.many:
             side = self._side(result, box.width)
             maps = maps_of(result)
-            heads = ["clean", "degraded"]
-            for column, key in enumerate(heads):
+            for column, (key, words) in enumerate(run_names(result).items()):
                 axes = box.axes(figure, 0.1 + column * (side + GAP), top + HEAD, side, side)
                 axes.imshow(result.images[key], interpolation="nearest")
                 axes.set_axis_off()
-                box.text(figure, 0.1 + column * (side + GAP), top + HEAD - 0.15, key)
+                box.text(figure, 0.1 + column * (side + GAP), top + HEAD - 0.15, words)
             for column, each in enumerate(maps, start=2):
                 left = 0.1 + column * (side + GAP)
                 axes = box.axes(figure, left, top + HEAD, side, side)
@@ -167,19 +166,12 @@ class Maps:
 
     def _scale(self, figure: Figure, box: Box, left: float, top: float, tall: float, most: float) -> None:
         """The colours with their ends."""
-        from workbench.panels.causal.maps import colours
-
         axes = box.axes(figure, left, top, 0.08, tall)
-        axes.imshow(colours()[::-1, None], aspect="auto", interpolation="nearest")
+        axes.imshow(weighed_bar(width=256, height=1)[0, ::-1, None], aspect="auto", interpolation="nearest")
         axes.set_xticks([])
         axes.set_yticks([0, 127.5, 255], [f"{most:+.2g}", "0", f"−{most:.2g}"])
         axes.yaxis.tick_right()
         axes.tick_params(length=1.5, pad=1)
-
-
-def about(direction: str) -> str:
-    """What is exchanged, in words."""
-    return DIRECTION_NAMES[direction]
 
 
 def _key(figure: Figure, box: Box, left: float, top: float, marker: str, dash: Any, colour: str) -> None:

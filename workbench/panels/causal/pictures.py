@@ -9,10 +9,12 @@ import numpy as np
 
 from probes.attribution.recovery import recovery
 from workbench.page import markup
+from workbench.panels.causal.chart import share
 from workbench.panels.causal.config import DIRECTION_NAMES
-from workbench.panels.causal.maps import colours, maps_of
+from workbench.panels.causal.maps import maps_of, run_names
 from workbench.panels.causal.verdict import verdict
-from workbench.panels.layers.axis import plain, signed
+from workbench.panels.layers.axis import signed
+from workbench.panels.overlay import weighed_bar
 
 if TYPE_CHECKING:
     from workbench.runs.result import Result
@@ -37,17 +39,16 @@ def maps(result: Result) -> str:
     if not found:
         return ""
     clean = result.images["clean"]
-    figures = [markup.figure(name, "", result.images[name]) for name in ("clean", "degraded")]
+    figures = [markup.figure(name, "", result.images[key]) for key, name in run_names(result).items()]
     for each in found:
         best = float(np.nanmax(each.values))
         note = f"largest {signed(best)}"
         name = f"{'restoring' if each.direction == 'restore' else 'damaging'} one patch, {each.stage}"
         figures.append(markup.figure(name, note, each.drawn(clean)))
     most = found[0].most
-    bar = np.broadcast_to(colours()[np.linspace(0, 255, 240).astype(int)], (10, 240, 3)).astype(np.uint8)
     scale = markup.scale(
         "Share of the damage that a patch undoes (restoring) or does (damaging), exchanged alone.",
-        bar,
+        weighed_bar(),
         signed(-most),
         signed(most),
     )
@@ -66,7 +67,7 @@ def _regions(result: Result) -> str:
     for (region, stage, tokens), some in table.groupby(["region", "stage", "tokens"], sort=False):
         shares = [
             f"{'undoes' if row['direction'] == 'restore' else 'does'} "
-            f"{plain(float(recovery(*runs[row['direction']], row['log p'])))}"
+            f"{share(float(recovery(*runs[row['direction']], row['log p'])))}"
             for row in some.to_dict("records")
         ]
         words = f"{tokens} token{'' if tokens == 1 else 's'}, exchanged together at {stage}"

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from workbench.errors import Refusal
-from workbench.panels.causal.chart import Named
+from workbench.panels.causal.chart import Named, share
 from workbench.panels.causal.config import TOKEN_NAMES
-from workbench.panels.layers.axis import plain, signed
+from workbench.panels.layers.axis import signed
 from workbench.runs.parts import Table
 
 if TYPE_CHECKING:
@@ -70,10 +70,10 @@ def _of(name: str, table: DataFrame | None, what: str) -> DataFrame:
 
 
 def _cell(row: dict[str, float]) -> str:
-    value = plain(float(row["value"]))
+    value = share(float(row["value"]))
     if not math.isfinite(float(row["low"])):
         return value
-    return f"{value} [{plain(float(row['low']))}, {plain(float(row['high']))}]"
+    return f"{value} [{share(float(row['low']))}, {share(float(row['high']))}]"
 
 
 def _signed(row: dict[str, float], scale: float) -> str:

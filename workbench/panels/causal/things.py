@@ -1,8 +1,7 @@
-"""What a question names, where masks tell: the pixels of that one thing."""
+"""The parts of a picture whose pixels are known."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,26 +19,6 @@ class Thing:
 
     name: str
     mask: NDArray[np.bool_]
-
-
-def thing_in(question: str, sample: Sample | None, classes: Sequence[str]) -> Thing | None:
-    """The one class that the question names, as a word of its own, and whose pixels the picture has.
-
-    None where the question names none or several of those that are there, or nothing is known of the pixels.
-    It goes by the words alone, so of "what lies left of the star?" it is the star. Ours.
-    """
-    if sample is None or sample.classes is None:
-        return None
-    words = " ".join(re.findall(r"\w+", question.casefold()))
-    present = set(np.unique(sample.classes).tolist())
-    named = [
-        k
-        for k, name in enumerate(classes)
-        if k in present and re.search(rf"\b{re.escape(name.casefold())}s?\b", words)
-    ]
-    if len(named) != 1:
-        return None
-    return Thing(classes[named[0]], sample.classes == named[0])
 
 
 def regions(sample: Sample | None, classes: Sequence[str]) -> list[Thing]:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from probes.attribution.pointing import shares
 from workbench.capture.editing import replacing
 from workbench.errors import Refusal, go_on
 from workbench.models.meddle import blocking
 from workbench.models.protocol import Grid, Model, Prompt, View, never
+from workbench.panels.attribution.halving import Halving
 
 if TYPE_CHECKING:
     import torch
@@ -119,25 +121,34 @@ class Run:
     ) -> NDArray[np.float64]:
         """Log-probabilities, float64 (targets, edits), with each edit's tokens from `source`, one at a time.
 
-        Edits run side by side, `batch` of them in a pass. Raises Cancelled once `stop` says so.
+        Edits run side by side, `batch` of them in a pass, fewer where memory runs out. Raises Cancelled once
+        `stop` says so.
         """
-        out = np.empty((len(targets), len(edits)))
+        if self._repeated(2) is None:
+            self.batch = 1
+        halving, parts = Halving(self.batch), list[NDArray[np.float64]]()
         first = 0
         while first < len(edits):
-            some = edits[first : first + self.batch]
-            prompt = self._repeated(len(some))
-            if prompt is None:
-                self.batch = 1
-                continue
-            for row, target in enumerate(targets):
-                go_on(self.stop)
-                with ExitStack() as stack:
-                    for spot, change in _changes(some, source):
-                        stack.enter_context(
-                            replacing(self.model, prompt, spot.stage, change, places=spot.places)
-                        )
-                    out[row, first : first + len(some)] = self._logprobs(prompt, target)
-            first += len(some)
+            parts.append(
+                halving.run(lambda count: self._side_by_side(source, edits[first : first + count], targets))  # noqa: B023
+            )
+            first += parts[-1].shape[1]
+        self.batch = halving.at_once
+        return np.concatenate(parts, axis=1) if parts else np.empty((len(targets), 0))
+
+    def _side_by_side(
+        self, source: Mapping[str, Tensor], edits: Sequence[Edit], targets: Sequence[Said]
+    ) -> NDArray[np.float64]:
+        """`patched` in one pass for each target."""
+        prompt = self._repeated(len(edits))
+        assert prompt is not None
+        out = np.empty((len(targets), len(edits)))
+        for row, target in enumerate(targets):
+            go_on(self.stop)
+            with ExitStack() as stack:
+                for spot, change in _changes(edits, source):
+                    stack.enter_context(replacing(self.model, prompt, spot.stage, change, places=spot.places))
+                out[row] = self._logprobs(prompt, target)
         return out
 
     def blocked(self, layers: Sequence[nn.Module], queries: Tensor, keys: Tensor, target: Said) -> float:
@@ -233,11 +244,8 @@ def covering(
 
     boxes: (tokens, 4) in pixels of an image of this size (height, width), to which the mask is stretched.
     """
-    from probes.boxes import box_means
-
     scale = np.array([mask.shape[1] / size[1], mask.shape[0] / size[0]] * 2)
-    found = box_means(mask[None].astype(np.float64), boxes * scale)[0, :, 0]
-    return np.asarray(np.nan_to_num(found) >= share - 1e-9)
+    return np.asarray(shares(boxes * scale, mask) >= share - 1e-9)
 
 
 def around(grid: Grid, reach: int, boxes: NDArray[np.float32]) -> list[NDArray[np.bool_]]:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from workbench.runs.result import Result
 
 
+NOTHING = 0.005
+"""A relative change that is written as none."""
+
+
 def verdict(result: Result) -> list[str]:
     """The damage, until where it can be undone, and which layers the image reaches the answer through."""
     said = [_damage(result)]
@@ -30,38 +34,38 @@ def verdict(result: Result) -> list[str]:
 def _damage(result: Result) -> str:
     items = result.tables["items"]
     lost = items["degraded log p"].to_numpy(float) - items["clean log p"].to_numpy(float)
-    if "image" in result.config and result.config["image"]:
+    does = "The degraded image in the drawing's place" if result.config["drawing"] else "The damage"
+    if result.config["image"]:
         row = items.iloc[0]
         answer = str(row["answer"])
         if "restore" not in held(result) and not np.any(lost):
             return f"The answer is “{answer}” (log p {signed(float(row['clean log p']))} nats)."
         to = f", which becomes “{row['degraded answer']}”" if row["changed"] else ", which stays"
-        return f"The damage changes the log-probability of “{answer}” by {signed(float(lost[0]))} nats{to}."
+        return f"{does} changes the log-probability of “{answer}” by {signed(float(lost[0]))} nats{to}."
     if not np.any(lost):
         return ""
     changed = int(items["changed"].sum())
     return (
-        f"The damage changes the log-probability of the clean answer by {signed(float(lost.mean()))} nats on "
+        f"{does} changes the log-probability of the first answer by {signed(float(lost.mean()))} nats on "
         f"average, and {changed:,} of {len(items):,} answers."
     )
 
 
 def _half(result: Result, direction: str) -> str:
+    better, worse = ("drawing", "other") if result.config["drawing"] else ("clean", "degraded")
+    source, into = (better, worse) if direction == "restore" else (worse, better)
     found = half(result, direction)
-    does = "undoes more than half of it" if direction == "restore" else "does more than half of it"
-    what = (
-        "Putting the clean image's visual tokens into the degraded run"
-        if direction == "restore"
-        else "Putting the degraded image's visual tokens into the clean run"
-    )
     if found is None:
-        table = result.tables["recovery"]
-        if table["value"].notna().any():
+        if result.tables["recovery"]["value"].notna().any():
             return ""
-        return "The damage is not known to cost the clean answer anything, so nothing can be undone."
+        return "It is not known to cost that answer anything, so nothing can be undone."
     value, low, high = found
     between = f" ({low:.1f} to {high:.1f})" if math.isfinite(low) else ""
-    return f"{what} {does} up to llm {value:.1f}{between}."
+    does = "undoes" if direction == "restore" else "does"
+    return (
+        f"Putting all visual tokens of the {source} run into the {into} one {does} more than half of it up "
+        f"to llm {value:.1f}{between}."
+    )
 
 
 def _knockout(result: Result) -> str:
@@ -69,7 +73,10 @@ def _knockout(result: Result) -> str:
     table = table[(table["measure"] == "relative") & (table["layer"] != EVERY_LAYER)]
     parts = []
     for path, rows in table.groupby("path", sort=False):
-        row = rows.loc[rows["value"].idxmin()]
+        row = rows.loc[rows["value"].abs().idxmax()]
+        if abs(float(row["value"])) < NOTHING:
+            parts.append(f"{PATH_NAMES[str(path)]} nothing in any window")
+            continue
         held_ = f" ({_percent(row['low'])} to {_percent(row['high'])})" if math.isfinite(row["low"]) else ""
         first, last = int(row["first"]), int(row["last"])
         layers = f"layers {first} to {last}" if last > first else f"layer {first}"

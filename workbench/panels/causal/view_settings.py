@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from workbench.models.protocol import ROUTES
 from workbench.page import subject
 from workbench.panels.causal.config import (
     DIRECTION_NAMES,
@@ -65,6 +66,15 @@ def settings() -> dict[str, Any]:
                 minimum=0,
                 min_width=150,
             )
+            drawing = gr.Checkbox(
+                defaults.drawing,
+                label="Trace the model's own drawing",
+                info="against the degraded image in its place",
+                min_width=240,
+            )
+            route = gr.Radio(
+                list(ROUTES), value=defaults.route, label="The drawing comes back by", min_width=240
+            )
         with gr.Row():
             stages = gr.Textbox(
                 ", ".join(defaults.map_stages), label="Map at", info="stages, with commas", min_width=200
@@ -99,6 +109,8 @@ def settings() -> dict[str, Any]:
         "paths": paths,
         "knockout_in": knockout_in,
         "window": window,
+        "drawing": drawing,
+        "route": route,
         "map_stages": stages,
         "reach": reach,
         "every": every,

@@ -109,7 +109,8 @@ class InterventionsView(Panel):
         here = config.image and base == _base(config, on)
         if not here:
             return config
-        return config.model_copy(update={"painted": identity, "states": (*config.states, PAINTED)})
+        # It stands beside the drawing: the last columns of a wide table are out of sight.
+        return config.model_copy(update={"painted": identity, "states": (PAINTED, *config.states)})
 
     def images(self, on: OnBench, config: InterventionsConfig) -> Mapping[str, str]:
         """The picture that goes in, or a collection's list; the painting is named in the config."""

@@ -41,6 +41,8 @@ def screen(many: Sequence[Named], show: str, *, theme: Theme = "light", narrow: 
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 13}},
         dragmode=False,
     )
+    if show == SEVERITY:  # Above the names of its facets.
+        drawn.update_layout(legend={"yref": "container", "y": 0.99, "yanchor": "top"})
     drawn.update_xaxes(showgrid=False, zeroline=False, color=INK[theme])
     drawn.update_yaxes(showgrid=False, zeroline=False, color=INK[theme])
     return drawn

@@ -18,7 +18,7 @@ from workbench.panels.attribution.placing import onto_grid
 from workbench.panels.attribution.target import Target
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 Floats = NDArray[np.float64]
 
@@ -29,6 +29,7 @@ def attention(case: Case) -> Found:
     The mean over heads and over the target's tokens; of two answers, the one's less the other's. Attention
     says where a layer looks, not what it takes from there: it is here for comparison.
     """
+    _layers(case)
     by_layer: list[list[Floats]] = []
     names: tuple[str, ...] = ()
     for tokens in case.spoken.sequences:
@@ -67,11 +68,8 @@ def _weighed(case: Case, tokens: tuple[int, ...]) -> tuple[list[Tensor], Tensor,
 
     from workbench.models.meddle import weighing
 
-    model = case.model
-    if Capability.ATTENTION not in model.card.capabilities:
-        raise Refusal(f"The attention of {model.card.id} cannot be read. Open it with sdpa or eager.")
+    model, layers = case.model, _layers(case)
     _, rows = model.continued(case.prompt, tokens)
-    layers = [module for stage, module in model.attending(case.prompt) if stage.band == "llm"]
     kept: dict[int, Tensor] = {}
 
     def take(number: int, weights: Tensor) -> Tensor:
@@ -82,6 +80,20 @@ def _weighed(case: Case, tokens: tuple[int, ...]) -> tuple[list[Tensor], Tensor,
         logs = model.said(case.prompt, tokens)
     case.looked(1)
     return [kept[number] for number in sorted(kept)], logs, rows[:-1]
+
+
+def _layers(case: Case) -> list[nn.Module]:
+    """The language layers that attend by softmax. Raises Refusal where none does, or it cannot be read."""
+    model = case.model
+    if Capability.ATTENTION not in model.card.capabilities:
+        raise Refusal(f"The attention of {model.card.id} cannot be read. Open it with sdpa or eager.")
+    layers = [module for stage, module in model.attending(case.prompt) if stage.band == "llm"]
+    if not layers:
+        raise Refusal(
+            f"No language layer of {model.card.id} gives every token a share of its attention, so there is "
+            "no such map. Take a method that follows gradients."
+        )
+    return layers
 
 
 def _relevance(case: Case, weights: list[Tensor], logs: Tensor, rows: Tensor, shares: Floats) -> Floats:
