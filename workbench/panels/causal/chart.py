@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,8 +40,8 @@ BANDS = {"vision": "vision", "projector": "proj.", "llm": "language"}
 class Series:
     """One curve: arrays (points,), NaN where nothing is known.
 
-    rank: its colour and marker; run: which of several results, its dash. level: of knockout, the value with
-    all layers blocked at once, NaN elsewhere.
+    rank: its colour and marker; run: its dash, as far as results are not told apart by colour. level: of
+    knockout, the value with all layers blocked at once, NaN elsewhere.
     """
 
     label: str
@@ -125,6 +125,9 @@ def chart(many: Sequence[Named], show: str, measure: str = "") -> Chart:
     drawn = [rows[rows["measure"] == measure] for rows in (_rows(result, show) for _, result in many)]
     counts = sorted({int(n) for rows in drawn for n in rows.loc[np.isfinite(rows["value"]), "n"]})
     span = f"{counts[0]:,}" + (f" to {counts[-1]:,}" if len(counts) > 1 else "")
+    if len(many) > 1 and len({each.rank for each in series}) == 1:
+        # With one kind of curve each, results are told apart by colour.
+        series = tuple(replace(each, rank=each.run, run=0) for each in series)
     return Chart(
         show,
         title,
