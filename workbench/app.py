@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 # Before Gradio is imported: nothing is reported to anyone.
@@ -10,6 +13,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import gradio as gr  # noqa: E402
+from gradio import networking  # noqa: E402
 
 from workbench.models import Opening  # noqa: E402
 from workbench.page import theme  # noqa: E402
@@ -36,6 +40,8 @@ from workbench.panels.tokens.view import TokensView  # noqa: E402
 
 MAX_UPLOAD = "1100mb"
 """Above what images.read and runs.archive take, so that their sentences are the ones that are read."""
+PATIENCE = 60.0
+"""Seconds within which the served page must have answered once."""
 GROUND = "() => [document.body.classList.contains('dark'), window.innerWidth <= 600]"
 """Whether the page is dark, and narrow."""
 
@@ -113,6 +119,24 @@ def build(
     return page
 
 
+@contextmanager
+def _patient() -> Iterator[None]:
+    """Gradio gives its own page three seconds to answer, then gives up; a busy machine takes longer."""
+    answers = networking.url_ok
+
+    def in_time(url: str) -> bool:
+        end = time.monotonic() + PATIENCE
+        while not (reached := answers(url)) and time.monotonic() < end:
+            time.sleep(0.5)
+        return reached
+
+    networking.url_ok = in_time
+    try:
+        yield
+    finally:
+        networking.url_ok = answers
+
+
 def launch(page: Page, **options: Any) -> None:
     """Serve the page; then load torch and the first model while a person reads.
 
@@ -120,18 +144,19 @@ def launch(page: Page, **options: Any) -> None:
     """
     page.queue(default_concurrency_limit=8)
     blocking = not options.pop("prevent_thread_lock", False)
-    page.launch(
-        theme=theme.theme(),
-        css_paths=[theme.STYLE],
-        head=theme.HEAD,
-        footer_links=[],
-        max_file_size=MAX_UPLOAD,
-        ssr_mode=False,
-        run_history=False,
-        show_error=True,
-        prevent_thread_lock=True,
-        **options,
-    )
+    with _patient():
+        page.launch(
+            theme=theme.theme(),
+            css_paths=[theme.STYLE],
+            head=theme.HEAD,
+            footer_links=[],
+            max_file_size=MAX_UPLOAD,
+            ssr_mode=False,
+            run_history=False,
+            show_error=True,
+            prevent_thread_lock=True,
+            **options,
+        )
     page.models.warm()
     if blocking:
         page.block_thread()

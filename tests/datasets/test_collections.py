@@ -175,6 +175,22 @@ def test_coco_stuff_is_read_as_its_readme_says(tmp_path: Path) -> None:
     assert labels is not None and (labels[:, 0] == -1).all() and (labels[:, 1] >= 0).all()
 
 
+@pytest.mark.parametrize("images", ["", "images"])
+@pytest.mark.parametrize("boxes", [False, True])
+def test_coco_as_it_unzips_keeps_its_splits_and_names(tmp_path: Path, images: str, boxes: bool) -> None:
+    for split, count in (("train2017", 6), ("val2017", 3)):
+        for k in range(count):
+            put(tmp_path / images / split / f"{k:03d}.png", picture(k))
+            put(tmp_path / "stuffthingmaps" / split / f"{k:03d}.png", np.full((24, 32), k, np.uint8))
+    if boxes:
+        (tmp_path / "annotations").mkdir()
+        (tmp_path / "annotations" / "instances_train2017.json").write_text("{}")
+    (tmp_path / "labels.txt").write_text("0: unlabeled\n1: person\n2: bicycle\n3: car")
+    data = open_collection(str(tmp_path))
+    assert data.spec == f"coco-stuff:{tmp_path}" and data.classes[0] == "person"
+    assert [data.count(split) for split in SPLITS] == [5, 1, 3]
+
+
 def test_ade20k_counts_from_one(tmp_path: Path) -> None:
     for split in ("training", "validation"):
         for k in range(4):

@@ -26,13 +26,15 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_what_can_be_called_is_named_and_nothing_else_is(url: str) -> None:
-    endpoints = Client(url, verbose=False).view_api(return_format="dict", print_info=False)
+    endpoints = Client(url, verbose=False, httpx_kwargs={"timeout": 120}).view_api(
+        return_format="dict", print_info=False
+    )
     assert set(endpoints["named_endpoints"]) == {f"/{view.study}" for _, views in GROUPS for _, view in views}
     assert not endpoints["unnamed_endpoints"]
 
 
 def test_a_photograph_can_be_looked_at_by_a_programme(url: str, photograph: Path) -> None:
-    answer = Client(url, verbose=False).predict(
+    answer = Client(url, verbose=False, httpx_kwargs={"timeout": 120}).predict(
         image=handle_file(photograph),
         corruption="gaussian_noise",
         question="what is this?",
@@ -47,7 +49,7 @@ def test_a_photograph_can_be_looked_at_by_a_programme(url: str, photograph: Path
 
 def test_two_files_can_be_compared_by_a_programme(url: str, photograph: Path) -> None:
     file = handle_file(photograph)
-    answer = Client(url, verbose=False).predict(
+    answer = Client(url, verbose=False, httpx_kwargs={"timeout": 120}).predict(
         image=None, source="files", files=[file, file], measures=["psnr", "gmsd"], api_name="/perceptual"
     )
     assert {row["measure"]: row["value"] for row in answer["scores"]} == {"psnr": None, "gmsd": 0.0}
@@ -57,7 +59,7 @@ def test_two_files_can_be_compared_by_a_programme(url: str, photograph: Path) ->
 def test_what_cannot_be_done_comes_back_as_the_sentence(url: str, tmp_path: Path) -> None:
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"nothing of the kind")
-    client = Client(url, verbose=False)
+    client = Client(url, verbose=False, httpx_kwargs={"timeout": 120})
     with pytest.raises(Exception, match=r"bad\.png"):
         client.predict(image=handle_file(bad), api_name="/states")
     with pytest.raises(Exception, match="no question"):
@@ -69,7 +71,9 @@ def test_callers_at_once_are_all_served_their_own(url: str) -> None:
     found: dict[int, int] = {}
 
     def call(seed: int) -> None:
-        answer = Client(url, verbose=False).predict(image=None, seed=seed, steps=3, api_name="/states")
+        answer = Client(url, verbose=False, httpx_kwargs={"timeout": 120}).predict(
+            image=None, seed=seed, steps=3, api_name="/states"
+        )
         found[seed] = answer["config"]["seed"]
 
     threads = [threading.Thread(target=call, args=(seed,)) for seed in range(4)]

@@ -29,7 +29,8 @@ RESTORED = {
 
 
 def look(**changed: Any) -> dict[str, Any]:
-    return {"corruption": "gaussian_noise", "intensity": 0.95, "route": "re-encode"} | changed
+    drawn = {"restore": "auto", "steps": 12, "shift": 3.0, "text_scale": 1.0, "image_scale": 1.0}
+    return {"corruption": "gaussian_noise", "intensity": 0.95, "route": "re-encode"} | drawn | changed
 
 
 @pytest.fixture
@@ -54,6 +55,12 @@ def test_the_nearest_measured_level_is_told_with_its_interval(folder: Path) -> N
 def test_what_was_not_measured_is_not_said(folder: Path) -> None:
     card = replace(CARD, folder=folder)
     assert gain(card, look(route="both")) == ""
+    assert (
+        gain(card, look(restore="never"))
+        == gain(card, look(steps=1))
+        == gain(card, look(text_scale=4.0))
+        == ""
+    )
     assert gain(card, look(corruption="dark_illumination")) == ""
     assert gain(card, look(intensity=0.45)) == ""
     assert gain(replace(card, revision="f" * 12), look()) == ""

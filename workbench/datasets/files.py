@@ -65,8 +65,8 @@ def folder_at(path: str) -> Path:
     return folder
 
 
-def given_splits(folder: Path) -> dict[Split, Path]:
-    """The folders of splits that a folder holds, by what they are called.
+def given_splits(folder: Path, but: Path | None = None) -> dict[Split, Path]:
+    """The folders of splits that a folder holds, by what they are called; `but` holds no images of its own.
 
     None where other folders with images stand beside them: then one of them is a class that is called so, as
     the trains of CIFAR are.
@@ -75,7 +75,7 @@ def given_splits(folder: Path) -> dict[Split, Path]:
     for inner in sorted(path for path in folder.iterdir() if path.is_dir()):
         if (split := NAMED_SPLITS.get(inner.name.lower())) is not None:
             found[split] = inner
-        elif not inner.name.startswith(".") and images_under(inner):
+        elif not inner.name.startswith(".") and inner != but and images_under(inner):
             return {}
     return found
 

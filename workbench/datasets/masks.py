@@ -96,33 +96,44 @@ def open_masks(path: str, layout: str = "") -> Masks:
             f"{path} holds no masks: images are looked for in “images” and masks of the same names in "
             f"{' or '.join(f'“{name}”' for name in (MASKS[0], MASKS[1], MASKS[4]))}."
         )
-    images, masks = pairs[0]
-    splits = given_splits(images)
+    # COCO keeps its boxes in a folder that others keep masks in: the first pair that fits is taken.
+    for images, masks in pairs:
+        splits = given_splits(images, but=root / masks.relative_to(root).parts[0])
+        given = _paired(root, images, masks, splits)
+        every = [entry for entries in given.values() for entry in entries]
+        without = sum(not (entry.mask and entry.mask.is_file()) for entry in every)
+        if without < len(every):
+            break
+    else:
+        names = " or ".join(dict.fromkeys(f"“{masks.relative_to(root)}”" for _, masks in pairs))
+        raise Refusal(f"No image of {path} has a mask: a mask is a PNG of the image's name in {names}.")
     known = LAYOUTS[layout or _guess(splits, images)]
-    given: dict[Split, list[Entry]] = {}
-    without = 0
-    for split, place in (splits or {"train": images}).items():
-        beside = masks / place.relative_to(images)
-        if not beside.is_dir():
-            beside = masks
-        given[split] = []
-        for image in images_under(place):
-            if masks in image.parents:
-                continue
-            mask = (beside / image.relative_to(place)).with_suffix(".png")
-            without += not mask.is_file()
-            given[split].append(Entry(image.relative_to(root).as_posix(), image, mask=mask))
     notes = [
         f"Masks as in {known.source}.",
         f"{known.kinds} Single objects are not told apart: patches of two of one class count as one region.",
     ]
     if without:
         notes.append(f"Images without a mask of their name, which are skipped: {without:,}.")
-    if not any(entry.mask and entry.mask.is_file() for entries in given.values() for entry in entries):
-        raise Refusal(
-            f"No image of {path} has a mask: a mask is a PNG of the image's name in “{masks.name}”."
-        )
     return Masks(path, root.resolve().name, given, known, _names(root, known), notes)
+
+
+def _paired(root: Path, images: Path, masks: Path, splits: Mapping[Split, Path]) -> dict[Split, list[Entry]]:
+    """The images of every split, each with the place where its mask would be."""
+    given: dict[Split, list[Entry]] = {}
+    for split, place in (splits or {"train": images}).items():
+        beside = masks / place.relative_to(images)
+        if not beside.is_dir():
+            beside = masks
+        given[split] = [
+            Entry(
+                image.relative_to(root).as_posix(),
+                image,
+                mask=(beside / image.relative_to(place)).with_suffix(".png"),
+            )
+            for image in images_under(place)
+            if masks not in image.parents
+        ]
+    return given
 
 
 class Masks(Files):

@@ -11,6 +11,8 @@ from workbench.models.protocol import ModelCard
 from workbench.panels.specimen import CLEAN
 
 MEASURED = "measured.json"
+DRAWN = {"steps": 12, "shift": 3.0, "text_scale": 1.0, "image_scale": 1.0}
+"""How the drawings that were measured came about."""
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -18,8 +20,10 @@ def gain(card: ModelCard, config: Mapping[str, Any]) -> str:
     """How often drawing helps at the measured level nearest to a look's, with its interval.
 
     Empty where the checkpoint's folder holds no measurements of these weights, or none of this corruption and
-    this route.
+    this route; and where the look draws in another way than what was measured, or not at all.
     """
+    if config["restore"] == "never" or any(config[name] != value for name, value in DRAWN.items()):
+        return ""
     try:
         found = json.loads((card.folder / MEASURED).read_text("utf-8"))
         if found["revision"] != card.revision:

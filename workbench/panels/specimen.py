@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SCENE = "scene:"
 CLEAN = "none"
 """The condition in which the picture is left as it is."""
-LONGEST_QUESTION = 400
+LONGEST_QUESTION = 4000
 """Characters."""
 
 

@@ -39,7 +39,7 @@ from workbench.models.protocol import (
 )
 from workbench.models.spelling import beginnings, spelling
 
-ATTENDING = ("full_attention", "sliding_attention", "chunked_attention")
+ATTENDING = ("full_attention", "sliding_attention", "chunked_attention", "indexed_attention")
 """Kinds of layers that attend by softmax, in the words of transformers' configurations."""
 MOST_CHARACTERS = 4000
 """Longest question, and longest candidate answer, that is read."""

@@ -63,12 +63,12 @@ class Laid:
             ]
 
     def measure(self, name: Method) -> None:
-        """Curves, infidelity and pointing of a method's maps, of those with layers their mean."""
-        found = self.found[name]
-        for target in range(len(found.maps)):
-            row, curves = self.measuring.about(found.maps[target, 0], target)
-            self._measured[name, target, 0] = row
-            self._curves += [{"method": name, "target": target, **point} for point in curves]
+        """Infidelity and pointing of a method's maps; curves too, of those with layers their mean's alone."""
+        for target, of_target in enumerate(self.found[name].maps):
+            for layer, values in enumerate(of_target):
+                row, curves = self.measuring.about(values, target, curved=layer == 0)
+                self._measured[name, target, layer] = row
+                self._curves += [{"method": name, "target": target, **point} for point in curves]
 
     def move(self, name: Method) -> None:
         """How far a method's map of the whole answer moves with nearly the same image."""

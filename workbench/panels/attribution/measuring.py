@@ -42,15 +42,15 @@ class Measuring:
     def __init__(self, case: Case, truth: Truth | None) -> None:
         self.case, self.truth, self.config = case, truth, case.config
 
-    def about(self, values: Floats, target: int) -> tuple[Row, list[Row]]:
-        """Measures of a map (cells,), and its curves.
+    def about(self, values: Floats, target: int, *, curved: bool = True) -> tuple[Row, list[Row]]:
+        """Measures of a map (cells,), and its curves, which take passes of their own, where `curved`.
 
         deletion, insertion: areas, of probabilities 0 to 1. infidelity: relative, 0 to 1. pointing, energy:
         0 to 1. What is not measured has no entry.
         """
         found: Row = {}
         curves: list[Row] = []
-        if self.config.curve_steps:
+        if self.config.curve_steps and curved:
             for way in WAYS:
                 shown = walk(values, way, self.config.curve_steps, seed=self.config.seed)
                 likely = self.likelihoods(shown, target)

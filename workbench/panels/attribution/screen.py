@@ -57,7 +57,13 @@ def cards(result: Result, target: int = 0, stage: str = ALL_LAYERS, opacity: flo
         drawn = weighed(shown, boxes, one.values, opacity)
         picture = markup.image(drawn, f"map by {one.label}", BOX)
         figures.append(
-            _card(one.label, picture, _curves(one) + _measures(one, agreed.get(one.method)), one.stage)
+            _card(
+                one.label,
+                picture,
+                _curves(one)
+                + _measures(one, agreed.get(one.method) if one.stage in ("", ALL_LAYERS) else None),
+                one.stage,
+            )
         )
     words = "Every map is divided by its largest value: blue speaks against what is explained, orange for it."
     bar = markup.scale(words, weighed_bar(opacity), "\N{MINUS SIGN}1", "1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,8 +40,8 @@ BANDS = {"vision": "vision", "projector": "proj.", "llm": "language"}
 class Series:
     """One curve: arrays (points,), NaN where nothing is known.
 
-    rank: its colour and marker; run: which of several results, its dash. level: of knockout, the value with
-    all layers blocked at once, NaN elsewhere.
+    rank: its colour and marker; run: its dash, as far as results are not told apart by colour. level: of
+    knockout, the value with all layers blocked at once, NaN elsewhere.
     """
 
     label: str
@@ -121,16 +121,20 @@ def chart(many: Sequence[Named], show: str, measure: str = "") -> Chart:
         for run, (name, result) in enumerate(many)
         for each in _series(name if len(many) > 1 else "", run, result, show, measure, stages)
     )
+    bands = () if knocked else _bands(stages)
     drawn = [rows[rows["measure"] == measure] for rows in (_rows(result, show) for _, result in many)]
     counts = sorted({int(n) for rows in drawn for n in rows.loc[np.isfinite(rows["value"]), "n"]})
     span = f"{counts[0]:,}" + (f" to {counts[-1]:,}" if len(counts) > 1 else "")
+    if len(many) > 1 and len({each.rank for each in series}) == 1:
+        # With one kind of curve each, results are told apart by colour.
+        series = tuple(replace(each, rank=each.run, run=0) for each in series)
     return Chart(
         show,
         title,
-        "middle of the blocked layers" if knocked else "stage at which visual tokens are exchanged",
+        "middle of the blocked layers" if knocked else f"{'' if bands else 'language '}stage of the exchange",
         series,
         tuple((float(place), _number(name)) for name, place in stages.items()),
-        _bands(stages) if not knocked else (),
+        bands,
         (0.0,) if knocked else (0.0, 1.0),
         knocked and measure == "relative",
         f"n = {span} image{'' if counts[-1] == 1 else 's'}",

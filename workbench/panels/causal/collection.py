@@ -15,7 +15,7 @@ from workbench.errors import Refusal, go_on
 from workbench.models.protocol import Model
 from workbench.panels.causal.config import CausalConfig
 from workbench.panels.causal.item import Item, Row, Traced, traced
-from workbench.panels.interventions.collection import FEW, Pace
+from workbench.panels.interventions.collection import FEW
 from workbench.panels.layers.config import Progress, quiet
 from workbench.panels.specimen import degrade, short_enough
 from workbench.runs.store import Store
@@ -66,13 +66,12 @@ class _Over:
         settings = config.model_dump(mode="json", exclude=NOT_MADE_OF)
         key = Store.key("causal", settings, model.card, {"data": self.data.fingerprint})
         self.unfinished = Unfinished(key, every=PUT_DOWN)
-        self.found, self.pace = Gathered(), Pace()
+        self.found = Gathered()
 
     def all(self) -> tuple[Gathered, list[Row], str]:
         for place in range(self._resumed(), self.count):
             go_on(self.stop)
-            left = self.pace.left(place, self.count)
-            self.progress(0.97 * place / self.count, f"tracing image {place + 1:,} of {self.count:,}{left}")
+            self.progress(0.97 * place / self.count, f"tracing image {place + 1:,} of {self.count:,}")
             self._image(place)
             if self.unfinished.due:
                 self._put_down(place + 1)
@@ -136,7 +135,6 @@ class _Over:
         about: dict[str, Any] = found[0]
         place = int(about.pop("place"))
         self.found = Gathered(**about)
-        self.pace.begin(place)
         return place
 
     def _about(self) -> list[Row]:

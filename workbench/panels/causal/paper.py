@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LINES = ("-", (0, (4, 2)), (0, (1, 1.5)), (0, (4, 1.5, 1, 1.5)))
 """Dashes of the first four results."""
-LEFT, RIGHT, PANEL, BOTTOM, TOP, LINE = 0.52, 0.1, 1.5, 0.5, 0.22, 0.14
+LEFT, RIGHT, PANEL, BOTTOM, TOP, LINE = 0.57, 0.1, 1.5, 0.5, 0.22, 0.14
 """Inches: values of the axis, right edge, the axes, what is below, the letter, a name above."""
 HEAD, GAP, BAR = 0.34, 0.08, 0.5
 """Inches: words above a map, between two maps, the scale at their right."""

@@ -289,7 +289,20 @@ def _hover(label: str, row: dict[str, float | str]) -> str:
 
 
 def _span(curves: Sequence[Curve]) -> tuple[float, float]:
-    parts = [a for c in curves for a in (c.value, c.low, c.high, c.chance, c.chance_low, c.chance_high)]
-    values = np.concatenate(parts)
+    """From the least to the greatest number that is drawn.
+
+    What chance does may reach as far beyond as the curves are long, no further: a shuffled R² of few images
+    has no floor, and would press the curves into a line.
+    """
+    own = _ends([a for c in curves for a in (c.value, c.low, c.high)])
+    chance = _ends([a for c in curves for a in (c.chance, c.chance_low, c.chance_high)])
+    if own is None or chance is None:
+        return own or chance or (0.0, 1.0)
+    room = max(own[1] - own[0], 0.1 * max(map(abs, own)), 0.01)
+    return min(own[0], max(chance[0], own[0] - room)), max(own[1], min(chance[1], own[1] + room))
+
+
+def _ends(parts: Sequence[np.ndarray]) -> tuple[float, float] | None:
+    values = np.concatenate(parts) if parts else np.zeros(0)
     values = values[np.isfinite(values)]
-    return (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    return (float(values.min()), float(values.max())) if len(values) else None
