@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from workbench.datasets import SCENES
 from workbench.images.corruptions import CORRUPTIONS
+from workbench.panels.question import Question
 from workbench.panels.specimen import CLEAN
 
 
@@ -28,7 +29,7 @@ class OfImages(BaseModel):
         le=2048,
         description="of a collection: cut each image to its middle square, of so many pixels; 0: as they are",
     )
-    question: str = Field(default="", description="text that follows the image in the model's input")
+    question: Question = Field(default="", description="text that follows the image in the model's input")
     corruption: str = Field(default=CLEAN, description="none, or one of " + ", ".join(CORRUPTIONS))
     intensity: float = Field(default=0.45, ge=0.0, le=1.0, description="how strong the corruption is, 0 to 1")
     seed: int = Field(default=0, ge=0, lt=2**31)

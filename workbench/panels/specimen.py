@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 SCENE = "scene:"
 CLEAN = "none"
 """The condition in which the picture is left as it is."""
-LONGEST_QUESTION = 4000
-"""Characters."""
 
 
 @dataclass(frozen=True)
@@ -101,16 +99,6 @@ def outside(source: str, card: ModelCard) -> str:
         f"{card.id} knows {card.knows}. This picture is outside that: its states are measured all the same, "
         "but its words and its drawing are those of a model that has never seen the like."
     )
-
-
-def short_enough(question: str) -> str:
-    """A question on one line, without outer white space. Raises Refusal where it is too long to be one."""
-    text = " ".join(question.split())
-    if len(text) > LONGEST_QUESTION:
-        raise Refusal(
-            f"The question has {len(text):,} characters; at most {LONGEST_QUESTION} are read. Shorten it."
-        )
-    return text
 
 
 def known(corruption: str) -> str:

@@ -16,7 +16,8 @@ from workbench.panels.atlas.config import AtlasConfig
 from workbench.panels.atlas.reading import READING, Reading
 from workbench.panels.atlas.ways import JOINT, laid, projected
 from workbench.panels.needs import missing
-from workbench.panels.specimen import CLEAN, find, known, short_enough
+from workbench.panels.question import short_enough
+from workbench.panels.specimen import CLEAN, find, known
 
 if TYPE_CHECKING:
     from workbench.images.read import Picture

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from workbench.datasets import SCENES
 from workbench.images.corruptions import CORRUPTIONS
+from workbench.panels.question import Question
 from workbench.panels.specimen import CLEAN
 
 MOST_TOKENS = 32
@@ -24,7 +25,7 @@ class AttentionConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     image: str = Field(default="", description='a file, or "scene:SEED"; without it, a collection')
-    question: str = Field(default="", description="image: what the model is asked about it")
+    question: Question = Field(default="", description="image: what the model is asked about it")
     corruption: str = Field(default=CLEAN, description="none, or one of " + ", ".join(CORRUPTIONS))
     intensity: float = Field(default=0.45, ge=0.0, le=1.0, description="how strong the corruption is, 0 to 1")
     seed: int = Field(

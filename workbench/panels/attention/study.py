@@ -20,7 +20,8 @@ from workbench.panels.attention.config import AttentionConfig
 from workbench.panels.attention.kinds import Seen, kinds, views_of
 from workbench.panels.layers.config import Progress, quiet
 from workbench.panels.needs import missing
-from workbench.panels.specimen import degrade, find, known, short_enough
+from workbench.panels.question import short_enough
+from workbench.panels.specimen import degrade, find, known
 
 if TYPE_CHECKING:
     from workbench.images.read import Picture

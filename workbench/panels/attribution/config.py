@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from workbench.datasets import SCENES
 from workbench.images.corruptions import CORRUPTIONS
+from workbench.panels.question import Question
 from workbench.panels.specimen import CLEAN
 
 Method = Literal[
@@ -59,7 +60,7 @@ class AttributionConfig(BaseModel):
     batch: int = Field(
         default=16, ge=1, le=1024, description="images in one pass; fewer where memory runs out"
     )
-    question: str = Field(default="", max_length=400, description="image: what the model is asked")
+    question: Question = Field(default="", description="image: what the model is asked")
     answer: str = Field(
         default="", max_length=400, description="the answer that is explained [the model's own]"
     )

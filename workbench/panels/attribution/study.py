@@ -11,8 +11,8 @@ from workbench.models.protocol import Capability, Model, never
 from workbench.panels.attribution.config import MOST_WORDS, AttributionConfig
 from workbench.panels.layers.config import Progress, quiet
 from workbench.panels.needs import missing
+from workbench.panels.question import required
 from workbench.panels.specimen import degrade, find, known
-from workbench.panels.states.study import checked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +41,7 @@ def prepared(config: AttributionConfig, picture: Picture | None = None) -> Pictu
         if config.source == "drawing":
             raise Refusal("Drawings are explained one at a time: name an image with --image.")
         return None
-    checked(config.question)
+    required(config.question)
     if config.masks:
         find(config.masks)
     return find(config.image).picture if picture is None else picture
@@ -109,7 +109,7 @@ def _one(
 
     progress(0.0, "answering")
     image = degrade(picture.pixels, config.corruption, config.intensity, config.seed)
-    question = checked(config.question)
+    question = config.question
     inside, own = None, None
     if config.source == "drawing":
         progress(0.0, "drawing")

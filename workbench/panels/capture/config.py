@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from workbench.images.corruptions import CORRUPTIONS
+from workbench.panels.question import Question
 from workbench.panels.specimen import CLEAN
 
 MOST_ROWS = 32
@@ -26,7 +27,7 @@ class CaptureConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     images: tuple[str, ...] = Field(min_length=1, description="files, or scene:SEED for drawn scenes")
-    prompt: str = Field(default="", description="what the model is asked about the image")
+    prompt: Question = Field(default="", description="what the model is asked about the image")
     corruption: str = Field(default=CLEAN, description="none, or one of " + ", ".join(CORRUPTIONS))
     intensity: float = Field(default=0.45, ge=0.0, le=1.0, description="how strong the corruption is, 0 to 1")
     seed: int = Field(default=0, ge=0, lt=2**31, description="of the corruption's noise")

@@ -13,7 +13,8 @@ from workbench.errors import Refusal, go_on
 from workbench.models.protocol import BANDS, Answer, Capability, Grid, Model, Prompt, never
 from workbench.panels.capture.config import CaptureConfig
 from workbench.panels.needs import chosen_stages, missing
-from workbench.panels.specimen import degrade, find, known, short_enough
+from workbench.panels.question import short_enough
+from workbench.panels.specimen import degrade, find, known
 
 if TYPE_CHECKING:
     from workbench.capture.hidden import Captured

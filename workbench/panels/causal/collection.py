@@ -17,7 +17,7 @@ from workbench.panels.causal.config import CausalConfig
 from workbench.panels.causal.item import Item, Row, Traced, traced
 from workbench.panels.interventions.collection import FEW
 from workbench.panels.layers.config import Progress, quiet
-from workbench.panels.specimen import degrade, short_enough
+from workbench.panels.specimen import degrade
 from workbench.runs.store import Store
 from workbench.runs.unfinished import Unfinished
 
@@ -104,7 +104,7 @@ class _Over:
 
     def _asked(self, sample: Sample) -> list[Asked]:
         """The one question for all, or some of the image's own."""
-        if question := short_enough(self.config.question):
+        if question := self.config.question:
             return [Asked(question, "")]
         return some_of(sample, self.config.each, self.config.seed)
 

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from pydantic import Field, field_validator
 
 from workbench.panels.images import OfImages
+from workbench.panels.question import Question
 
 Part = Literal["knockout", "patching", "map"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -45,7 +46,7 @@ class CausalConfig(OfImages):
     answers.
     """
 
-    question: str = Field(
+    question: Question = Field(
         default="",
         description="what the model is asked; of a collection, without it, the questions that come with it",
     )

@@ -17,6 +17,7 @@ from workbench.panels.causal.config import DRAWN, CausalConfig
 from workbench.panels.causal.effects import blocked, recovered
 from workbench.panels.layers.config import Progress, quiet
 from workbench.panels.needs import missing
+from workbench.panels.question import required, short_enough
 from workbench.panels.specimen import CLEAN, degrade, find, known, truth
 
 if TYPE_CHECKING:
@@ -35,8 +36,7 @@ DRAWS = frozenset({Capability.GENERATES, Capability.INTERLEAVES})
 
 def prepared(config: CausalConfig, picture: Picture | None = None) -> Picture | None:
     """The picture, None for a collection; what needs no model is refused here. Raises Refusal."""
-    from workbench.panels.states.study import checked
-
+    short_enough(config.question)
     known(config.corruption)
     if config.drawing and config.corruption == CLEAN:
         raise Refusal(
@@ -51,7 +51,7 @@ def prepared(config: CausalConfig, picture: Picture | None = None) -> Picture | 
         raise Refusal("There is attention to a drawing only where one is made: give --drawing.")
     if picture is None and not config.image:
         return None
-    checked(config.question)
+    required(config.question)
     return find(config.image).picture if picture is None else picture
 
 
@@ -150,12 +150,11 @@ def _item(config: CausalConfig, picture: Picture) -> tuple[Item, dict[str, str]]
     from workbench.images.scenes import CLASSES
     from workbench.panels.causal.item import Item
     from workbench.panels.interventions.study import right_answer
-    from workbench.panels.states.study import checked
 
     labels = truth(config.image, picture.pixels)
     item = Item(
         config.image or "image",
-        checked(config.question),
+        config.question,
         picture.pixels,
         degrade(picture.pixels, config.corruption, config.intensity, config.seed),
         config.seed,

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from workbench.models.drawing import DrawSettings
+from workbench.panels.question import Question
 
 
 class DrawConfig(BaseModel):
@@ -14,7 +15,7 @@ class DrawConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    prompt: str = Field(default="", description="what to draw, in words")
+    prompt: Question = Field(default="", description="what to draw, in words")
     seed: int = Field(default=0, ge=0, lt=2**31, description="of the tokens that are drawn, or of the noise")
     guidance: float | None = Field(default=None, description="on the words; 1 is none [the model's own]")
     height: int | None = Field(default=None, description="of the image in pixels [the model's own]")

@@ -28,16 +28,14 @@ GRIDS = ("tokens", "entropy", "unguided", "logprob")
 """What a result holds of every token, (rows, cols) each; see `workbench.models.drawing.TokenState`."""
 
 
-def checked(prompt: str) -> str:
-    """The words on one line. Raises Refusal where there are none, or too many."""
-    text = " ".join(prompt.split())
-    if not text:
+def worded(prompt: str) -> None:
+    """Raises Refusal where there are no words, or too many."""
+    if not prompt:
         raise Refusal("There are no words to draw from. Write what the image shall show.")
-    if len(text) > LONGEST_PROMPT:
+    if len(prompt) > LONGEST_PROMPT:
         raise Refusal(
-            f"The words have {len(text):,} characters; at most {LONGEST_PROMPT:,} are read. Shorten them."
+            f"The words have {len(prompt):,} characters; at most {LONGEST_PROMPT:,} are read. Shorten them."
         )
-    return text
 
 
 def caution(card: ModelCard) -> str:
@@ -130,7 +128,7 @@ def share(event: DrawEvent) -> tuple[float, str]:
 
 def prepared(config: DrawConfig) -> None:
     """Refuse what can be refused before a model is open; there is no picture to read."""
-    checked(config.prompt)
+    worded(config.prompt)
     config.settings()
 
 
@@ -149,9 +147,9 @@ def run(
     """
     if reason := missing(model.card, NEEDS):
         raise Refusal(reason)
-    words = checked(config.prompt)
+    worded(config.prompt)
     record = Record(config, model.card)
-    for event in model.draw(words, config.settings(), stop=stop):
+    for event in model.draw(config.prompt, config.settings(), stop=stop):
         record.add(event)
         progress(*share(event))
         hear(event, record)

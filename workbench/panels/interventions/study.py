@@ -19,8 +19,8 @@ from workbench.panels.interventions.config import PAINTED, InterventionsConfig
 from workbench.panels.interventions.states import Pictures
 from workbench.panels.layers.config import Progress, quiet
 from workbench.panels.needs import missing
+from workbench.panels.question import required
 from workbench.panels.specimen import SCENE, Specimen, degrade, find, known
-from workbench.panels.states.study import checked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +42,7 @@ def prepared(config: InterventionsConfig, picture: Picture | None = None) -> Pic
         if config.painted or config.truth:
             raise Refusal("--painted and --truth belong to one image: name it with --image.")
         return None
-    checked(config.question)
+    required(config.question)
     if config.painted:
         find(config.painted)
     return find(config.image).picture if picture is None else picture
@@ -124,7 +124,7 @@ def _one(
     other = other_scene(config.seed, config.image) if "other" in config.states else None
     degraded = degrade(original, config.corruption, config.intensity, config.seed)
     pictures = Pictures(original, degraded, None if other is None else other.picture.pixels, painted)
-    item = Item(config.image or "image", checked(config.question), pictures, config.seed, truth_of(config))
+    item = Item(config.image or "image", config.question, pictures, config.seed, truth_of(config))
     progress(0.0, "thinking")
     found: Answered | None = None
     for event in again(config, model, item, watched=True, stop=stop):
@@ -160,4 +160,4 @@ def right_answer(image: str, question: str) -> str:
     if not image.startswith(SCENE):
         return ""
     specimen = find(image)
-    return specimen.truth if " ".join(question.split()) == specimen.question else ""
+    return specimen.truth if question == specimen.question else ""

@@ -23,6 +23,7 @@ from workbench.panels.interventions.rows import empty, pictures, pinned_row, tol
 from workbench.panels.interventions.states import LABELS
 from workbench.panels.interventions.study import NEEDS, STUDY, run
 from workbench.panels.layers.skipped import skipped
+from workbench.panels.question import tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -235,7 +236,7 @@ class InterventionsView(Panel):
 
 def _own(on: OnBench) -> bool:
     """Whether the question is the one that the picture brings its answer for."""
-    return " ".join(on.question.split()) == " ".join(on.specimen.question.split())
+    return tidy(on.question) == on.specimen.question
 
 
 def _base(config: InterventionsConfig, on: OnBench) -> str:

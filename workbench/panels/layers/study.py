@@ -10,7 +10,8 @@ from workbench.errors import Refusal
 from workbench.models.protocol import Capability, Model, never
 from workbench.panels.layers.config import LayersConfig, Progress, quiet
 from workbench.panels.needs import missing
-from workbench.panels.specimen import find, known, short_enough
+from workbench.panels.question import short_enough
+from workbench.panels.specimen import find, known
 
 if TYPE_CHECKING:
     from workbench.images.read import Picture

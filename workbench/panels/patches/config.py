@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from workbench.images.corruptions import CORRUPTIONS
 from workbench.panels.capture.config import MOST_ROWS, MOST_TOP, MOST_WORDS
+from workbench.panels.question import Question
 from workbench.panels.specimen import CLEAN
 
 
@@ -18,7 +19,7 @@ class PatchesConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     image: str = Field(default="", description="a file, or scene:SEED for a drawn scene")
-    question: str = Field(default="", description="what the model is asked about the image")
+    question: Question = Field(default="", description="what the model is asked about the image")
     corruption: str = Field(default=CLEAN, description="none, or one of " + ", ".join(CORRUPTIONS))
     intensity: float = Field(default=0.45, ge=0.0, le=1.0, description="how strong the corruption is, 0 to 1")
     seed: int = Field(default=0, ge=0, lt=2**31, description="of the corruption's noise")

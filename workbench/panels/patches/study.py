@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from workbench.models.protocol import Capability, Model, never
 from workbench.panels.capture.config import CaptureConfig
 from workbench.panels.patches.config import PatchesConfig
-from workbench.panels.specimen import find, known, short_enough
+from workbench.panels.question import short_enough
+from workbench.panels.specimen import find, known
 
 if TYPE_CHECKING:
     from workbench.images.read import Picture

@@ -29,7 +29,8 @@ from workbench.models.protocol import (
     never,
 )
 from workbench.panels.needs import missing
-from workbench.panels.specimen import CLEAN, degrade, known, short_enough
+from workbench.panels.question import Question, required
+from workbench.panels.specimen import CLEAN, degrade, known
 
 if TYPE_CHECKING:
     from workbench.images.read import Picture
@@ -53,7 +54,7 @@ class StatesConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     image: str = Field(default="", description="a file, or scene:SEED for a drawn scene")
-    question: str = Field(default="what do you see?", description="what the model is asked")
+    question: Question = Field(default="what do you see?", description="what the model is asked")
     corruption: str = Field(default=CLEAN, description="none, or one of " + ", ".join(CORRUPTIONS))
     intensity: float = Field(default=0.45, ge=0.0, le=1.0, description="of the corruption, 0 to 1")
     seed: int = Field(default=0, ge=0, lt=2**31, description="of the corruption's and the drawing's noise")
@@ -114,14 +115,6 @@ class Direct:
 StudyEvent = Event | Laid | Direct
 
 
-def checked(question: str) -> str:
-    """The question without its outer white space. Raises Refusal where it is empty or too long to be one."""
-    text = short_enough(question)
-    if not text:
-        raise Refusal("There is no question. Write one: the model has nothing to answer.")
-    return text
-
-
 def _like(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """The image at the reference's height and width: a model may draw at another size than it takes."""
     if image.shape == reference.shape:
@@ -152,7 +145,8 @@ def stream(
     """
     if reason := missing(model.card, NEEDS):
         raise Refusal(reason)
-    question, settings = checked(config.question), config.sampling()
+    required(config.question)
+    question, settings = config.question, config.sampling()
     original = picture.pixels
     degraded = degrade(original, config.corruption, config.intensity, config.seed)
     yield Laid(original, degraded)
@@ -333,7 +327,7 @@ def words(event: StudyEvent, drawings: int) -> str:
 
 def prepared(config: StatesConfig, picture: Picture | None = None) -> Picture:
     """The picture of a look; all that can be refused before a model is open is. Raises Refusal."""
-    checked(config.question)
+    required(config.question)
     config.sampling()
     known(config.corruption)
     if picture is None:
