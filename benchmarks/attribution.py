@@ -5,7 +5,7 @@
 
 For each method the seconds of its maps over those of one pass that says the answer (prepared anew, as any
 image has to be), and the peak of memory above the loaded model over that pass's, each method in a process
-of its own. On a CPU seconds are the processor's, which other work on the machine hardly changes. Then
+of its own. Run it on a machine that does nothing else, with no more threads than free cores. Then
 occlusion, image by image and in batches, in alternate rounds: judged is the median of the rounds' ratios,
 which shall be at least 3, and that both find the same map.
 """
@@ -56,16 +56,14 @@ def work(name: str, subject: Any) -> Callable[[], Any]:
 
 
 def spent(doing: Callable[[], Any], device: str) -> tuple[float, Any]:
-    """Seconds, and what came of it: on a GPU by the clock, on a CPU of the processor."""
+    """Wall seconds, and what came of it."""
     import torch
 
-    on_gpu = device.startswith("cuda")
-    clock = time.perf_counter if on_gpu else time.process_time
-    started = clock()
+    started = time.perf_counter()
     found = doing()
-    if on_gpu:
+    if device.startswith("cuda"):
         torch.cuda.synchronize()
-    return clock() - started, found
+    return time.perf_counter() - started, found
 
 
 def measured(options: argparse.Namespace) -> dict[str, float]:
@@ -108,9 +106,9 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.attribution", description=__doc__)
     parser.add_argument("--model", default="pocket-bagel")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2, help="of the CPU [2]")
     parser.add_argument("--scene", type=int, default=10)
-    parser.add_argument("--batch", type=int, default=16, help="images in a pass")
+    parser.add_argument("--batch", type=int, default=8, help="images in a pass")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=METHODS)
     parser.add_argument("--only", default="", help=argparse.SUPPRESS)

@@ -87,10 +87,10 @@ def main(words: list[str] | None = None) -> int:
     """Measure, print a table, and say whether the goal is met: 0, or 1 where it is not."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness", description=__doc__)
     parser.add_argument("--model", default="pocket-bagel")
-    parser.add_argument("--images", type=int, default=16)
+    parser.add_argument("--images", type=int, default=32)
     parser.add_argument("--each", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2, help="of the CPU [2]")
     parser.add_argument("--corruptions", nargs="+", default=["gaussian_noise", "dark_illumination"])
     options = parser.parse_args(words)
     if options.rounds < 1:

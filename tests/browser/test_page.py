@@ -121,6 +121,16 @@ def test_a_photograph_through_both_panels_and_out_as_figures(
     assert "llm 0" in set(curves["stage"])
 
 
+def test_from_the_curves_to_one_patch(page: Page) -> None:
+    """Layers leads to the map of one patch, which is there without another press."""
+    bring(page, "Layers")
+    look(page, "layers")
+    page.locator("#layers-patches").click()
+    measured(page, "patches")
+    page.locator("#patches-map img").click(position={"x": 20, "y": 20})
+    expect(page.locator("#patches-row input")).to_have_value("1")
+
+
 def test_a_click_on_a_patch_moves_map_and_words_and_the_slider_scrubs(page: Page) -> None:
     bring(page, "Patches")
     look(page, "patches")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -144,6 +146,16 @@ def test_huge_is_refused_before_decoding(side: int, monkeypatch: pytest.MonkeyPa
         and f"{side * side / 1e6:,.0f}" in sentence
         and f"{MAX_PIXELS / 1e6:.0f}" in sentence
     )
+
+
+def test_a_huge_one_is_refused_without_a_word_on_stderr(tmp_path: Path) -> None:
+    """Pillow would warn there, and pytest shows no warning of a process of its own."""
+    path = tmp_path / "huge.png"
+    path.write_bytes(png(12_000, 12_000, 8, 2, b"\x00" * 1000))
+    code = "import sys\nfrom workbench.images.read import read\ntry:\n    read(sys.argv[1])\n"
+    code += "except Exception as error:\n    print(type(error).__name__)\n"
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("Refusal\n", "")
 
 
 def test_a_small_file_may_be_a_large_picture() -> None:

@@ -1,7 +1,7 @@
 """Every tensor of the published BAGEL-7B-MoT by name and shape, written out from its public dimensions.
 
-Nothing here is taken from our own classes. Names of parts are those of the authors' code (the tiny checkpoint in
-tests/data has the same ones); widths are those of Qwen2.5-7B, SigLIP-so400m and FLUX's autoencoder.
+Nothing here is taken from our own classes. Names of parts are those of the authors' code (the tiny checkpoint
+in tests/data has the same ones); widths are those of Qwen2.5-7B, SigLIP-so400m and FLUX's autoencoder.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from workbench.models.watch import Computed, Seen
 
-    Call = Seen | Computed
+    Call: TypeAlias = "Seen | Computed | _Read"
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,25 @@ def attention_rows(model: Model, prompt: Prompt, rows: Tensor, *, band: str = "l
     return attended()
 
 
+@dataclass(frozen=True)
+class _Read:
+    """A call of one sequence, of which the asked rows are computed: weights (1, heads, rows, keys)."""
+
+    queries: int
+    keys: int
+    weights: Tensor
+    entries: int = 1
+
+    def rows(self, queries: Tensor) -> Tensor:
+        """The weights; what is asked for are the same rows, and no others."""
+        assert len(queries) == self.weights.shape[2]
+        return self.weights
+
+    def entry(self, index: int) -> _Read:
+        """Itself: there is one."""
+        return self
+
+
 class _Gathering:
     """The rows of one pass, layer by layer.
 
@@ -127,6 +146,11 @@ class _Gathering:
         if slot != self.current:
             self.finish()
         self.current = slot
+        if seen.entries == self.batch == 1:
+            # Where its queries stand is known, so that nothing large of it need wait for the layer's end.
+            begin = sum(call.queries for call in self.calls)
+            inside = (self.rows >= begin) & (self.rows < begin + seen.queries)
+            seen = _Read(seen.queries, seen.keys, seen.rows(self.rows[inside] - begin))
         self.calls.append(seen)
 
     def finish(self) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import io
 import re
 import struct
+import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from workbench.errors import Refusal
+
+# Pillow warns from 90 million pixels on; `_check_size` refuses fewer, in a sentence.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 MIN_SIDE = 8
 MAX_PIXELS = 50_000_000

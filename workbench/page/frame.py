@@ -71,6 +71,8 @@ class Frame(ABC):
     outputs: Sequence[Any]
     drawn_with: Sequence[Any]
     printed_with: Sequence[Any]
+    leads: Mapping[str, gr.Button]
+    """Buttons that lead to another panel, by its study; it looks at once at what lies on the bench."""
 
     # What a panel adds.
 

@@ -33,6 +33,7 @@ class Panel(Look, Drawing, Foot, Endpoint):
         bench.turns.join(self.study)
         self.settings = {}
         self.outputs = self.drawn_with = self.printed_with = ()
+        self.leads = {}
         gr.HTML(markup.heading(self.question, self.explanation))
         with gr.Row(elem_classes="state-row"):
             self.status = gr.HTML(markup.status(self.invitation), elem_id=f"{self.study}-status")

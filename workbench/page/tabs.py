@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -10,9 +11,18 @@ import gradio as gr
 from workbench.page.bench import Bench
 from workbench.page.frame import Updates
 from workbench.page.panel import Panel
+from workbench.page.wiring import QUIET
 
 Group = tuple[str, Sequence[tuple[str, type[Panel]]]]
 """A name, and the panels of it with theirs."""
+LOOKS = """async () => {{
+  for (let tried = 0; tried < 100; tried++) {{
+    const look = document.getElementById("{study}-look");
+    if (look && !look.disabled) return look.click();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }}
+}}"""
+"""A look of a panel that is just coming to the front."""
 
 
 class Tabs:
@@ -33,6 +43,10 @@ class Tabs:
             )
         buttons = [each[study] for study in self.panels for each in (bench.looks, bench.stops)]
         self.turns.wire(bench.inputs, [bench.pins.chosen, bench.dark, bench.narrow], buttons)
+        for panel in self.panels.values():
+            for study, button in panel.leads.items():
+                led = button.click(partial(self.front, study), None, self.parts, **QUIET)
+                led.then(None, None, None, js=LOOKS.format(study=study), api_visibility="private")
 
     def _group(self, bench: Bench, name: str, views: Sequence[tuple[str, type[Panel]]]) -> gr.Tab:
         tabs: dict[str, gr.Tab] = {}

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from workbench.models.protocol import ModelCard
 
 PACKAGES = (
-    *("torch", "transformers", "numpy", "scipy", "scikit-learn", "scikit-image", "pillow", "pandas"),
-    "matplotlib",
+    *("torch", "transformers", "tokenizers", "safetensors", "numpy", "scipy", "scikit-learn"),
+    *("scikit-image", "pillow", "pandas", "matplotlib"),
 )
 _called: list[Sequence[str]] = []
 """Commands in progress that a programme gave in place of the process' own arguments."""

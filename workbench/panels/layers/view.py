@@ -23,6 +23,7 @@ from workbench.panels.layers.saved import measure_saved
 from workbench.panels.layers.skipped import said
 from workbench.panels.layers.study import NEEDS, STUDY, run
 from workbench.panels.layers.view_settings import FEWER, WHOLE, measurement
+from workbench.panels.patches.study import STUDY as PATCHES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,11 +61,19 @@ class LayersView(Panel):
         measured = self.subject.place()
         self.group = lenient.Radio([], value=None, label="Show", visible=False, elem_id="layers-group")
         self.plot = gr.Plot(show_label=False, visible=False, elem_id="layers-plot")
+        self.patches = gr.Button(
+            "One patch of the image on the bench: what is like it, at any stage",
+            size="sm",
+            visible=False,
+            elem_id="layers-patches",
+            elem_classes="leads",
+        )
+        self.leads = {PATCHES: self.patches}
         self.note = gr.HTML(_empty(), elem_id="layers-note")
         self.beneath = gr.HTML("", elem_id="layers-beneath")
         self.settings = {**measured, **measurement()}
         self.foot(READING)
-        self.outputs = [self.group, self.plot, self.note, self.beneath]
+        self.outputs = [self.group, self.plot, self.patches, self.note, self.beneath]
         self.drawn_with = [self.group, bench.dark]
         self.printed_with = [self.group]
         self.wire()
@@ -99,12 +108,14 @@ class LayersView(Panel):
             return {
                 self.group: gr.Radio(visible=False),
                 self.plot: gr.Plot(visible=False),
+                self.patches: gr.Button(visible=False),
                 self.note: _empty(),
                 self.beneath: "",
             }
         groups = _offered(result)
         return {
             self.group: gr.Radio(choices=groups, value=groups[0], visible=True),
+            self.patches: gr.Button(visible=bool(result.config["image"])),
             self.numbers: _numbers(result),
         }
 
