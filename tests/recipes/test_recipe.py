@@ -108,7 +108,7 @@ PANEL = "panels:\n  - {of: a, show: contrast}\n"
         ),
         (
             "runs:\n  a: {study: sacrifice, models: nowhere}\n" + PANEL,
-            "line 2: nowhere holds no checkpoints yet",
+            "line 2: nowhere holds no checkpoints",
         ),
         (
             "runs:\n  a: {study: layers, measures: [likeness]}\n" + PANEL,
@@ -182,14 +182,31 @@ def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
         read(tmp_path / "fig.yaml")
 
 
-def test_a_series_is_ordered_by_its_numbers_and_names_its_maker_where_it_is_empty(tmp_path: Path) -> None:
+def test_the_embedded_models_own_series_is_made_where_it_is_named_and_not_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    named = "training/anew/series"
+    checkpoint(tmp_path / named / "step-0000")  # The first of a training that was ended.
+    with pytest.raises(Refusal, match="train base --start .* --keep"):
+        checkpoints(named)
+
+    def make() -> None:
+        checkpoint(tmp_path / named / "step-0040")
+        (tmp_path / "training/anew/pocket-bagel").mkdir()
+
+    assert list(checkpoints(named, make)) == ["step-0000", "step-0040"]
+    assert list(checkpoints(named, lambda: pytest.fail("made again"))) == ["step-0000", "step-0040"]
+
+
+def test_a_series_is_ordered_by_its_numbers(tmp_path: Path) -> None:
     for name in ("step-1000", "step-200", "step-30"):
         checkpoint(tmp_path / name)
     (tmp_path / "notes").mkdir()
     assert list(checkpoints(str(tmp_path))) == ["step-30", "step-200", "step-1000"]
     given = [str(tmp_path / "step-200"), "OWNER/NAME", "pocket-bagel"]
     assert checkpoints(given) == dict(zip(("step-200", "NAME", "pocket-bagel"), given, strict=True))
-    with pytest.raises(Refusal, match="train base --start .* --keep"):
+    with pytest.raises(Refusal, match="holds no checkpoints"):
         checkpoints(str(tmp_path / "notes"))
     with pytest.raises(Refusal, match="same name"):
         checkpoints(["a/x", "b/x"])
@@ -211,9 +228,10 @@ def test_the_bundled_recipes_are_recipes(path: Path) -> None:
 def test_the_bundled_series_says_how_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = next(path for path in BUNDLED if path.stem == "sacrifice")
-    with pytest.raises(Refusal, match="train base --start assets/checkpoints/pocket-bagel --anew --keep 20"):
+    with pytest.raises(Refusal, match="train base --start assets/checkpoints/pocket-bagel --anew --keep 40"):
         read(path)
     checkpoint(tmp_path / "training" / "anew" / "series" / "step-0100")
+    (tmp_path / "training" / "anew" / "pocket-bagel").mkdir()
     assert list(read(path).looks) == ["series/step-0100"]
 
 

@@ -357,8 +357,9 @@ def figure(options: argparse.Namespace) -> None:
     """A paper's figure from a recipe."""
     from workbench.recipes.make import make
     from workbench.recipes.recipe import read
+    from workbench.recipes.series import trained
 
-    recipe = read(options.recipe, trust_remote_code=options.trust_remote_code)
+    recipe = read(options.recipe, trust_remote_code=options.trust_remote_code, unmade=trained)
     written = make(recipe, options.out, opening=opening_progress(), progress=progress())
     print(f"Written to {options.out}: {', '.join(path.name for path in written)}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from workbench.errors import Refusal
 from workbench.models import Opening
 from workbench.panels.studies import STUDIES, Nothing, Study
+from workbench.recipes import series
 from workbench.recipes.document import Document, Place
-from workbench.recipes.series import checkpoints
 from workbench.runs.export import COLUMN, PAGE
 
 WIDTHS = {"column": COLUMN, "page": PAGE}
@@ -90,18 +90,18 @@ class _Top(BaseModel):
     tables: list[dict[str, Any]] = Field(default_factory=list)
 
 
-def read(path: Path, *, trust_remote_code: bool = False) -> Recipe:
-    """Read and check a recipe.
+def read(path: Path, *, trust_remote_code: bool = False, unmade: Callable[[], None] = series.said) -> Recipe:
+    """Read and check a recipe; `unmade` as in `series.checkpoints`.
 
     Raises:
         Refusal: it is no recipe; the sentence names line and key.
     """
-    return _Reader(Document(path), trust_remote_code).recipe()
+    return _Reader(Document(path), trust_remote_code, unmade).recipe()
 
 
 class _Reader:
-    def __init__(self, document: Document, trust_remote_code: bool) -> None:
-        self.document, self.trust = document, trust_remote_code
+    def __init__(self, document: Document, trust_remote_code: bool, unmade: Callable[[], None]) -> None:
+        self.document, self.trust, self.unmade = document, trust_remote_code, unmade
         given, self.opening = self._parted(document.values, ())
         self.top: _Top = self._valid(_Top, given, (), [*_Top.model_fields, *OPENING], "a recipe")
         self.looks: dict[str, list[Look]] = {}
@@ -152,10 +152,10 @@ class _Reader:
         if models is None:
             return [Look(name, study, config, model, opening, place=place)]
         with self.document.said_at((*place, "models")):
-            series = checkpoints(models)
+            steps = series.checkpoints(models, self.unmade)
         return [
             Look(f"{name}/{step}", study, config, where, opening, place=place)
-            for step, where in series.items()
+            for step, where in steps.items()
         ]
 
     def _all(self, key: str, given: Sequence[dict[str, Any]]) -> tuple[Shown, ...]:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,29 +14,49 @@ from workbench.errors import Refusal
 from workbench.models import CONFIGURATIONS, embedded, plain
 from workbench.runs.archive import by_numbers
 
+OWN = Path("training/anew")
+"""Where a short series of the embedded model is trained; its checkpoints are in "series" below."""
 MAKING = (
-    "python -m workbench train base --start assets/checkpoints/pocket-bagel --anew --keep 20 "
-    "--out training/anew"
+    *("train", "base", "--start", "assets/checkpoints/pocket-bagel", "--anew", "--keep", "40"),
+    *("--out", str(OWN)),
 )
-"""Makes a short series of the embedded model."""
+"""The command that does."""
 
 
-def checkpoints(given: Any) -> dict[str, str]:
+def said() -> None:
+    """Raises Refusal: the short series is not there, and this makes it."""
+    command = f"python -m workbench {shlex.join(MAKING)}"
+    raise Refusal(f"{OWN / 'series'} holds no finished series yet. “{command}” trains it.")
+
+
+def trained() -> None:
+    """Train the short series in a process of its own, telling its steps; it goes on where it was ended.
+
+    Raises Refusal where that fails.
+    """
+    print(f"{OWN / 'series'} holds no finished series yet: it is trained first.", flush=True)
+    if subprocess.run([sys.executable, "-m", "workbench", *MAKING]).returncode:
+        raise Refusal(f"The short series could not be trained in {OWN}; what went wrong stands above.")
+
+
+def checkpoints(given: Any, unmade: Callable[[], None] = said) -> dict[str, str]:
     """The checkpoints of a series by short names, in order.
 
     Args:
         given: a folder that holds them, ordered by the numbers in their names; or a list of folders and ids,
             in that order.
+        unmade: what is done about the short series of the embedded model where it is named and not there.
 
     Raises:
         Refusal: there are none, or two of one name.
     """
     if isinstance(given, str):
+        if Path(given) == OWN / "series" and not (OWN / "pocket-bagel").is_dir():  # That comes last.
+            unmade()
         found = [str(folder) for folder in _inside(Path(given).expanduser())]
         if not found:
             raise Refusal(
-                f"{given} holds no checkpoints yet. A series of the embedded model comes from “{MAKING}”, "
-                "which writes it to training/anew/series."
+                f"{given} holds no checkpoints. A short series of the embedded model is {OWN / 'series'}."
             )
     elif isinstance(given, list) and given and all(isinstance(each, str) and each for each in given):
         found = given

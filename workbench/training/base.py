@@ -33,7 +33,7 @@ FURTHER = Schedule(steps=1900, batch=24, matrix_lr=0.012, other_lr=1e-3, warmup=
 FURTHER_RESTORES = 5
 REDRAWN = Schedule(steps=230, batch=16, matrix_lr=0.007, other_lr=7e-4, warmup=10, decay=0.95)
 """What `--start` trains with `--drawing`."""
-ANEW = Schedule(steps=180, batch=8, warmup=20)
+ANEW = Schedule(steps=400, batch=8, matrix_lr=0.01, other_lr=1e-3, warmup=60)
 """What `--start` trains with `--anew`."""
 ANSWERING = ("understanding", "interleaving")
 """The stages in which the model learns to answer: what --keep counts the steps of."""

@@ -62,7 +62,7 @@ class LayersView(Panel):
         self.group = lenient.Radio([], value=None, label="Show", visible=False, elem_id="layers-group")
         self.plot = gr.Plot(show_label=False, visible=False, elem_id="layers-plot")
         self.patches = gr.Button(
-            "One patch of the image on the bench: what is like it, at any stage",
+            "Click a patch: what is like it, at any stage",
             size="sm",
             visible=False,
             elem_id="layers-patches",
