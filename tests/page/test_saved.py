@@ -103,9 +103,9 @@ def test_a_dropped_run_is_pinned_and_shown(
     seen = dropped(bare, visit, zipped(runs[study], tmp_path))
     keys = [seen[bare.panels[panel].result] for panel in panels]
     name = seen[bare.panels[panels[0]].pin_name]
-    # What the first panel shows of the run has the name.
-    names = [name, *(f"{name} ({k})" for k in range(2, 1 + len(panels)))]
-    assert seen[bare.bench.pins.all] == list(zip(panels, keys, names, strict=True))
+    assert seen[bare.bench.pins.all] == [(panel, key, name) for panel, key in zip(panels, keys, strict=True)]
+    chips = [f"{name} ({panel})" if len(panels) > 1 else name for panel in panels]
+    assert [label for label, _ in seen[bare.bench.pins.shown]["choices"]] == chips
     assert seen[bare.bench.pins.shown]["value"] == [
         f"{panel}/{key}" for panel, key in zip(panels, keys, strict=True)
     ]
@@ -166,6 +166,19 @@ def test_a_panel_that_a_capture_is_too_small_for_says_so_and_the_others_show_it(
     seen = dropped(bare, visit, zipped(capture.run(CaptureConfig(images=("scene:4",)), shows), tmp_path))
     assert {study for study, _, _ in seen[bare.bench.pins.all]} == {"layers", "patches"}
     assert "a plane wants" in seen[bare.bench.run_notice] and "note" in seen[bare.bench.run_notice]
+
+
+def test_captures_of_two_images_are_told_apart(bare: Page, visit: Session, tmp_path: Path) -> None:
+    shows: Any = Captured(side=12, width=16)
+    for seed in (4, 5):
+        run = capture.run(CaptureConfig(images=(f"scene:{seed}",)), shows)
+        save(run, tmp_path / str(seed))
+        bare.saved.open_for_all(tmp_path / str(seed), never)
+    seen = bare.saved.begin(visit, [], [])
+    names = [name for study, _, name in seen[bare.bench.pins.all] if study == "layers"]
+    assert names == ["clean, pocket-fake", "scene:5, clean, pocket-fake"]
+    status = fronted(bare, visit)[bare.panels["layers"].status]
+    assert "Opened from a saved run: pocket-fake, scene:4, 20" in status
 
 
 def values(page: Page, study: str, model: Chosen = NONE) -> list[Any]:

@@ -14,7 +14,7 @@ import gradio as gr
 from workbench.errors import Cancelled, Refusal
 from workbench.page import lane, markup, results
 from workbench.page.bench import Bench
-from workbench.page.frame import Progress, Updates, whence, with_session
+from workbench.page.frame import Progress, Updates, pictured, whence, with_session
 from workbench.page.panel import Panel
 from workbench.page.session import Session
 from workbench.page.tabs import Tabs
@@ -157,6 +157,8 @@ class SavedRuns:
             session.opened.add(one.key)
             due.setdefault(one.study, one.key)
             name = self.panels[one.study].name(one.result)
+            if any(pin[0] == one.study and pin[1] != one.key and pin[2] == name for pin in all_pins):
+                name = f"{pictured(one.result)}, {name}" if pictured(one.result) else name
             updates |= self.bench.pins.add(one.study, one.key, name, all_pins, shown)
             all_pins, shown = updates[self.bench.pins.all], updates[self.bench.pins.shown]["value"]
         session.due |= due
