@@ -217,7 +217,7 @@ def with_session(bench: Bench, function: Callable[..., Any]) -> Callable[..., An
 
 
 def whence(result: Result) -> str:
-    """Where a result of a saved run is from, in a sentence: the model that was looked at, at what, and when."""
+    """Where a result of a saved run is from, in a sentence: which model looked, at what, and when."""
     made = _made(result)
     picture = pictured(result)
     at = f", {picture}" if picture else ""

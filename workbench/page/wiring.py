@@ -13,7 +13,7 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private",
 
 
 def unwatched(page: gr.Blocks, part: Any) -> None:
-    """Have a browser tell one part, which nobody sees, that a handler runs, where that is to be hidden anyway.
+    """Have a browser tell one part, which nobody sees, that a handler runs, where that is hidden anyway.
 
     Else it tells every part that any event so far might have changed, several times an event, and walks the
     whole page to find each: with all panels, seconds.

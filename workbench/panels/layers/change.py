@@ -89,7 +89,8 @@ def _written(row: dict[Hashable, Any], several: bool, edge: bool) -> dict[str, s
     if np.isfinite(row["change low"]):
         difference += f" [{signed(row['change low'])}, {signed(row['change high'])}]"
     chance, majority = (
-        plain(row[of]) if np.isfinite(row[of]) else "" for of in ("chance at the last", "majority at the last")
+        plain(row[of]) if np.isfinite(row[of]) else ""
+        for of in ("chance at the last", "majority at the last")
     )
     ends = {"penalty at its grid's end": str(row["at the grid's end"])} if edge else {}
     return ({"condition": row["run"]} if several else {}) | {

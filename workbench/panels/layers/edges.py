@@ -30,7 +30,7 @@ def edges(many: Sequence[Named], group: str) -> str:
     if not said:
         return ""
     return (
-        "Validation chose the last value that was tried, so that a reader with one beyond it might read more: "
+        "Validation chose the last value that was tried, so a reader with one beyond it might read more: "
         f"{'; '.join(said)}."
     )
 

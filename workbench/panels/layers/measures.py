@@ -15,8 +15,9 @@ READER = (
 )
 PATCH_READER = (
     "Ridge regression to class indicators, one token at a time; penalty chosen on the validation split by "
-    f"mean IoU, and used for both; {SHADED}; grey: the same reader trained on shuffled labels. Mean IoU is over the classes of the test "
-    "images' truth; its interval is the jackknife's linear approximation to the bootstrap's (our choice)."
+    f"mean IoU, for accuracy too; {SHADED}; grey: the same reader trained on shuffled labels. Mean IoU is "
+    "over the classes of the test images' truth; its interval is the jackknife's linear approximation to the "
+    "bootstrap's (our choice)."
 )
 OF_ALL = (
     "The interval of a number of all test images is over images, to first order in what each adds to the "
