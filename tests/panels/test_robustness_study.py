@@ -351,3 +351,20 @@ def test_the_screen_shows_the_same(result: Result, theme: str) -> None:
         assert len(drawn.data)
     bars = screen([("", result)], BARS).data[0]
     assert bars.y[0] == row(result, corruption="none", pathway="direct")["value"]
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_long_names_have_lines_of_their_own_over_the_figure(result: Result, narrow: bool) -> None:
+    from workbench.panels.robustness.screen import HEIGHT, LINE, screen
+
+    both = [(f"scenes, {words}, pocket-bagel", result) for words in ("direct + drawn twice over", "direct")]
+    drawn = screen(both, SEVERITY, narrow=narrow)
+    names = [trace.name for trace in drawn.data if trace.showlegend is not False]
+    assert names[0] == "direct + drawn twice over: direct" and len(names) == 6
+    assert drawn.layout.legend.orientation == "v" and drawn.layout.margin.t == 60 + 5 * LINE
+    few = screen([("", result)], SEVERITY)
+    assert few.layout.legend.orientation == "h" and few.layout.margin.t == 60
+    bars = screen(both, BARS, narrow=narrow)
+    longest = max(len(line) for text in bars.layout.xaxis.ticktext for line in text.split("<br>"))
+    assert longest <= (10 if narrow else 28) and bars.layout.height >= HEIGHT - 40 + LINE
+
