@@ -26,6 +26,7 @@ from workbench.page.panel import Panel  # noqa: E402
 from workbench.page.saved import SavedRuns  # noqa: E402
 from workbench.page.session import MAX_AGE, Sessions  # noqa: E402
 from workbench.page.tabs import Group, Tabs  # noqa: E402
+from workbench.page.wiring import unwatched  # noqa: E402
 from workbench.panels.atlas.view import AtlasView  # noqa: E402
 from workbench.panels.attention.view import AttentionView  # noqa: E402
 from workbench.panels.attribution.view import AttributionView  # noqa: E402
@@ -118,6 +119,7 @@ def build(
             visits.close(request.session_hash)
 
         page.unload(leave)
+        unwatched(page, bench.turns.front)
     page.models, page.bench, page.panels, page.saved = models, bench, tabs.panels, saved
     return page
 

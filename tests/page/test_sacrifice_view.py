@@ -15,7 +15,7 @@ import pytest
 from tests.capture.fake import FakeModel
 from workbench.app import Page, build
 from workbench.models.protocol import Capability, Prompt
-from workbench.page.host import Chosen, Host
+from workbench.page.host import Host
 from workbench.page.session import Session, Sessions
 from workbench.panels.sacrifice.config import SacrificeConfig
 from workbench.panels.sacrifice.study import run
@@ -99,7 +99,7 @@ def test_saved_checkpoints_are_the_series_and_the_last_one_ends_it(
 ) -> None:
     last = list(panel.look(session, *values(page, panel), None))[-1]
     pack(first, tmp_path / "run.zip")
-    updates = list(page.saved.lay(session, str(tmp_path / "run.zip"), Chosen("last"), [], []))[-1]
+    updates = list(page.saved.lay(session, str(tmp_path / "run.zip"), [], []))[-1]
     pins = updates[page.bench.pins.all]
     assert [pin[0] for pin in pins] == ["sacrifice"] and updates[page.bench.turns.front] == "sacrifice"
     shown = updates[page.bench.pins.shown]["value"]

@@ -190,7 +190,7 @@ class Bench:
         self.question.submit(None, None, None, js=LOOK, api_visibility="private")
         self.examples.select(self.lay_sample, before, laid, **QUIET)
         self.another.click(self.lay_scene, before, laid, **QUIET)
-        self.chooser.wire(self.notice)
+        self.chooser.wire()
         gr.on(
             [self.specimen.change, self.corruption.change, self.intensity.change, self.seed.change],
             self.show_picture,

@@ -14,6 +14,7 @@ from workbench.models.protocol import BANDS
 from workbench.panels.layers.between import against_first, comparisons
 from workbench.panels.layers.measures import BETWEEN, GROUPS, WITH_FIRST, Group, short
 from workbench.panels.layers.table import REFERENCE
+from workbench.panels.titles import shortened
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -147,7 +148,8 @@ def chart_of(many: Sequence[Named], name: str) -> Chart:
         raise Refusal(f"These results hold nothing about {name}: they measured something else.")
     stretches = _stretches([result.tables["stages"] for _, result in many])
     curves: list[Curve] = []
-    for source, ((title, result), table) in enumerate(zip(many, tables, strict=True)):
+    titles = shortened([title for title, _ in many])
+    for source, (title, (_, result), table) in enumerate(zip(titles, many, tables, strict=True)):
         places = _places(result.tables["stages"], stretches)
         for number, measure in enumerate(shown):
             rows = table[table["measure"] == measure].sort_values("index")
