@@ -90,6 +90,10 @@ class AttributionView(Panel):
         """The config of a look at the bench."""
         given = subject.chosen(on, dict(settings))
         given |= {name: int(given[name] or 0) for name in WHOLE}
+        if not given["sensitivity"]:
+            given["sensitivity"] = 0
+        elif given["sensitivity"] is True:
+            del given["sensitivity"]  # as many images as is usual
         one = bool(given["image"])
         if not one:
             given |= {"answer": "", "versus": "", "source": "image"}
@@ -156,7 +160,9 @@ class AttributionView(Panel):
         }
         if one:
             targets, stages = targets_of(result), stages_of(result)
-            updates[self.word] = gr.Radio([(text, k) for k, text in enumerate(targets)], value=0)
+            updates[self.word] = gr.Radio(
+                [(text, k) for k, text in enumerate(targets)], value=0, visible=len(targets) > 1
+            )
             updates[self.layer] = gr.Slider(
                 maximum=max(1, len(stages) - 1), value=0, visible=len(stages) > 1, label=_layer(result, 0)
             )
