@@ -25,8 +25,8 @@ def settings() -> dict[str, Any]:
     sensitivity = gr.Checkbox(
         False,
         label="Sensitivity too",
-        info=f"how far each map moves with {defaults.sensitivity} images hardly different from this one; about "
-        "doubles the time",
+        info=f"how far each map moves with {defaults.sensitivity} images hardly different from this one; "
+        "it about doubles the time",
         elem_id="attribution-sensitivity",
     )
     with gr.Accordion("Measurement", open=False, elem_id="attribution-settings"):
