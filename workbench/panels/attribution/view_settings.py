@@ -26,7 +26,7 @@ def settings() -> dict[str, Any]:
         False,
         label="Sensitivity too",
         info=f"how far each map moves with {defaults.sensitivity} images hardly different from this one; "
-        "about doubles the time",
+        "it about doubles the time",
         elem_id="attribution-sensitivity",
     )
     with gr.Accordion("Measurement", open=False, elem_id="attribution-settings"):
