@@ -61,6 +61,8 @@ class Frame(ABC):
     """Whether a model takes part in a look; where none does, ``measured`` gets None for it."""
     documents: bool = False
     """Whether a result can be had as a page of HTML, which ``document`` writes."""
+    series: bool = False
+    """Whether results are drawn in the order in which they were pinned, the present one last."""
     question: str
     explanation: str
     invitation: str

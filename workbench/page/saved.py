@@ -150,12 +150,15 @@ class SavedRuns:
             yield {notice: markup.notice(NO_MEMORY), self.bench.run: None}
 
     def _laid(self, session: Session, opened: Read, all_pins: list[Any], shown: list[str]) -> Updates:
-        """Each result pinned, the first one of its panel due there, and the first such panel in front."""
+        """Each result pinned, the first one of its panel due there (of a series the last, which ends it), and
+        the first such panel in front.
+        """
         updates: Updates = {}
         due: dict[str, str] = {}
         for one in opened.found:
             session.opened.add(one.key)
-            due.setdefault(one.study, one.key)
+            if one.study not in due or self.panels[one.study].series:
+                due[one.study] = one.key
             name = self.panels[one.study].name(one.result)
             if any(pin[0] == one.study and pin[1] != one.key and pin[2] == name for pin in all_pins):
                 name = f"{pictured(one.result)}, {name}" if pictured(one.result) else name

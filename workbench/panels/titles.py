@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 
 def shortened(titles: Sequence[str]) -> list[str]:
-    """The names without the parts, after commas, in which all of them end alike, such as the model's.
+    """The names without the parts, between commas, in which all end or begin alike: the model, the collection.
 
-    One name stays whole, and so do all where one of them would be left with nothing.
+    One name stays whole; of several each keeps a part at least.
     """
     parts = [title.split(", ") for title in titles]
-    shared = 0
-    if len(parts) > 1:
-        while shared < min(map(len, parts)) - 1 and len({each[-1 - shared] for each in parts}) == 1:
-            shared += 1
-    return [", ".join(each[: len(each) - shared]) for each in parts]
+    for end in (-1, 0):
+        while len(parts) > 1 and min(map(len, parts)) > 1 and len({each[end] for each in parts}) == 1:
+            for each in parts:
+                each.pop(end)
+    return [", ".join(each) for each in parts]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench.panels.layers.axis import Named
 from workbench.panels.layers.measures import GROUPS
+from workbench.panels.titles import shortened
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -20,7 +21,8 @@ def at_edge(curves: DataFrame) -> DataFrame:
 def edges(many: Sequence[Named], group: str) -> str:
     """A sentence about what a group shows of these results; empty where validation chose from within."""
     said = []
-    for name, result in many:
+    titles = shortened([name for name, _ in many])
+    for name, (_, result) in zip(titles, many, strict=True):
         found = at_edge(result.tables["curves"])
         found = found[found["measure"].isin(GROUPS[group].among(found["measure"]))]
         of = f"{name}, " if len(many) > 1 else ""
