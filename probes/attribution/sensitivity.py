@@ -47,7 +47,9 @@ def sensitivity_max(
         return told(pictures)
 
     def told(pictures: Tensor) -> Tensor:
-        found = [explain(picture.numpy().astype(np.uint8)) for picture in pictures]
+        # Captum turns gradients off around this, and many a map is made of them.
+        with torch.enable_grad():
+            found = [explain(picture.numpy().astype(np.uint8)) for picture in pictures]
         return torch.from_numpy(np.stack(found).astype(np.float64))
 
     def near(pictures: Tensor, within: float) -> Tensor:

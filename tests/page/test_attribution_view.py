@@ -11,13 +11,13 @@ from tests.page.visit import values, visitor
 from workbench.app import Page, build
 from workbench.page.host import Host
 from workbench.page.session import Session, Sessions
+from workbench.panels.attribution.config import AttributionConfig
 from workbench.panels.attribution.view import AttributionView
 
 SMALL = {
     "methods": ["attention", "saliency", "deeplift", "random"],
     "curve_steps": 2,
     "removals": 2,
-    "sensitivity": 0,
 }
 
 
@@ -79,9 +79,28 @@ def test_a_word_a_layer_and_opacity_redraw_without_the_model(
     faint = drawn(panel, session, key, 0, 0, 0.2)
     assert len({updates[panel.maps] for updates in (whole, word, layer, faint)}) == 4
     assert layer[panel.layer].label == "Layer: llm 3" and "llm 3" in layer[panel.maps]
-    panel.choose(session, key, 3)
+    panel.choose(session, key, 2, 3)
     result = panel.kept(session, key)
-    assert result is not None and panel.standing(session, result)[panel.layer].value == 3
+    assert result is not None
+    standing = panel.standing(session, result)
+    assert standing[panel.layer].value == 3 and standing[panel.word].value == 2
+    beside = panel.overlaid([("", result)], [("pinned", result)], 2, 3, 0.8, None, False)[panel.beside]
+    assert "Explained is “yellow”" in beside and "llm 3" in beside
+
+
+def test_one_tick_measures_sensitivity(page: Page, panel: AttributionView, session: Session) -> None:
+    few = {"methods": ["relevancy"], "curve_steps": 0}
+    without = looks(page, panel, session, **few)[-1]
+    assert (
+        "sensitivity"
+        not in panel.overlay(session, without[panel.result], [], [], 0, 0, 0.8, None, 0)[panel.maps]
+    )
+    ticked = looks(page, panel, session, **few, sensitivity=True)[-1]
+    result = panel.kept(session, ticked[panel.result])
+    assert result is not None and result.config["sensitivity"] == AttributionConfig().sensitivity
+    assert (
+        "sensitivity" in panel.overlay(session, ticked[panel.result], [], [], 0, 0, 0.8, None, 0)[panel.maps]
+    )
 
 
 def test_what_is_downloaded_is_what_is_shown(

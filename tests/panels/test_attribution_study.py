@@ -204,11 +204,14 @@ def test_sensitivity_is_measured_of_nearly_the_same_image(model: Model) -> None:
     config = AttributionConfig(
         image="scene:10",
         question=QUESTION,
-        methods=("saliency",),
+        methods=METHODS,
         **(QUICK | {"sensitivity": 1, "radius": 2}),
     )
-    (one,) = maps(study.run(config, model))
-    assert 0 < one.measures["sensitivity"] < 5
+    found = {one.method: one.measures for one in maps(study.run(config, model))}
+    assert set(found) == set(METHODS) - {"deeplift"}
+    assert "sensitivity" not in found.pop("random")
+    for name, measures in found.items():
+        assert 0 < measures["sensitivity"] < 5, name
 
 
 def test_a_scene_tells_what_is_asked_about(image: np.ndarray) -> None:

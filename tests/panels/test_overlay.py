@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workbench.panels.overlay import ENLARGED_TO, cividis, magnification, patch_at, scale_bar, shaded
+from workbench.panels.overlay import (
+    ENLARGED_TO,
+    FOR,
+    cividis,
+    magnification,
+    patch_at,
+    scale_bar,
+    shaded,
+    weighed,
+)
 
 PICTURE = np.full((96, 96, 3), 100, np.uint8)
 EDGE = np.arange(12) * 8.0
@@ -54,6 +63,19 @@ def test_a_pixel_finds_its_patch(token: int) -> None:
     row, col = divmod(token, 12)
     assert patch_at(PICTURE, BOXES, col * 32 + 16, row * 32 + 16) == token
     assert patch_at(PICTURE, BOXES, 5000, 5000) == 143
+
+
+def test_a_cell_that_reaches_beyond_the_picture_is_drawn_as_far_as_it_lies_in_it() -> None:
+    beyond = np.array([[-8, -3, 8, 8], [8, 0, 90, 96], [90, 0, 120, 96]], np.float32)
+    maps = (
+        (weighed(PICTURE, beyond, np.ones(3), 1.0), FOR),
+        (shaded(PICTURE, beyond, np.ones(3), (0.0, 1.0)), 0.8 * cividis()[-1] + 0.2 * 100),
+    )
+    for drawn, colour in maps:
+        for x, y in ((0, 0), (31, 31), (383, 383)):
+            assert np.abs(drawn[y, x] - colour).max() <= 1
+        assert (drawn[33, 31] == 100).all()
+    assert patch_at(PICTURE, beyond, 0, 0) == 0
 
 
 def test_the_scale_runs_from_low_to_high() -> None:

@@ -55,7 +55,7 @@ def shaded(
     """
     k = magnification(picture)
     large = np.repeat(np.repeat(picture.astype(np.float32), k, axis=0), k, axis=1)
-    corners = np.rint(boxes * k).astype(np.int64)
+    corners = _corners(boxes, picture)
     if values is not None:
         large = np.repeat((large @ GREY)[..., None], 3, axis=2)
         low, high = span
@@ -102,7 +102,7 @@ def weighed(
     large = np.repeat(np.repeat(picture.astype(np.float32), k, axis=0), k, axis=1)
     large = np.repeat((large @ GREY)[..., None], 3, axis=2)
     shares = np.clip(np.nan_to_num(np.asarray(values, np.float32)), -1, 1)
-    for (x0, y0, x1, y1), share in zip(np.rint(boxes * k).astype(np.int64), shares, strict=True):
+    for (x0, y0, x1, y1), share in zip(_corners(boxes, picture), shares, strict=True):
         part = large[y0:y1, x0:x1]
         part += opacity * abs(share) * ((FOR if share > 0 else AGAINST) - part)
     return np.clip(large + 0.5, 0, 255).astype(np.uint8)
@@ -135,10 +135,20 @@ def weighed_bar(opacity: float = OVERLAY, width: int = 240, height: int = 10) ->
 
 def patch_at(picture: Image, boxes: NDArray[np.floating], x: float, y: float) -> int:
     """The patch under, or nearest to, a pixel (x to the right, y down) of what `shaded` draws."""
-    corners = np.rint(boxes * magnification(picture)).astype(np.int64)
+    corners = _corners(boxes, picture)
     dx = np.maximum(np.maximum(corners[:, 0] - x, x - corners[:, 2] + 1), 0)
     dy = np.maximum(np.maximum(corners[:, 1] - y, y - corners[:, 3] + 1), 0)
     return int((dx + dy).argmin())
+
+
+def _corners(boxes: NDArray[np.floating], picture: Image) -> NDArray[np.int64]:
+    """Boxes in pixels of the enlarged picture, int64 (patches, 4), cut where they reach beyond it.
+
+    Cells of a padded image do: a slice that begins below 0 would be none at all.
+    """
+    height, width = picture.shape[:2]
+    inside = np.clip(boxes, 0, np.array([width, height, width, height], np.float64))
+    return np.rint(inside * magnification(picture)).astype(np.int64)
 
 
 def _outline(out: NDArray[np.float32], x0: int, y0: int, x1: int, y1: int, value: float) -> None:

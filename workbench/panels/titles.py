@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def shortened(titles: Sequence[str]) -> list[str]:
-    """The names without the parts, between commas, in which all end or begin alike: the model, the collection.
+    """The names without the parts, between commas, in which all end or begin alike: a model, a collection.
 
     One name stays whole; of several each keeps a part at least.
     """

@@ -56,12 +56,11 @@ class Unfinished:
     """What one piece of work has gathered so far."""
 
     def __init__(self, key: str, by: str, root: Path | None = None, *, every: float | None = None) -> None:
-        """
-        Args:
-            key: names everything that decides the work.
-            by: the package whose code does it.
-            root: `place()` if not given.
-            every: EVERY if not given.
+        """Args:
+        key: names everything that decides the work.
+        by: the package whose code does it.
+        root: `place()` if not given.
+        every: EVERY if not given.
         """
         self.folder = (root or place()) / key
         self._code = code_of(by)

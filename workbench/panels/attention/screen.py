@@ -65,11 +65,12 @@ def screen(
         at = drawn.stages.index(stage)
         figure.add_vline(x=at, line={"color": GREY[theme], "width": 1, "dash": "dash"})
     every = max(1, len(x) // 8)
+    shares = f"attention to the {drawn.curves[0].kind}, %" if len(many) > 1 else "share of attention, %"
     axes = {"ticks": "outside", "showgrid": False, "zeroline": False, "color": ink}
     figure.update_layout(
         template="none",
-        height=300,
-        margin={"l": 54, "r": 14, "t": 34, "b": 48},
+        height=316,
+        margin={"l": 54, "r": 14, "t": 34, "b": 64},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": FONT, "size": 13, "color": ink},
@@ -81,9 +82,9 @@ def screen(
         | {
             "tickvals": x[::every],
             "ticktext": [name.removeprefix("llm ") for name in drawn.stages[::every]],
-            "title": {"text": "language layer", "standoff": 6},
+            "title": {"text": f"language layer<br><sup>bands: {drawn.band}</sup>", "standoff": 6},
         },
-        yaxis=axes | {"title": {"text": "share of attention, %", "standoff": 4}, "rangemode": "tozero"},
+        yaxis=axes | {"title": {"text": shares, "standoff": 4}, "rangemode": "tozero"},
     )
     return figure
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from workbench.runs.result import Result
 
 Floats = NDArray[np.float64]
+FAINT = 0.02
+"""A probability of the answer below which curves that start or end there are flat."""
 Named = tuple[str, "Result"]
 """A result with its name."""
 
@@ -142,7 +144,9 @@ def verdict(result: Result) -> list[str]:
 
 def _of_image(result: Result) -> list[str]:
     answer, row = result.tables["answer"].iloc[0], result.tables["targets"].iloc[0]
-    said = [f"The answer is “{answer['answer']}”, p {row['probability']:.2f}."]
+    said = [f"The answer is “{answer['answer']}”, {probability(float(row['probability']))}."]
+    if row["probability"] < FAINT and not row["difference"]:
+        said.append("With so small a probability the curves of deletion and insertion are flat.")
     if row["difference"]:
         said = [f"Explained is {row['text']}: the log-probabilities are {row['value']:+.2f} nats apart."]
     if "truth" in result.tables:
@@ -152,6 +156,11 @@ def _of_image(result: Result) -> list[str]:
             f"random hits it in {100 * truth['chance']:.0f} %."
         )
     return said
+
+
+def probability(value: float) -> str:
+    """A probability for reading."""
+    return f"p {value:.2f}" if value >= 0.005 else "p < 0.01"
 
 
 def _of_many(result: Result) -> list[str]:

@@ -16,6 +16,7 @@ from workbench.panels.attribution.chart import (
     maps,
     of_image,
     of_measure,
+    probability,
     targets_of,
 )
 from workbench.panels.attribution.names import ALL_LAYERS, LABELS
@@ -281,7 +282,7 @@ def _heading(name: str, result: Result, target: int) -> str:
     row = result.tables["targets"].iloc[target]
     asked = f"“{result.config['question']}” → “{answer['answer']}”"
     about = "" if not target and not row["difference"] else f", {targets_of(result)[target]}"
-    return f"{f'{name}: ' if name else ''}{asked}{about}, p {row['probability']:.2f}"
+    return f"{f'{name}: ' if name else ''}{asked}{about}, {probability(float(row['probability']))}"
 
 
 def _shown(figure: Figure, at: Box, high: float, pixels: np.ndarray) -> Axes:

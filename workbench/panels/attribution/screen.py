@@ -17,6 +17,9 @@ from workbench.panels.attribution.chart import (
     boxes_of,
     maps,
     of_measure,
+    stages_of,
+    targets_of,
+    verdict,
 )
 from workbench.panels.attribution.names import ALL_LAYERS, LABELS
 from workbench.panels.attribution.scores import BASELINES, CHANCE
@@ -68,6 +71,13 @@ def cards(result: Result, target: int = 0, stage: str = ALL_LAYERS, opacity: flo
     words = "Every map is divided by its largest value: blue speaks against what is explained, orange for it."
     bar = markup.scale(words, weighed_bar(opacity), "\N{MINUS SIGN}1", "1")
     return f'<div class="aft maps" role="group" aria-label="maps">{"".join(figures)}</div>{bar}'
+
+
+def strip(name: str, other: Result, target: int, stage: str, opacity: float) -> str:
+    """A pinned result's maps under its name, at this layer if it has it."""
+    drawn = cards(other, target, stage if stage in stages_of(other) else ALL_LAYERS, opacity)
+    said = [*verdict(other), *([f"Explained is “{targets_of(other)[target]}”."] if target else [])]
+    return f"{markup.strip(name, (), [' '.join(said)])}{drawn}"
 
 
 def _card(name: str, picture: str, below: str, stage: str = "") -> str:

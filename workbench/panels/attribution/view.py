@@ -84,12 +84,23 @@ class AttributionView(Panel):
         self.drawn_with = [self.word, self.layer, self.opacity, self.measure, bench.dark]
         self.printed_with = [self.word, self.layer, self.measure]
         self.wire()
-        self.layer.input(self._with_session(self.choose), [self.result, self.layer], None, **QUIET)
+        gr.on(
+            [self.word.input, self.layer.input],
+            self._with_session(self.choose),
+            [self.result, self.word, self.layer],
+            None,
+            trigger_mode="always_last",
+            **QUIET,
+        )
 
     def config(self, on: OnBench, settings: Mapping[str, Any]) -> AttributionConfig:
         """The config of a look at the bench."""
         given = subject.chosen(on, dict(settings))
         given |= {name: int(given[name] or 0) for name in WHOLE}
+        if not given["sensitivity"]:
+            given["sensitivity"] = 0
+        elif given["sensitivity"] is True:
+            del given["sensitivity"]  # as many images as is usual
         one = bool(given["image"])
         if not one:
             given |= {"answer": "", "versus": "", "source": "image"}
@@ -156,37 +167,51 @@ class AttributionView(Panel):
         }
         if one:
             targets, stages = targets_of(result), stages_of(result)
-            updates[self.word] = gr.Radio([(text, k) for k, text in enumerate(targets)], value=0)
+            updates[self.word] = gr.Radio(
+                [(text, k) for k, text in enumerate(targets)], value=0, visible=len(targets) > 1
+            )
             updates[self.layer] = gr.Slider(
                 maximum=max(1, len(stages) - 1), value=0, visible=len(stages) > 1, label=_layer(result, 0)
             )
         return updates
 
-    def choose(self, session: Session, key: str | None, layer: float | None) -> None:
-        """Remember the layer that a person chose, by its name."""
+    def choose(self, session: Session, key: str | None, word: int | None, layer: float | None) -> None:
+        """Remember the word and the layer that a person chose, by their names."""
         result = self.kept(session, key)
         if result is not None and of_image(result):
+            session.chosen[str(self.word.elem_id)] = targets_of(result)[_target(result, word)]
             session.chosen[str(self.layer.elem_id)] = _stage(result, layer)
 
     def standing(self, session: Session, result: Result) -> Updates:
-        """The chosen layer, where this result has it."""
-        chosen = session.chosen.get(str(self.layer.elem_id))
-        stages = stages_of(result) if of_image(result) else []
-        if chosen not in stages:
-            return {}
-        return {self.layer: gr.Slider(maximum=max(1, len(stages) - 1), value=stages.index(chosen))}
+        """The chosen word and layer, where this result has them."""
+        updates: Updates = {}
+        if not of_image(result):
+            return updates
+        targets, stages = targets_of(result), stages_of(result)
+        word, layer = (session.chosen.get(str(part.elem_id)) for part in (self.word, self.layer))
+        if word in targets:
+            choices = [(text, k) for k, text in enumerate(targets)]
+            updates[self.word] = gr.Radio(choices, value=targets.index(word), visible=len(targets) > 1)
+        if layer in stages:
+            most = max(1, len(stages) - 1)
+            updates[self.layer] = gr.Slider(maximum=most, value=stages.index(layer), visible=len(stages) > 1)
+        return updates
 
     def overlaid(self, named: Sequence[Named], pinned: Sequence[Named], *drawn_with: Any) -> Updates:
         """The maps of the chosen word and layer, pinned ones below; of a collection the chart."""
         from workbench.panels.attribution import screen
 
         word, layer, opacity, measure, dark = drawn_with
-        alone = "".join(self._strip(name, other, word, opacity) for name, other in pinned if of_image(other))
+        chosen = _stage(named[0][1], layer) if named and of_image(named[0][1]) else ALL_LAYERS
+        alone = "".join(
+            screen.strip(name, other, _target(other, word), chosen, float(opacity or OVERLAY))
+            for name, other in pinned
+            if of_image(other)
+        )
         if named and of_image(named[0][1]):
             result = named[0][1]
-            target, stage = _target(result, word), _stage(result, layer)
             return {
-                self.maps: screen.cards(result, target, stage, float(opacity or OVERLAY)),
+                self.maps: screen.cards(result, _target(result, word), chosen, float(opacity or OVERLAY)),
                 self.layer: gr.Slider(label=_layer(result, layer)),
                 self.plot: gr.Plot(visible=False),
                 self.beside: alone,
@@ -197,14 +222,6 @@ class AttributionView(Panel):
         theme: Literal["light", "dark"] = "dark" if dark else "light"
         drawn = screen.chart(many, measure or "pointing", theme=theme)
         return {self.maps: "", self.plot: gr.Plot(value=drawn, visible=True), self.beside: alone}
-
-    def _strip(self, name: str, other: Result, word: Any, opacity: Any) -> str:
-        """A pinned result's maps under its name."""
-        from workbench.panels.attribution.screen import cards
-
-        drawn = cards(other, _target(other, word), opacity=float(opacity or OVERLAY))
-        said = " ".join(verdict(other))
-        return f"{markup.strip(name, (), [said])}{drawn}"
 
     def prove(self, result: Result) -> None:
         """Also every map of every target at every layer, or the chart."""

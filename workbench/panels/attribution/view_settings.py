@@ -13,7 +13,7 @@ from workbench.panels.attribution.names import LABELS
 FEWER = 20
 """Images of a collection on the page at first; the command line takes more."""
 WHOLE = (
-    *("steps", "draws", "segments", "samples", "window", "curve_steps", "removals", "sensitivity"),
+    *("steps", "draws", "segments", "samples", "window", "curve_steps", "removals"),
     *("n", "square", "resamples"),
 )
 
@@ -22,6 +22,13 @@ def settings() -> dict[str, Any]:
     """The settings by their name in the config."""
     defaults = AttributionConfig()
     number = subject.number
+    sensitivity = gr.Checkbox(
+        False,
+        label="Sensitivity too",
+        info=f"how far each map moves with {defaults.sensitivity} images hardly different from this one; "
+        "it about doubles the time",
+        elem_id="attribution-sensitivity",
+    )
     with gr.Accordion("Measurement", open=False, elem_id="attribution-settings"):
         methods = gr.CheckboxGroup(
             [(LABELS[name], name) for name in METHODS], value=list(defaults.methods), label="Methods"
@@ -75,7 +82,6 @@ def settings() -> dict[str, Any]:
         with gr.Row():
             curve_steps = number(defaults.curve_steps, "Curves", "steps; 0 for none", least=0)
             removals = number(defaults.removals, "Infidelity", "perturbed images; 0 for none", least=0)
-            sensitivity = number(0, "Sensitivity", "images nearby; 2 double the time", least=0)
         with gr.Row():
             n = number(FEWER, "Collection: questions", least=2)
             square = subject.square()

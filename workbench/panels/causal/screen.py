@@ -72,6 +72,9 @@ def screen(
         )
         if left > -0.5:
             figure.add_vline(x=left, line={"color": GREY[theme], "width": 1})
+    levels = any(np.isfinite(series.level) for series in drawn.series)
+    words = f"{drawn.axis} ({drawn.counted})"
+    words += "<br><sup>dotted: all layers blocked at once</sup>" if levels else ""
     step = max(1, round(len(drawn.ticks) / (10 if narrow else 24)))
     ticks = [tick for place, tick in enumerate(drawn.ticks) if place % step == 0]
     figure.update_layout(
@@ -92,7 +95,7 @@ def screen(
         showlegend=True,
         dragmode=False,
         xaxis={
-            "title": {"text": f"{drawn.axis} ({drawn.counted})", "standoff": 26 if drawn.bands else 8},
+            "title": {"text": words, "standoff": 26 if drawn.bands else 8},
             "tickvals": [place for place, _ in ticks],
             "ticktext": [text for _, text in ticks],
             "range": [-0.5, len(drawn.ticks) - 0.5],

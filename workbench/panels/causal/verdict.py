@@ -40,8 +40,9 @@ def _damage(result: Result) -> str:
         answer = str(row["answer"])
         if "restore" not in held(result) and not np.any(lost):
             return f"The answer is “{answer}” (log p {signed(float(row['clean log p']))} nats)."
-        to = f", which becomes “{row['degraded answer']}”" if row["changed"] else ", which stays"
-        return f"{does} changes the log-probability of “{answer}” by {signed(float(lost[0]))} nats{to}."
+        now = row["degraded answer"]
+        to = f"The answer becomes “{now}”." if row["changed"] else "The answer stays the same."
+        return f"{does} changes the log-probability of “{answer}” by {signed(float(lost[0]))} nats. {to}"
     if not np.any(lost):
         return ""
     changed = int(items["changed"].sum())
@@ -81,7 +82,9 @@ def _knockout(result: Result) -> str:
         first, last = int(row["first"]), int(row["last"])
         layers = f"layers {first} to {last}" if last > first else f"layer {first}"
         parts.append(f"{PATH_NAMES[str(path)]} {_percent(row['value'])}{held_} at {layers}")
-    return f"Blocked attention changes the answer's probability most so: {'; '.join(parts)}." if parts else ""
+    return (
+        f"Where blocked attention changes the answer's probability most: {'; '.join(parts)}." if parts else ""
+    )
 
 
 def _percent(value: float) -> str:
