@@ -367,4 +367,3 @@ def test_long_names_have_lines_of_their_own_over_the_figure(result: Result, narr
     bars = screen(both, BARS, narrow=narrow)
     longest = max(len(line) for text in bars.layout.xaxis.ticktext for line in text.split("<br>"))
     assert longest <= (10 if narrow else 28) and bars.layout.height >= HEIGHT - 40 + LINE
-
