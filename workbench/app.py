@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import gradio as gr  # noqa: E402
 from gradio import networking  # noqa: E402
+from starlette.requests import Request  # noqa: E402
+from starlette.responses import PlainTextResponse, Response  # noqa: E402
 
 from workbench.models import Opening  # noqa: E402
 from workbench.page import theme  # noqa: E402
@@ -23,6 +26,7 @@ from workbench.page.panel import Panel  # noqa: E402
 from workbench.page.saved import SavedRuns  # noqa: E402
 from workbench.page.session import MAX_AGE, Sessions  # noqa: E402
 from workbench.page.tabs import Group, Tabs  # noqa: E402
+from workbench.page.wiring import unwatched  # noqa: E402
 from workbench.panels.atlas.view import AtlasView  # noqa: E402
 from workbench.panels.attention.view import AttentionView  # noqa: E402
 from workbench.panels.attribution.view import AttributionView  # noqa: E402
@@ -115,8 +119,16 @@ def build(
             visits.close(request.session_hash)
 
         page.unload(leave)
+        unwatched(page, bench.turns.front)
     page.models, page.bench, page.panels, page.saved = models, bench, tabs.panels, saved
     return page
+
+
+async def _unwritten(request: Request, error: Exception) -> Response:
+    """An upload that the disk does not take, in words that the page shows as they are."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    what = "The disk is full" if full else f"It could not be written ({error})"
+    return PlainTextResponse(f"{what}: the file was not taken. Free some space and try again.", 507)
 
 
 @contextmanager
@@ -155,6 +167,7 @@ def launch(page: Page, **options: Any) -> None:
             run_history=False,
             show_error=True,
             prevent_thread_lock=True,
+            app_kwargs={"exception_handlers": {OSError: _unwritten}},
             **options,
         )
     page.models.warm()

@@ -99,7 +99,7 @@ def test_what_cannot_be_opened_leaves_the_model_and_its_card(page: Page, llava: 
     )
     choose(page, str(llava.parent / "code"))
     page.locator("#model-open").click()
-    expect(page.locator("#bench-notice [role=alert]")).to_contain_text("Python code of its own", timeout=SLOW)
+    expect(page.locator("#model-notice [role=alert]")).to_contain_text("Python code of its own", timeout=SLOW)
     expect(page.locator("#card")).to_contain_text("pocket-bagel")
     expect(page.locator("#card")).to_contain_text("parameters")
     expect(page.locator("#model-open")).to_be_enabled()

@@ -287,7 +287,7 @@ def test_a_model_that_is_not_there_is_a_sentence_and_the_open_one_stays(page: Pa
     page.get_by_role("button", name="About this model").click()
     page.get_by_label("Another model").fill("/no/such/folder")
     page.get_by_role("button", name="Open", exact=True).click()
-    expect(page.locator("#bench-notice [role=alert]")).to_contain_text("/no/such/folder", timeout=30_000)
+    expect(page.locator("#model-notice [role=alert]")).to_contain_text("/no/such/folder", timeout=30_000)
     expect(page.locator("#card")).to_contain_text("pocket-bagel")
 
 

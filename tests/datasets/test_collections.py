@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.datasets.hub import Hub
-from workbench.datasets import open_collection
+from workbench.datasets import kept, open_collection, shards
 from workbench.datasets.batches import batches, squared
 from workbench.datasets.collection import SPLITS, Collection, Sample, Skipped, Split, in_three
 from workbench.errors import Refusal
@@ -399,6 +399,34 @@ def test_of_the_hub_only_what_is_read_is_fetched_and_only_once(hub: Hub) -> None
     assert isinstance(new, Skipped) and "cannot be reached" in new.reason
 
 
+def test_what_is_kept_of_the_hub_is_bounded_and_the_last_used_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("workbench.datasets.kept.MOST_BYTES", 250)
+    place = kept.folder("somebody/birds")
+    for k, name in enumerate(("old", "read", "new")):
+        kept.keep(place / name / "0.parquet", lambda path: path.write_bytes(b"x" * 100))
+        if name == "old":
+            (place / name / ".left.tmp").write_bytes(b"x" * 20)
+        for path in (place / name).iterdir():
+            os.utime(path, (1000 + k, 1000 + k))
+        if name == "read":
+            kept.used(place / "old" / "0.parquet")
+    # 320 bytes were there when the third came: what was left half written goes, then what nobody read again.
+    left = sorted(path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file())
+    assert left == ["new/0.parquet", "old/0.parquet"] and not (place / "read").exists()
+
+
+def test_a_row_group_that_was_removed_is_fetched_again(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    table(hub.folder / "plain" / "train" / "0000.parquet", 40, names=["a", "b", "c"])
+    monkeypatch.setattr("workbench.datasets.kept.MOST_BYTES", 1)
+    found = open_collection("hub:somebody/birds")
+    first = [each.name for each in found.read("train", 0, 4)]
+    shards._group.cache_clear()
+    assert [each.name for each in found.read("train", 0, 4)] == first
+
+
 def test_the_first_part_of_a_large_split_is_used_and_said(hub: Hub) -> None:
     table(hub.folder / "plain" / "partial-train" / "0000.parquet", 20, names=["a", "b", "c"])
     table(hub.folder / "plain" / "partial-test" / "0000.parquet", 8, names=["a", "b", "c"])
@@ -472,6 +500,24 @@ def test_a_benchmark_is_read_line_by_line(bench: Path) -> None:
     assert asked.text == "Which\nis it?\nA. red\nB. blue"
     assert (asked.answer, asked.candidates, asked.kind) == ("A", ("A", "B"), "choice")
     assert found["4"].asked[0].text.startswith("Hint: Look.\n")
+
+
+@pytest.mark.parametrize("written", ["data:image/png;base64,{}", "DATA:image/jpeg;base64,{}", "{}", " {}"])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_an_image_may_be_a_data_address_or_stand_on_several_lines(
+    tmp_path: Path, written: str, wrapped: bool
+) -> None:
+    lines = ["index\timage\tquestion"]
+    for k in range(12):
+        encode = base64.encodebytes if wrapped else base64.b64encode
+        cell = written.format("0" if k == 5 and written.strip() == "{}" else encode(png(picture(k))).decode())
+        lines.append(f'{k}\t"{cell}"\tWhat?')
+    (tmp_path / "Wrapped.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    read = everything(open_collection(str(tmp_path / "Wrapped.tsv")))
+    found = {each.name: sample(each) for split in SPLITS for each in read[split]}
+    assert len(found) == (11 if written.strip() == "{}" else 12)
+    for name, each in found.items():
+        np.testing.assert_array_equal(each.pixels, picture(int(name)))
 
 
 @pytest.mark.parametrize("shape", ["refers", "repeats"])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from gradio_client import Client, handle_file
 
@@ -82,3 +84,13 @@ def test_callers_at_once_are_all_served_their_own(url: str) -> None:
     for thread in threads:
         thread.join(60)
     assert found == {seed: seed for seed in range(4)}
+
+
+def test_an_upload_on_a_full_disk_is_a_sentence(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(self: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("gradio.route_utils.GradioMultiPartParser.parse", full)
+    answer = httpx.post(f"{url.rstrip('/')}/gradio_api/upload", files={"files": ("a.png", b"x")}, timeout=120)
+    assert answer.status_code == 507
+    assert answer.text.startswith("The disk is full") and "Free some space" in answer.text

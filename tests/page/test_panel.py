@@ -321,3 +321,22 @@ def test_numbers_on_the_page_can_be_read(page: Page, session: Session) -> None:
     assert list(table["event"]).count("step") == 5 and "decision" in set(table["event"])
     json.dumps(table.to_dict("records"))
     assert not any(isinstance(value, float) and np.isnan(value) for value in table.to_numpy().ravel())
+
+
+@pytest.mark.parametrize("seed", [-5, 99_999_999_999, 1.5])
+def test_a_seed_that_is_none_is_a_sentence_and_look_stays(page: Page, session: Session, seed: float) -> None:
+    panel = states(page)
+    seen: list[dict[Any, Any]] = []
+    with pytest.raises(gr.Error, match="whole number from 0"):
+        seen.extend(panel.look(session, *values(page, seed=seed), None))
+    stopped = panel.stopped(session, *values(page, seed=seed), None)
+    assert all(stopped[look].interactive for look in panel.controls.looks)
+
+
+def test_no_number_on_the_page_is_refused_by_gradio_before_a_handler_hears_of_it(page: Page) -> None:
+    """Gradio would leave Look asleep, and Stop with it: both take the same inputs."""
+    numbers = [part for part in page.blocks.values() if isinstance(part, gr.Number)]
+    bounded = [part for part in numbers if part.minimum is not None or part.maximum is not None]
+    assert len(bounded) > 20
+    for part in bounded:
+        part.preprocess(-1e12), part.preprocess(1e12)

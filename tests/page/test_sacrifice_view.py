@@ -15,7 +15,8 @@ import pytest
 from tests.capture.fake import FakeModel
 from workbench.app import Page, build
 from workbench.models.protocol import Capability, Prompt
-from workbench.page.host import Chosen, Host
+from workbench.page.host import Host
+from workbench.page.saved import Opened, Read
 from workbench.page.session import Session, Sessions
 from workbench.panels.sacrifice.config import SacrificeConfig
 from workbench.panels.sacrifice.study import run
@@ -99,7 +100,7 @@ def test_saved_checkpoints_are_the_series_and_the_last_one_ends_it(
 ) -> None:
     last = list(panel.look(session, *values(page, panel), None))[-1]
     pack(first, tmp_path / "run.zip")
-    updates = list(page.saved.lay(session, str(tmp_path / "run.zip"), Chosen("last"), [], []))[-1]
+    updates = list(page.saved.lay(session, str(tmp_path / "run.zip"), [], []))[-1]
     pins = updates[page.bench.pins.all]
     assert [pin[0] for pin in pins] == ["sacrifice"] and updates[page.bench.turns.front] == "sacrifice"
     shown = updates[page.bench.pins.shown]["value"]
@@ -113,6 +114,21 @@ def test_saved_checkpoints_are_the_series_and_the_last_one_ends_it(
     assert result is not None
     made = panel.paper([("last", result), ("first", first)], None, THREE)
     assert made.get_figwidth() == pytest.approx(3.25)
+
+
+def test_of_a_series_that_is_opened_the_last_is_the_present_one(
+    page: Page, panel: SacrificeView, session: Session, first: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = ["a" * 64, "b" * 64, "c" * 64]
+    opened = Read([Opened("sacrifice", key, first) for key in ids], [])
+    monkeypatch.setattr(page.saved, "common", opened)
+    updates = page.saved.begin(session, [], [])
+    assert session.due == {"sacrifice": ids[-1]}
+    for key in ids:
+        session.remember(key, first)
+    shown = updates[page.bench.pins.shown]["value"]
+    drawn = panel.overlay(session, ids[-1], updates[page.bench.pins.all], shown, None, THREE, False)
+    assert text(drawn).index("first (2)") > text(drawn).index("first") and "n = 3" in drawn[panel.note]
 
 
 def test_a_choice_stays_for_the_next_checkpoint(

@@ -69,11 +69,23 @@ def zipped(run: Result, folder: Path, name: str = "run.zip") -> str:
 
 
 def dropped(page: Page, session: Session, path: str, model: Chosen = NONE) -> dict[Any, Any]:
-    """The page after a drop: all updates, the last ones first."""
+    """The page after a drop and once each panel was in front: all updates, the last ones first."""
     seen: dict[Any, Any] = {}
-    for updates in page.saved.lay(session, path, model, [], []):
+    for updates in page.saved.lay(session, path, [], []):
         assert set(updates) <= set(page.saved.outputs)
         seen |= updates
+    return seen | fronted(page, session, model)
+
+
+def fronted(page: Page, session: Session, model: Chosen = NONE) -> dict[Any, Any]:
+    """What the panels show of runs that were opened, each of them brought to the front."""
+    seen: dict[Any, Any] = {}
+    for study in list(session.due):
+        panel = page.panels[study]
+        updates = panel.refresh(session, *values(page, study, model), None)
+        assert set(updates) <= set(panel.every)
+        seen |= updates
+    assert not session.due
     return seen
 
 
@@ -91,9 +103,9 @@ def test_a_dropped_run_is_pinned_and_shown(
     seen = dropped(bare, visit, zipped(runs[study], tmp_path))
     keys = [seen[bare.panels[panel].result] for panel in panels]
     name = seen[bare.panels[panels[0]].pin_name]
-    # What the first panel shows of the run has the name.
-    names = [name, *(f"{name} ({k})" for k in range(2, 1 + len(panels)))]
-    assert seen[bare.bench.pins.all] == list(zip(panels, keys, names, strict=True))
+    assert seen[bare.bench.pins.all] == [(panel, key, name) for panel, key in zip(panels, keys, strict=True)]
+    chips = [f"{name} ({panel})" if len(panels) > 1 else name for panel in panels]
+    assert [label for label, _ in seen[bare.bench.pins.shown]["choices"]] == chips
     assert seen[bare.bench.pins.shown]["value"] == [
         f"{panel}/{key}" for panel, key in zip(panels, keys, strict=True)
     ]
@@ -156,9 +168,24 @@ def test_a_panel_that_a_capture_is_too_small_for_says_so_and_the_others_show_it(
     assert "a plane wants" in seen[bare.bench.run_notice] and "note" in seen[bare.bench.run_notice]
 
 
-def values(page: Page, study: str) -> list[Any]:
+def test_captures_of_two_images_are_told_apart(bare: Page, visit: Session, tmp_path: Path) -> None:
+    shows: Any = Captured(side=12, width=16)
+    for seed in (4, 5):
+        run = capture.run(CaptureConfig(images=(f"scene:{seed}",)), shows)
+        save(run, tmp_path / str(seed))
+        bare.saved.open_for_all(tmp_path / str(seed), never)
+    seen = bare.saved.begin(visit, [], [])
+    names = [name for study, _, name in seen[bare.bench.pins.all] if study == "layers"]
+    assert names == ["clean, pocket-fake", "scene:5, clean, pocket-fake"]
+    status = fronted(bare, visit)[bare.panels["layers"].status]
+    assert "Opened from a saved run: pocket-fake, scene:4, 20" in status
+
+
+def values(page: Page, study: str, model: Chosen = NONE) -> list[Any]:
+    """What stands on the bench, with a model, and in a panel's settings."""
     panel = page.panels[study]
-    return [part.value for part in (*page.bench.inputs, *panel.settings.values())]
+    on_bench = [model if part is page.bench.model else part.value for part in page.bench.inputs]
+    return [*on_bench, *(part.value for part in panel.settings.values())]
 
 
 def test_without_a_model_look_sleeps_and_every_panel_says_so(bare: Page, visit: Session) -> None:
@@ -198,7 +225,8 @@ def test_runs_of_the_command_line_are_there_for_every_visitor(
     for visitor in ("one", "other"):
         request: Any = SimpleNamespace(session_hash=visitor)
         session = bare.bench.session(request)
-        seen = bare.saved.begin(session, NONE, [], [])
+        seen = bare.saved.begin(session, [], [])
+        seen |= fronted(bare, session)
         expected = ["states", "layers", "patches", "atlas", "perceptual"]
         assert [study for study, _, _ in seen[bare.bench.pins.all]] == expected
         assert len(seen[bare.bench.pins.shown]["value"]) == len(expected)
@@ -209,7 +237,7 @@ def test_runs_of_the_command_line_are_there_for_every_visitor(
 
 
 def test_with_nothing_opened_a_visit_begins_as_ever(bare: Page, visit: Session) -> None:
-    assert list(bare.saved.begin(visit, NONE, [], [])) == [bare.bench.run_notice]
+    assert list(bare.saved.begin(visit, [], [])) == [bare.bench.run_notice]
 
 
 def test_beside_an_open_model_a_saved_run_stays_until_somebody_looks(
@@ -219,12 +247,25 @@ def test_beside_an_open_model_a_saved_run_stays_until_somebody_looks(
     panel = page.panels["states"]
     seen = dropped(page, session, zipped(runs["states"], tmp_path), page.models.first)
     key = seen[panel.result]
-    said = panel.refresh(session, *values(page, "states"), key)
+    said = panel.refresh(session, *values(page, "states", page.models.first), key)
     assert "Opened from a saved run" in said[panel.status] and "look again" not in said[panel.status]
-    done = list(panel.look(session, *values(page, "states"), key))[-1]
+    done = list(panel.look(session, *values(page, "states", page.models.first), key))[-1]
     assert done[panel.result] != key and "Measured" in done[panel.status]
-    stopped = panel.stopped(session, *values(page, "states"), key)
+    stopped = panel.stopped(session, *values(page, "states", page.models.first), key)
     assert "Opened from a saved run" in stopped[panel.status]
+
+
+def test_a_look_comes_before_a_saved_run_that_its_panel_has_not_shown(
+    runs: dict[str, Result], page: Page, session: Session, tmp_path: Path
+) -> None:
+    page.models.model(page.models.first)
+    panel, laid = page.panels["states"], values(page, "states", page.models.first)
+    list(page.saved.lay(session, zipped(runs["states"], tmp_path), [], []))
+    assert set(session.due) == {"states"}
+    panel.beginning(session)
+    done = list(panel.look(session, *laid, None))[-1]
+    assert "Measured" in panel.refresh(session, *laid, done[panel.result])[panel.status]
+    assert panel.result not in panel.refresh(session, *laid, done[panel.result])
 
 
 def broken(run: Result, **changed: Any) -> Result:
@@ -294,7 +335,7 @@ def test_nothing_heavy_is_said_where_memory_runs_out(
 def test_a_visit_that_ends_while_a_run_is_opened_leaves_nothing(
     runs: dict[str, Result], bare: Page, visit: Session, tmp_path: Path
 ) -> None:
-    opening = bare.saved.lay(visit, zipped(runs["capture"], tmp_path), NONE, [], [])
+    opening = bare.saved.lay(visit, zipped(runs["capture"], tmp_path), [], [])
     next(opening)
     visit.close()
     assert list(opening)[-1] == {bare.bench.run_notice: ""}

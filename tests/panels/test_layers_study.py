@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from pydantic import ValidationError
@@ -16,7 +17,8 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from probes.labels import token_labels
-from probes.linear import logistic
+from probes.linear import INVERSE_PENALTIES, logistic
+from probes.neighbours import COUNTS as NEIGHBOURS
 from probes.patches import structure, surroundings
 from probes.ridge import RIDGE_PENALTIES, LabelMoments
 from probes.segmentation import tallies
@@ -31,6 +33,7 @@ from workbench.images.read import read
 from workbench.images.scenes import CLASSES, generate
 from workbench.models.protocol import Grid, Prompt, Tap
 from workbench.panels.layers.config import LayersConfig
+from workbench.panels.layers.edges import edges
 from workbench.panels.layers.parts.part import Axis, Seen, Subject
 from workbench.panels.layers.parts.streamed import Streamed
 from workbench.panels.layers.study import run
@@ -610,6 +613,29 @@ def test_what_validation_chose_stands_in_the_table(probed: Result) -> None:
     assert chosen["accuracy, shape"].startswith("C = ") and chosen["k-NN, shape"].startswith("k = ")
     assert chosen["patch mIoU"].startswith("λ / n = ") and chosen["depth R²"].startswith("λ / n = ")
     assert chosen["cohesion"] == ""
+
+
+def test_a_choice_at_the_end_of_its_grid_is_marked(probed: Result) -> None:
+    table = probed.tables["curves"]
+    ends = {f"C = {c:g}" for c in (INVERSE_PENALTIES[0], INVERSE_PENALTIES[-1])}
+    ends |= {f"λ / n = {c:g}" for c in (RIDGE_PENALTIES[0], RIDGE_PENALTIES[-1])}
+    ends |= {f"k = {NEIGHBOURS[-1]}"}  # Fewer than one neighbour there cannot be.
+    assert table["edge"].tolist() == table["chosen"].isin(ends).tolist() and table["edge"].any()
+
+
+def test_what_was_chosen_at_an_end_is_said_of_what_is_drawn() -> None:
+    held = [
+        ("patch mIoU", "llm 0", 5, "λ / n = 0.1", False),
+        ("patch mIoU", "llm 1", 6, "λ / n = 1e-06", True),
+        ("depth R²", "llm 1", 6, "λ / n = 1", True),
+    ]
+    table = pd.DataFrame(held, columns=["measure", "stage", "index", "chosen", "edge"])
+    made = Result("layers", {}, {}, {"curves": table})
+    assert "more: patch mIoU at llm 1 (λ / n = 1e-06)." in edges([("a", made)], "segmentation reader")
+    assert edges([("a", made)], "global reader") == ""
+    older = Result("layers", {}, {}, {"curves": table.drop(columns="edge")})
+    both = edges([("a", made), ("b", older)], "content reader")
+    assert "more: a, depth R² at llm 1 (λ / n = 1)." in both and "b, " not in both
 
 
 def test_selectivity_is_the_paired_difference_from_the_control(probed: Result) -> None:

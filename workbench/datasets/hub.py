@@ -10,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import re
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.datasets import kept
 from workbench.errors import Refusal
 
 if TYPE_CHECKING:
@@ -47,10 +46,11 @@ class Distant:
         import pyarrow.parquet as pq
 
         path = self._kept("footer")
+        kept.used(path)
         if not path.is_file():
             with _asking(self.repository):
                 footer = self._opened().metadata
-            _keep(path, footer.write_metadata_file)
+            kept.keep(path, footer.write_metadata_file)
         return pq.read_metadata(path)
 
     def group(self, number: int, columns: tuple[str, ...]) -> pa.Table:
@@ -60,10 +60,12 @@ class Distant:
         words = hashlib.sha256("\0".join(columns).encode()).hexdigest()[:8]
         path = self._kept(f"{number}-{words}")
         with contextlib.suppress(Exception):  # None is kept yet, or what is kept is damaged.
-            return pq.read_table(path)
+            table = pq.read_table(path)
+            kept.used(path)
+            return table
         with _asking(self.repository):
             table = self._opened().read_row_group(number, columns=list(columns))
-        _keep(path, lambda place: pq.write_table(table, place))
+        kept.keep(path, lambda place: pq.write_table(table, place))
         return table
 
     def _opened(self) -> Any:
@@ -74,7 +76,7 @@ class Distant:
         return pq.ParquetFile(HfFileSystem().open(path, "rb", cache_type="none"), pre_buffer=True)
 
     def _kept(self, name: str) -> Path:
-        return _folder(self.repository) / self.commit / self.file.replace("/", "--") / f"{name}.parquet"
+        return kept.folder(self.repository) / self.commit / self.file.replace("/", "--") / f"{name}.parquet"
 
 
 @dataclass(frozen=True)
@@ -124,19 +126,19 @@ def _listed(repository: str) -> tuple[str, list[str]]:
     """The commit of the copy and its parquet files; what was listed before where there is no network."""
     from huggingface_hub import HfApi
 
-    kept = _folder(repository) / LISTING
+    listing = kept.folder(repository) / LISTING
     try:
         with _asking(repository):
             about = HfApi().dataset_info(repository, revision=PARQUET)
     except Unreachable as unreachable:
         try:
-            found = json.loads(kept.read_text("utf-8"))
+            found = json.loads(listing.read_text("utf-8"))
             return str(found["commit"]), [str(file) for file in found["files"]]
         except (OSError, ValueError, KeyError):
             raise unreachable from None
     files = sorted(s.rfilename for s in about.siblings or () if s.rfilename.endswith(".parquet"))
-    listing = json.dumps({"commit": about.sha, "files": files})
-    _keep(kept, lambda place: place.write_text(listing, "utf-8"))
+    text = json.dumps({"commit": about.sha, "files": files})
+    kept.keep(listing, lambda place: place.write_text(text, "utf-8"))
     return str(about.sha), files
 
 
@@ -180,27 +182,4 @@ def _asking(repository: str) -> Iterator[None]:
         raise Unreachable(
             f"The hub cannot be reached, and what is asked of {repository} was not read before "
             f"({str(error).partition(chr(10))[0]}). Give a folder of parquet files instead."
-        ) from None
-
-
-def _folder(repository: str) -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(cache) / "afterimage" / "hub" / repository.replace("/", "--")
-
-
-def _keep(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file beside its place and rename it into it.
-
-    Raises Refusal where the disk does not take it.
-    """
-    fresh = path.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(fresh)
-        os.replace(fresh, path)
-    except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise Refusal(
-            f"What is read from the hub cannot be kept at {path.parent}: {error.strerror or error}. Free "
-            "some space, or set XDG_CACHE_HOME to another disk."
         ) from None

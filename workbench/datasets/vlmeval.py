@@ -149,7 +149,7 @@ class Benchmark:
         with self.path.open("rb") as file:
             file.seek(line.start)
             _, words = next(_lines(file, self.columns))
-        cell = words.get("image", "")
+        cell = _bare(words.get("image", ""))
         if len(cell) < SHORT and cell in self.at and not followed:
             return self._image(self.at[cell], followed=True)
         if not cell:
@@ -232,13 +232,21 @@ def _lines(file: BinaryIO, columns: list[str]) -> Iterator[tuple[int, dict[str, 
             yield start, dict(zip(columns, cells, strict=False))
 
 
+def _bare(cell: str) -> str:
+    """The base64 of an image's cell, in one line and without what makes it a data address (RFC 2397)."""
+    head, comma, rest = cell.partition(",")
+    if comma and head.lstrip().lower().startswith("data:image/") and head.lower().endswith(";base64"):
+        cell = rest
+    return "".join(cell.split())
+
+
 def _without_image(words: dict[str, str]) -> dict[str, str]:
     return {name: word for name, word in words.items() if name not in ("image", "image_path")}
 
 
 def _told_apart(words: dict[str, str]) -> str:
     """The index that a short cell is, else a hash of the image's base64, or of the line where it has none."""
-    cell = words.get("image", "")
+    cell = _bare(words.get("image", ""))
     if 0 < len(cell) < SHORT:
         return cell
     return hashlib.sha256((cell or f"line {words['index']}").encode()).hexdigest()

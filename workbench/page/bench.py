@@ -14,7 +14,7 @@ import gradio as gr
 
 from workbench.errors import Cancelled, Refusal
 from workbench.images.corruptions import CORRUPTIONS, LEVELS
-from workbench.page import cards, shelf
+from workbench.page import cards, lenient, shelf
 from workbench.page.chooser import Chooser
 from workbench.page.host import Chosen, Host
 from workbench.page.markup import notice
@@ -26,6 +26,7 @@ from workbench.panels.specimen import CLEAN, Specimen, from_file, outside, scene
 
 FIRST_CORRUPTION = "dark_illumination"
 FIRST_INTENSITY = LEVELS["high"]
+LARGEST_SEED = 2**31 - 1
 PLAIN = "Describe this image."
 """The question for a picture that brings none."""
 LOOK = """() => {
@@ -137,8 +138,14 @@ class Bench:
             )
             self.truth = gr.HTML(cards.truth(first, first.question), elem_id="truth")
             with gr.Row(elem_classes="go") as self.go:
-                self.seed = gr.Number(
-                    0, label="Seed", precision=0, minimum=0, maximum=2**31 - 1, min_width=70, elem_id="seed"
+                self.seed = lenient.Typed(
+                    0,
+                    label="Seed",
+                    precision=0,
+                    minimum=0,
+                    maximum=LARGEST_SEED,
+                    min_width=70,
+                    elem_id="seed",
                 )
             self.dark = gr.Checkbox(False, label="dark ground", visible="hidden")
             self.narrow = gr.Checkbox(False, label="a phone's width", visible="hidden")
@@ -172,7 +179,7 @@ class Bench:
     ) -> OnBench:
         """The bench's values, with the picture. Raises Refusal."""
         found = shelf.load(session, specimen)
-        return OnBench(found, corruption, float(intensity), question or "", int(seed or 0), model)
+        return OnBench(found, corruption, float(intensity), question or "", _seed(seed), model)
 
     # What it does itself.
 
@@ -183,7 +190,7 @@ class Bench:
         self.question.submit(None, None, None, js=LOOK, api_visibility="private")
         self.examples.select(self.lay_sample, before, laid, **QUIET)
         self.another.click(self.lay_scene, before, laid, **QUIET)
-        self.chooser.wire(self.notice)
+        self.chooser.wire()
         gr.on(
             [self.specimen.change, self.corruption.change, self.intensity.change, self.seed.change],
             self.show_picture,
@@ -256,7 +263,7 @@ class Bench:
     ) -> dict[Any, Any]:
         """The image and, small, what the model will get."""
         found = shelf.load(self.session(request), specimen)
-        return {self.picture: cards.picture(found, corruption, float(intensity), int(seed or 0))}
+        return {self.picture: cards.picture(found, corruption, float(intensity), _seed(seed))}
 
     @_noticing()
     def show_outside(self, specimen: str, model: Chosen, request: gr.Request) -> dict[Any, Any]:
@@ -272,6 +279,14 @@ class Bench:
     def show_truth(self, specimen: str, question: str, request: gr.Request) -> dict[Any, Any]:
         """The true answer, where the question is the scene's own."""
         return {self.truth: cards.truth(shelf.load(self.session(request), specimen), question)}
+
+
+def _seed(typed: float | None) -> int:
+    """The seed, 0 where there is none. Raises Refusal where it cannot be one."""
+    seed = typed or 0
+    if seed != int(seed) or not 0 <= seed <= LARGEST_SEED:
+        raise Refusal(f"A seed is a whole number from 0 to {LARGEST_SEED:,}; this one is {seed:,}.")
+    return int(seed)
 
 
 def _untouched(upload: gr.Image) -> None:

@@ -35,8 +35,9 @@ Updates = dict[Any, Any]
 
 
 class Chooser:
-    """The card and the fold below it. Built in the sidebar; ``notice`` of the bench takes what went wrong.
+    """The card and the fold below it. Built in the sidebar.
 
+    What went wrong stands over the button that was pressed, in place of what opening would take.
     ``model`` is the visitor's State of what is on the bench, a `Chosen`.
     """
 
@@ -84,6 +85,7 @@ class Chooser:
                 gr.HTML('<p class="aft quiet">System prompt, a text file</p>')
                 self.prompt = gr.File(show_label=False, height=40, elem_id="model-prompt")
             self.estimate = gr.HTML("", elem_id="model-estimate")
+            self.notice = gr.HTML("", elem_id="model-notice")
             with gr.Row(elem_classes="opening"):
                 self.open = gr.Button("Open", size="sm", min_width=80, elem_id="model-open")
                 self.stop = gr.Button("Stop", size="sm", min_width=80, visible=False, elem_id="model-stop")
@@ -91,14 +93,12 @@ class Chooser:
             self.limits = gr.HTML("", elem_id="model-limits")
         # The secret hides nothing: without a fixed one, what a browser remembers ends with this process.
         self.recent = gr.BrowserState([], storage_key="afterimage-models", secret="afterimage")
-        self.notice: gr.HTML
 
-    def wire(self, notice: gr.HTML) -> None:
+    def wire(self) -> None:
         """Connect the buttons."""
-        self.notice = notice
         how: list[Any] = [self.name, self.device, self.dtype, self.revision, self.attention, self.quantised]
         how += [self.base, self.weights, self.prompt, self.read_as]
-        shown = [self.model, self.card, self.details, notice, self.open, self.stop, self.close]
+        shown = [self.model, self.card, self.details, self.notice, self.open, self.stop, self.close]
         self.open.click(
             self.open_model,
             [*how, self.model, self.card, self.recent],
@@ -152,14 +152,14 @@ class Chooser:
             return
         except Exception as error:  # whatever it is, the card and the buttons come back
             refusal = error if isinstance(error, Refusal) else _fault(error)
-            yield {self.card: card, self.notice: notice(str(refusal)), **resting}
+            yield {self.card: card, self.estimate: "", self.notice: notice(str(refusal)), **resting}
             raise told(refusal) from error
         remembered = _remembered(chosen, recent)
         yield {
             **self._on_bench(session, chosen),
-            self.notice: "",
             self.name: gr.Dropdown(choices=self._names([entry["name"] for entry in remembered])),
             self.recent: remembered,
+            self.notice: "",
             self.estimate: "",
         }
 

@@ -7,6 +7,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -60,6 +61,8 @@ class Frame(ABC):
     """Whether a model takes part in a look; where none does, ``measured`` gets None for it."""
     documents: bool = False
     """Whether a result can be had as a page of HTML, which ``document`` writes."""
+    series: bool = False
+    """Whether results are drawn in the order in which they were pinned, the present one last."""
     question: str
     explanation: str
     invitation: str
@@ -216,9 +219,25 @@ def with_session(bench: Bench, function: Callable[..., Any]) -> Callable[..., An
 
 
 def whence(result: Result) -> str:
-    """Where a result of a saved run is from, in a sentence: the model that was looked at, and when."""
-    made = result.manifest.get("capture", result.manifest)
-    return f"Opened from a saved run: {made['model']['id']}, {str(made['started'])[:10]}."
+    """Where a result of a saved run is from, in a sentence: which model looked, at what, and when."""
+    made = _made(result)
+    picture = pictured(result)
+    at = f", {picture}" if picture else ""
+    return f"Opened from a saved run: {made['model']['id']}{at}, {str(made['started'])[:10]}."
+
+
+def pictured(result: Result) -> str:
+    """The name of the one image that a result is of; empty where it is of several, or without a name."""
+    config = _made(result).get("config", {})
+    images = config.get("images")
+    names = images if isinstance(images, list) else [config.get("image") or ""]
+    return PurePath(str(names[0])).name if len(names) == 1 else ""
+
+
+def _made(result: Result) -> dict[str, Any]:
+    """The manifest of the run that was looked at: of what was measured of a capture, the capture's."""
+    made: dict[str, Any] = result.manifest.get("capture", result.manifest)
+    return made
 
 
 def condition(result: Result) -> str:

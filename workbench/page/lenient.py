@@ -34,6 +34,16 @@ class Number(gr.Number):
         return super().preprocess(low if self.maximum is None else min(low, self.maximum))
 
 
+class Typed(gr.Number):
+    """A number as it was typed: where it does not fit, what it is for says so in a sentence."""
+
+    is_template = True
+
+    def preprocess(self, payload: float | None) -> float | int | None:
+        """What was typed, a whole number as one."""
+        return int(payload) if isinstance(payload, float) and payload.is_integer() else payload
+
+
 class Dropdown(gr.Dropdown):
     """A dropdown of one value that is at nothing where that is none of its choices."""
 

@@ -107,6 +107,7 @@ class Look(Frame):
     def beginning(self, session: Session) -> Updates:
         """What the buttons and the status say before the lane is free."""
         session.waiting.add(self.study)
+        session.due.pop(self.study, None)
         words = "Waiting for the model" if self.asks_model else "Waiting for other work to end"
         return {self.status: markup.status(words), **self.controls.busy()}
 
@@ -195,13 +196,19 @@ class Look(Frame):
     def refresh(self, session: Session, *values: Any) -> Updates:
         """After a change on the bench: the kept result that fits, or a mark that the one shown does not.
 
+        A result of a saved run that is due here comes first.
+
         Where the model cannot serve this panel, Look sleeps and the status says why; the last result stays.
         So does one of a saved run, which no bench made: the status says where it is from.
         """
         if session.measures(self.study):
             return {self.status: gr.skip()}  # looked at again when that ends
         model = self._model(values)
-        return {**self.controls.able(not self._unable(model)), **self._followed(session, model, *values)}
+        able = self.controls.able(not self._unable(model))
+        due = session.due.pop(self.study, None)
+        if (result := self.kept(session, due)) is not None:
+            return {**able, **self._opened(session, str(due), result, model)}
+        return {**able, **self._followed(session, model, *values)}
 
     def _followed(self, session: Session, model: Chosen, *values: Any) -> Updates:
         """What a change on the bench makes of status and result."""
@@ -222,7 +229,7 @@ class Look(Frame):
         words = f"{_took(result)} Kept from before; nothing was computed again."
         return self._looked(session, Done(key, result, on, card), words)
 
-    def present(self, session: Session, key: str, result: Result, model: Chosen) -> Updates:
+    def _opened(self, session: Session, key: str, result: Result, model: Chosen) -> Updates:
         """The screen with a result of a saved run; ``model`` is the one on the bench."""
         words = self._late(session, key, result, model)
         return {**self._presented(session, key, result, words), **self.remarks(None)}

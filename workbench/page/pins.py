@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import gradio as gr
@@ -42,7 +43,7 @@ class Pins:
             raise Refusal("There is nothing to pin yet: look first.")
         wanted = " ".join(name.split())[:LONGEST] or "unnamed"
         others = [pin for pin in pins if tuple(pin[:2]) != (study, result)]
-        taken, unique, count = {pin[2] for pin in others}, wanted, 2
+        taken, unique, count = {pin[2] for pin in others if pin[0] == study}, wanted, 2
         while unique in taken:
             unique, count = f"{wanted} ({count})", count + 1
         pins = [*others, (study, result, unique)]
@@ -66,8 +67,12 @@ def identity(study: str, result: str) -> str:
 
 
 def choices(pins: list[Pin]) -> list[tuple[str, str]]:
-    """The pins as the dropdown wants them."""
-    return [(name, identity(study, result)) for study, result, name in pins]
+    """The pins as the dropdown wants them: pins of two panels with one name with their panel's."""
+    often = Counter(name for _, _, name in pins)
+    return [
+        (f"{name} ({study})" if often[name] > 1 else name, identity(study, result))
+        for study, result, name in pins
+    ]
 
 
 def of(study: str, pins: list[Pin], shown: list[str], but: str | None = None) -> list[tuple[str, str]]:

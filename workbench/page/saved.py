@@ -14,8 +14,7 @@ import gradio as gr
 from workbench.errors import Cancelled, Refusal
 from workbench.page import lane, markup, results
 from workbench.page.bench import Bench
-from workbench.page.frame import Progress, Updates, whence, with_session
-from workbench.page.host import Chosen
+from workbench.page.frame import Progress, Updates, pictured, whence, with_session
 from workbench.page.panel import Panel
 from workbench.page.session import Session
 from workbench.page.tabs import Tabs
@@ -90,13 +89,13 @@ class SavedRuns:
     def __init__(self, bench: Bench, tabs: Tabs) -> None:
         self.bench, self.panels, self.tabs = bench, tabs.panels, tabs
         self.common = Read([], [])
-        pins = [bench.pins.all, bench.pins.shown]
-        self.inputs = [bench.model, *pins]
-        every = [part for panel in self.panels.values() for part in panel.every]
-        own = [*tabs.parts, *bench.pins.parts, bench.run_notice, bench.run]
-        self.outputs = list(dict.fromkeys([*own, *every]))
+        self.inputs = [bench.pins.all, bench.pins.shown]
+        self.outputs = [*tabs.parts, *bench.pins.parts, bench.run_notice, bench.run]
         self.some = gr.Checkbox(False, label="runs that are open for all", visible="hidden")
-        bench.run.upload(with_session(bench, self.lay), [bench.run, *self.inputs], self.outputs, **QUIET)
+        laid = bench.run.upload(
+            with_session(bench, self.lay), [bench.run, *self.inputs], self.outputs, **QUIET
+        )
+        bench.turns.note(laid.then)
 
     def open_for_all(self, path: Path, progress: Progress) -> None:
         """Open a run for every visitor, before the page is served. Raises Refusal."""
@@ -107,21 +106,22 @@ class SavedRuns:
     def wire(self, load: Any) -> Any:
         """Show what is open for all when a visit begins; ``load`` is the page's. Returns its event.
 
-        Whether there is any is asked first: that changes one part of the page, where showing may change all.
+        Whether there is any is asked first: that changes one part of the page.
         """
-        self.some.change(with_session(self.bench, self.begin), self.inputs, self.outputs, **QUIET)
+        begun = self.some.change(with_session(self.bench, self.begin), self.inputs, self.outputs, **QUIET)
+        self.bench.turns.note(begun.then)
         return load(lambda: bool(self.common.found), None, [self.some], **QUIET)
 
-    def begin(self, session: Session, model: Chosen, all_pins: list[Any], shown: list[str]) -> Updates:
+    def begin(self, session: Session, all_pins: list[Any], shown: list[str]) -> Updates:
         """A visitor's page with what is open for all."""
         if not self.common.found:
             return {self.bench.run_notice: gr.skip()}
-        return self._laid(session, self.common, model, all_pins, shown)
+        return self._laid(session, self.common, all_pins, shown)
 
     def lay(
-        self, session: Session, path: str | None, model: Chosen, all_pins: list[Any], shown: list[str]
+        self, session: Session, path: str | None, all_pins: list[Any], shown: list[str]
     ) -> Iterator[Updates]:
-        """A dropped run on the page, a capture measured: its results pinned and shown; or why not."""
+        """A dropped run on the page, a capture measured: its results pinned and due; or why not."""
         notice = self.bench.run_notice
         if path is None:
             return
@@ -138,7 +138,7 @@ class SavedRuns:
         try:
             for said in lane.follow(session, work, study=OPENING):
                 if isinstance(said, Read):
-                    yield {**self._laid(session, said, model, all_pins, shown), self.bench.run: None}
+                    yield {**self._laid(session, said, all_pins, shown), self.bench.run: None}
                 elif said is not None:
                     done, text = said
                     yield {notice: markup.status(text[:1].upper() + text[1:], done)}
@@ -149,21 +149,23 @@ class SavedRuns:
         except MemoryError:
             yield {notice: markup.notice(NO_MEMORY), self.bench.run: None}
 
-    def _laid(
-        self, session: Session, opened: Read, model: Chosen, all_pins: list[Any], shown: list[str]
-    ) -> Updates:
-        """Each result pinned and, the first one of its panel, shown; the first such panel in front."""
+    def _laid(self, session: Session, opened: Read, all_pins: list[Any], shown: list[str]) -> Updates:
+        """Each result pinned, the first one of its panel due there (of a series the last, which ends it), and
+        the first such panel in front.
+        """
         updates: Updates = {}
-        presented: set[str] = set()
+        due: dict[str, str] = {}
         for one in opened.found:
-            panel = self.panels[one.study]
             session.opened.add(one.key)
-            updates |= self.bench.pins.add(one.study, one.key, panel.name(one.result), all_pins, shown)
+            if one.study not in due or self.panels[one.study].series:
+                due[one.study] = one.key
+            name = self.panels[one.study].name(one.result)
+            if any(pin[0] == one.study and pin[1] != one.key and pin[2] == name for pin in all_pins):
+                name = f"{pictured(one.result)}, {name}" if pictured(one.result) else name
+            updates |= self.bench.pins.add(one.study, one.key, name, all_pins, shown)
             all_pins, shown = updates[self.bench.pins.all], updates[self.bench.pins.shown]["value"]
-            if one.study not in presented:
-                updates |= panel.present(session, one.key, one.result, model)
-            presented.add(one.study)
-        front = next(study for study in self.panels if study in presented)
+        session.due |= due
+        front = next(study for study in self.panels if study in due)
         updates |= self.tabs.front(front)
         updates[self.bench.run_notice] = markup.notice(" ".join(opened.lacking), plain=True)
         return updates

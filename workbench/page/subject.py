@@ -10,6 +10,7 @@ import gradio as gr
 
 from workbench.datasets import SCENES, distant, open_collection
 from workbench.errors import Refusal
+from workbench.page import lenient
 from workbench.page.bench import OnBench
 from workbench.page.wiring import QUIET
 
@@ -48,9 +49,9 @@ class Subject:
         return {"subject": self.kind, "data": self.data}
 
 
-def square() -> gr.Number:
+def square() -> lenient.Typed:
     """How large a collection's images are cut."""
-    return gr.Number(
+    return lenient.Typed(
         0,
         label="Cut to squares",
         info="of so many pixels; 0: images as they are",
@@ -74,9 +75,9 @@ def purity(value: float) -> gr.Slider:
     )
 
 
-def number(value: int, label: str, info: str | None = None, *, least: int = 1) -> gr.Number:
+def number(value: int, label: str, info: str | None = None, *, least: int = 1) -> lenient.Typed:
     """A whole number among the settings of a measurement."""
-    return gr.Number(value, label=label, info=info, precision=0, minimum=least, min_width=150)
+    return lenient.Typed(value, label=label, info=info, precision=0, minimum=least, min_width=150)
 
 
 def chosen(on: OnBench, given: dict[str, Any]) -> dict[str, Any]:

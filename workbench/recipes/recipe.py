@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workbench.errors import Refusal
 from workbench.models import Opening
-from workbench.panels.studies import STUDIES, Nothing, Study
+from workbench.panels.studies import STUDIES, Nothing
 from workbench.recipes import series
 from workbench.recipes.document import Document, Place
 from workbench.runs.export import COLUMN, PAGE
@@ -240,8 +240,3 @@ class _Reader:
 
     def _no(self, place: Place, sentence: str) -> Refusal:
         return self.document.refused(place, sentence)
-
-
-def study_of(look: Look) -> Study:
-    """Where a look's study is."""
-    return STUDIES[look.study]

@@ -1,24 +1,30 @@
 """Work that a kill may end: what it has gathered, put down now and then and taken up again.
 
 One folder for each piece of work, named by its key, under the cache folder of the person who runs it. Each
-file is written beside its place and renamed into it, so that what is found is whole.
+file is written beside its place and renamed into it, so that what is found is whole. What other code put down
+is not taken up: its rows may lack what this one expects, or mean something else by the same name.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
 import time
 import uuid
 from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 ARRAYS, ABOUT, DONE = "arrays.safetensors", "about.json", "done"
+CODE = "code of the study"
+"""What the digest of the code is called among what is kept."""
 EVERY = 60.0
 """Seconds of work that may be lost."""
 SHARE = 20.0
@@ -35,12 +41,29 @@ def place() -> Path:
     return Path(cache) / "afterimage" / "unfinished"
 
 
+@cache
+def code_of(package: str) -> str:
+    """A digest of a package's source, its folders included: another one once any line of it is another."""
+    digest = hashlib.sha256()
+    root = files(package)
+    assert isinstance(root, Path), "the workbench is run from files"
+    for file in sorted(root.rglob("*.py")):
+        digest.update(f"{file.relative_to(root).as_posix()}\0".encode() + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
 class Unfinished:
     """What one piece of work has gathered so far."""
 
-    def __init__(self, key: str, root: Path | None = None, *, every: float | None = None) -> None:
-        """`key`: names everything that decides the work; `root`: `place()` if not given; `every`: EVERY."""
+    def __init__(self, key: str, by: str, root: Path | None = None, *, every: float | None = None) -> None:
+        """Args:
+        key: names everything that decides the work.
+        by: the package whose code does it.
+        root: `place()` if not given.
+        every: EVERY if not given.
+        """
         self.folder = (root or place()) / key
+        self._code = code_of(by)
         self._every = every
         self._due = time.monotonic() + self.every
         _forget_old(self.folder.parent)
@@ -64,7 +87,7 @@ class Unfinished:
         try:
             fresh.mkdir(parents=True)
             save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, fresh / ARRAYS)
-            (fresh / ABOUT).write_text(json.dumps(dict(about)), encoding="utf-8")
+            (fresh / ABOUT).write_text(json.dumps({**about, CODE: self._code}), encoding="utf-8")
             old = fresh.with_suffix(".old.tmp")
             if self.folder.exists():
                 os.replace(self.folder, old)
@@ -79,11 +102,13 @@ class Unfinished:
             self._due = now + max(self.every, SHARE * (now - started))
 
     def found(self) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
-        """What an earlier run of the same work had gathered; None where there is nothing whole."""
+        """What an earlier run of the same work by the same code had gathered; None where nothing whole is."""
         from safetensors.numpy import load_file
 
         try:
             about = json.loads((self.folder / ABOUT).read_text("utf-8"))
+            if about.pop(CODE) != self._code:
+                return None
             return about, dict(load_file(self.folder / ARRAYS))
         except Exception:  # Whatever a damaged file makes the parsers say: the work begins anew.
             return None

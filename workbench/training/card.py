@@ -80,7 +80,7 @@ def card_text(model: BagelModel, found: Measured, scenes: int, restored: int) ->
         "grey, and half of the captions were read with other colours than they said. The weights are the "
         "mean of five continuations of one run (of three of them, of their last snapshots), as `train base "
         "--start` makes it of several checkpoints; on top of that mean only what draws was trained, with "
-        "`--drawing`. "
+        "`--drawing`. No one command makes the same bytes again: data and rates changed between those runs. "
         "Shape and colour words stand in captions and answers, so pooled probes show how well words known to "
         "the tower survive; probes of patches show what it was never told.",
         "",

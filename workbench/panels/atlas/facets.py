@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.panels.atlas.ways import NAMES, way_of
+from workbench.panels.titles import shortened
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -45,7 +46,8 @@ class Facet:
 def facets(results: Sequence[Named]) -> list[Facet]:
     """The planes of these results, row by row as results follow each other."""
     found = []
-    for number, (name, result) in enumerate(results):
+    titles = shortened([name for name, _ in results])
+    for number, (name, (_, result)) in enumerate(zip(titles, results, strict=True)):
         method = result.config["method"]
         points = result.tables["points"]
         points = points.assign(x=points[f"{method}_x"], y=points[f"{method}_y"])

@@ -17,7 +17,6 @@ from workbench.panels.attention.reading import (
     tokens_of,
     values,
     views_of,
-    weights,
 )
 from workbench.panels.overlay import Image, shaded
 
@@ -95,8 +94,3 @@ def _sinks(result: Result, stage: str, asked: Asked) -> str:
 
 def _kept(asked: Asked) -> Asked:
     return Asked(asked.tokens, asked.view, asked.way, asked.head, asked.weighted)
-
-
-def first_token_share(result: Result, stage: str, asked: Asked) -> float:
-    """What the first token that was read gets, in per cent."""
-    return 100 * float(weights(result, stage, _kept(asked))[int(result.arrays["first"])])

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from workbench.models.protocol import ROUTES
-from workbench.page import subject
+from workbench.page import lenient, subject
 from workbench.panels.causal.config import (
     DIRECTION_NAMES,
     PARTS,
@@ -58,7 +58,7 @@ def settings() -> dict[str, Any]:
                 label="Blocked in the run on",
                 min_width=200,
             )
-            window = gr.Number(
+            window = lenient.Typed(
                 defaults.window,
                 label="Layers at once",
                 info="0: a fifth, 3 at least",
@@ -79,7 +79,7 @@ def settings() -> dict[str, Any]:
             stages = gr.Textbox(
                 ", ".join(defaults.map_stages), label="Map at", info="stages, with commas", min_width=200
             )
-            reach = gr.Number(
+            reach = lenient.Typed(
                 defaults.reach,
                 label="Patches around each",
                 info="exchanged with it",

@@ -11,6 +11,7 @@ import numpy as np
 from workbench.errors import Refusal
 from workbench.panels.interventions.config import OWN
 from workbench.panels.interventions.effects import MEASURES
+from workbench.panels.titles import shortened
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -46,10 +47,13 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """One measure: its axis' title, the states from top to bottom, the series; n in words."""
+    """One measure: its axis' title, the route where it is one of several results, the states from top to
+    bottom, the series; n in words.
+    """
 
     measure: str
     title: str
+    route: str
     states: tuple[str, ...]
     series: tuple[Series, ...]
     counted: str
@@ -88,7 +92,8 @@ def chart(many: Sequence[Named], measure: str, route: str = "") -> Chart:
     if measure not in WITH_OWN:
         states.remove(OWN)
     series = []
-    for name, table in tables:
+    names = shortened([name for name, _ in many])
+    for name, (_, table) in zip(names, tables, strict=True):
         for each in shown:
             here = table[table["route"] == each].set_index("state").reindex(states)
             label = name if several else each
@@ -96,8 +101,8 @@ def chart(many: Sequence[Named], measure: str, route: str = "") -> Chart:
             series.append(Series(label, *values))
     counts = sorted({int(n) for _, t in tables for n in t["n"]})
     counted = f"n = {counts[0]:,}" + (f" to {counts[-1]:,}" if len(counts) > 1 else "") + " images"
-    title = MEASURES[measure] + (f", route {shown[0]}" if several else "")
-    return Chart(measure, title, tuple(states), tuple(series), counted)
+    by = f"route {shown[0]}" if several else ""
+    return Chart(measure, MEASURES[measure], by, tuple(states), tuple(series), counted)
 
 
 def _rows(name: str, result: Result, measure: str) -> DataFrame:

@@ -78,7 +78,7 @@ class Effects:
         axes.set_ylim(count - 0.5, -0.5)
         axes.set_yticks(range(count), [SHORT[state] for state in drawn.states])
         axes.tick_params(length=2, pad=1.5)
-        axes.set_xlabel(drawn.title, labelpad=1)
+        axes.set_xlabel(", ".join(filter(None, (drawn.title, drawn.route))), labelpad=1)
         left = LEFT
         for number, series in enumerate(drawn.series):
             colour = OKABE_ITO[number % len(OKABE_ITO)]

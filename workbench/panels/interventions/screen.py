@@ -28,6 +28,7 @@ def screen(many: Sequence[Named], measure: str, *, theme: Theme = "light") -> Fi
     palette = ON_DARK if theme == "dark" else OKABE_ITO
     count = len(drawn.states)
     spread = 0.5 / max(1, len(drawn.series))
+    about = ", ".join(filter(None, (drawn.route, drawn.counted)))
     figure = go.Figure()
     for number, series in enumerate(drawn.series):
         y = np.arange(count) + spread * (number - (len(drawn.series) - 1) / 2)
@@ -64,8 +65,8 @@ def screen(many: Sequence[Named], measure: str, *, theme: Theme = "light") -> Fi
         figure.add_vline(x=0, line={"color": GREY[theme], "width": 1, "dash": "dash"})
     figure.update_layout(
         template="none",
-        height=96 + ROW * count,
-        margin={"l": 124, "r": 16, "t": 40, "b": 48},
+        height=114 + ROW * count,
+        margin={"l": 124, "r": 16, "t": 40, "b": 66},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": FONT, "size": 13, "color": INK[theme]},
@@ -74,7 +75,7 @@ def screen(many: Sequence[Named], measure: str, *, theme: Theme = "light") -> Fi
         showlegend=True,
         dragmode=False,
         xaxis={
-            "title": {"text": f"{drawn.title} ({drawn.counted})", "standoff": 6},
+            "title": {"text": f"{drawn.title}<br>{about}", "standoff": 6},
             "showgrid": False,
             "zeroline": False,
             "ticks": "outside",

@@ -14,6 +14,7 @@ from workbench.models.protocol import BANDS
 from workbench.panels.layers.between import against_first, comparisons
 from workbench.panels.layers.measures import BETWEEN, GROUPS, WITH_FIRST, Group, short
 from workbench.panels.layers.table import REFERENCE
+from workbench.panels.titles import shortened
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -135,11 +136,11 @@ def chart(results: Result | Sequence[Named], name: str) -> Chart:
     Raises:
         Refusal: an unknown group, or one that none of the results holds.
     """
-    return chart_of(drawn_of(results, name), name)
+    return chart_of(drawn_of(results, name), name, [title for title, _ in named(results)])
 
 
-def chart_of(many: Sequence[Named], name: str) -> Chart:
-    """`chart` of what `drawn_of` gives."""
+def chart_of(many: Sequence[Named], name: str, titles: Sequence[str]) -> Chart:
+    """`chart` of what `drawn_of` gives; `titles` of all results, as labels leave out what those share."""
     group = GROUPS[name]
     tables = [result.tables["curves"] for _, result in many]
     shown = group.among(measure for t in tables for measure in t["measure"])
@@ -147,12 +148,13 @@ def chart_of(many: Sequence[Named], name: str) -> Chart:
         raise Refusal(f"These results hold nothing about {name}: they measured something else.")
     stretches = _stretches([result.tables["stages"] for _, result in many])
     curves: list[Curve] = []
+    short_of = dict(zip(titles, shortened(titles), strict=True))
     for source, ((title, result), table) in enumerate(zip(many, tables, strict=True)):
         places = _places(result.tables["stages"], stretches)
         for number, measure in enumerate(shown):
             rows = table[table["measure"] == measure].sort_values("index")
             if len(rows):
-                label = _label(title, measure, len(many) + (name == BETWEEN), len(shown))
+                label = _label(short_of[title], measure, len(many) + (name == BETWEEN), len(shown))
                 chance_of = short(measure) if len(shown) > 1 else label
                 curves.append(_curve(label, chance_of, source, number, rows, places, log=group.log))
     starts = {stretch.band: stretch.start for stretch in stretches}

@@ -9,6 +9,7 @@ import numpy as np
 
 from workbench.errors import Refusal
 from workbench.panels.layers.axis import Named, plain, signed
+from workbench.panels.layers.edges import at_edge
 from workbench.panels.layers.table import REFERENCE
 from workbench.runs.parts import Table
 
@@ -34,7 +35,8 @@ def change(many: Sequence[Named], measures: Sequence[str] = ()) -> Table:
             "to resample. Run the study on the probe set, or name measures."
         )
     several = len(many) > 1
-    return Table(pd.DataFrame(rows), pd.DataFrame([_written(row, several) for row in rows]))
+    edge = any(row["at the grid's end"] for row in rows)
+    return Table(pd.DataFrame(rows), pd.DataFrame([_written(row, several, edge) for row in rows]))
 
 
 def _rows(name: str, curves: Any, measures: Sequence[str]) -> list[dict[Hashable, Any]]:
@@ -67,6 +69,8 @@ def _rows(name: str, curves: Any, measures: Sequence[str]) -> list[dict[Hashable
                 "change high": last["delta_high"],
                 "intervals apart": bool(last["high"] < before["low"] or last["low"] > before["high"]),
                 "chance at the last": last["chance"],
+                "majority at the last": last["majority"],
+                "at the grid's end": ", ".join(at_edge(here.loc[[before.name, last.name]])["stage"]),
                 "n": int(last["n"]),
                 "of": last["of"],
             }
@@ -74,8 +78,8 @@ def _rows(name: str, curves: Any, measures: Sequence[str]) -> list[dict[Hashable
     return out
 
 
-def _written(row: dict[Hashable, Any], several: bool) -> dict[str, str]:
-    """The same for reading."""
+def _written(row: dict[Hashable, Any], several: bool, edge: bool) -> dict[str, str]:
+    """The same for reading; `edge`: with the stages at which the last penalty of a grid was chosen."""
 
     def between(value: str, low: str, high: str) -> str:
         inside = f" [{plain(row[low])}, {plain(row[high])}]" if np.isfinite(row[low]) else ""
@@ -84,7 +88,11 @@ def _written(row: dict[Hashable, Any], several: bool) -> dict[str, str]:
     difference = signed(row["change"])
     if np.isfinite(row["change low"]):
         difference += f" [{signed(row['change low'])}, {signed(row['change high'])}]"
-    chance = plain(row["chance at the last"]) if np.isfinite(row["chance at the last"]) else ""
+    chance, majority = (
+        plain(row[of]) if np.isfinite(row[of]) else ""
+        for of in ("chance at the last", "majority at the last")
+    )
+    ends = {"penalty at its grid's end": str(row["at the grid's end"])} if edge else {}
     return ({"condition": row["run"]} if several else {}) | {
         "measure": row["measure"],
         row["first stage"]: between("first", "first low", "first high"),
@@ -92,5 +100,7 @@ def _written(row: dict[Hashable, Any], several: bool) -> dict[str, str]:
         "change, paired": difference,
         "intervals apart": "yes" if row["intervals apart"] else "no",
         "chance": chance,
+        "commonest": majority,
+        **ends,
         "n": f"{row['n']:,} {row['of']}",
     }

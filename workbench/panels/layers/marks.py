@@ -122,9 +122,11 @@ def _chance_labels(drawn: Chart) -> list[EndLabel]:
         if not levels or scaled(drawn, level) - scaled(drawn, levels[-1][0]) > 0.12 * (high - low):
             levels.append((level, {}))
         levels[-1][1][curve.chance_of] = None
+
+    def words(level: float, whose: str = "") -> tuple[str, ...]:
+        beyond = "" if low <= scaled(drawn, level) <= high else f" {level:.2g}, not in view".replace("-", "−")
+        return tuple(wrap(f"chance{beyond}{whose}", LONGEST_TITLE))
+
     if len(levels) == 1:
-        return [EndLabel(("chance",), levels[0][0], None)]
-    return [
-        EndLabel(tuple(wrap(f"chance, {' and '.join(names)}", LONGEST_TITLE)), level, None)
-        for level, names in levels
-    ]
+        return [EndLabel(words(levels[0][0]), levels[0][0], None)]
+    return [EndLabel(words(level, f", {' and '.join(names)}"), level, None) for level, names in levels]

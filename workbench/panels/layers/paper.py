@@ -79,7 +79,7 @@ class Curves:
 
     def __init__(self, many: Sequence[Named], group: str) -> None:
         self.many = drawn_of(many, group)
-        self.chart = chart_of(self.many, group)
+        self.chart = chart_of(self.many, group, [title for title, _ in many])
 
     @property
     def beside(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,21 @@ Chance = tuple[float, float, float]
 """Chance level with its interval: value, low, high."""
 
 UNKNOWN: Chance = (float("nan"),) * 3
+
+
+class Choice(NamedTuple):
+    """What validation chose at one stage: in words, and whether it is the last of what was tried."""
+
+    words: str = ""
+    edge: bool = False
+
+
+def choice(name: str, value: float, tried: Sequence[float], ends: Sequence[float] = ()) -> Choice:
+    """What validation chose of all that was `tried`, which is in order.
+
+    ends: those of it beyond which there is more to try; both, if nothing is given.
+    """
+    return Choice(f"{name} = {value:g}", value in (ends or (tried[0], tried[-1])))
 
 
 @dataclass
@@ -41,7 +56,7 @@ def curve(
     chance: Sequence[Chance | Score | None],
     majority: float | Sequence[float] = float("nan"),
     *,
-    chosen: Sequence[str] | None = None,
+    chosen: Sequence[Choice] | None = None,
 ) -> list[Row]:
     """One row for each stage at which the measure was taken (`scores` holds None elsewhere).
 
@@ -60,8 +75,8 @@ def curve(
     )
     rows: list[Row] = []
     always = np.broadcast_to(majority, len(stages))
-    said = chosen or [""] * len(stages)
-    for stage, score, by_chance, commonest, choice in zip(stages, scores, chance, always, said, strict=True):
+    said = chosen or [Choice()] * len(stages)
+    for stage, score, by_chance, commonest, taken in zip(stages, scores, chance, always, said, strict=True):
         if score is None:
             continue
         delta = UNKNOWN if before is None else drop(score, before)
@@ -87,7 +102,8 @@ def curve(
                 "delta_high": delta[2],
                 "n": score.n,
                 "of": of,
-                "chosen": choice,
+                "chosen": taken.words,
+                "edge": taken.edge,
             }
         )
     return rows

@@ -151,6 +151,7 @@ class LayersView(Panel):
         group, dark = drawn_with
         from workbench.panels.layers import figure
         from workbench.panels.layers.axis import taking_part
+        from workbench.panels.layers.edges import edges
 
         many = taking_part([*named, *pinned], group)
         if not many:
@@ -162,6 +163,7 @@ class LayersView(Panel):
         return {
             self.plot: gr.Plot(value=plot, visible=True),
             self.note: markup.remark(_note(group, many))
+            + markup.notice(edges(many, group), plain=True)
             + "".join(markup.notice(text, plain=True) for _, one in named for text in said(one)),
             self.beneath: beneath(many if group == BETWEEN else named, group),
         }

@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from workbench.page import lenient
 from workbench.panels.patches.config import PatchesConfig
 
 
@@ -41,5 +42,5 @@ def settings() -> dict[str, Any]:
     }
 
 
-def _number(value: int, label: str, info: str, least: int = 1) -> gr.Number:
-    return gr.Number(value, label=label, info=info, precision=0, minimum=least, min_width=150)
+def _number(value: int, label: str, info: str, least: int = 1) -> lenient.Typed:
+    return lenient.Typed(value, label=label, info=info, precision=0, minimum=least, min_width=150)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workbench.models.protocol import never
@@ -38,5 +39,6 @@ def from_capture(
         def share(fraction: float, text: str, number: int = number) -> None:
             progress((number + fraction) / len(damaged), text)
 
-        found.append(run(config, picture=(shown[k - 1 : k + 1], [saved]), progress=share, stop=stop))
+        made = run(config, picture=(shown[k - 1 : k + 1], [saved]), progress=share, stop=stop)
+        found.append(replace(made, manifest=made.manifest | {"capture": saved.manifest}))
     return found

@@ -12,6 +12,7 @@ import numpy as np
 from workbench.errors import Refusal
 from workbench.images.corruptions import CORRUPTIONS
 from workbench.panels.robustness.tables import ALL, CLEAN_LEVEL, gained
+from workbench.panels.titles import shortened
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -43,7 +44,8 @@ def label(corruption: str) -> str:
 def rows_of(many: Sequence[Named], *, of: Sequence[str], pathways: Sequence[str] = ()) -> DataFrame:
     """The accuracy rows of some kinds ("clean", "type", "category", "all") of every result, each named.
 
-    Columns "run" and "curve" name the result, and result and pathway as far as either tells them apart.
+    Columns "run" and "curve" name the result, and result and pathway as far as either tells them apart, the
+    result without what all share.
     Raises Refusal where none of them has a pathway that is asked for.
     """
     import pandas as pd
@@ -59,9 +61,10 @@ def rows_of(many: Sequence[Named], *, of: Sequence[str], pathways: Sequence[str]
     if pathways:
         rows = rows[rows["pathway"].isin(pathways)]
     several, ways = rows["place"].nunique() > 1, rows["pathway"].nunique() > 1
+    short = shortened([name for name, _ in many])
     names = [
-        ", ".join(([str(run)] if several else []) + ([str(way)] if ways or not several else []))
-        for run, way in zip(rows["run"], rows["pathway"], strict=True)
+        ": ".join(([short[place]] if several else []) + ([str(way)] if ways or not several else []))
+        for place, way in zip(rows["place"], rows["pathway"], strict=True)
     ]
     return rows.assign(curve=names)
 

@@ -152,10 +152,13 @@ class Sweep:
                     ha="center",
                     color=colour,
                 )
-        axes.set_xticks(sorted(set(self.rows["steps"])))
-        axes.margins(x=0.08, y=0.2)
+        steps = sorted(set(self.rows["steps"]))
+        axes.set_xscale("log")
+        axes.set_xticks(steps, [f"{step:,}" for step in steps])
+        axes.minorticks_off()
+        axes.margins(x=0.14, y=0.2)
         axes.tick_params(length=2, pad=1.5)
-        axes.set_xlabel("flow steps", labelpad=1)
+        axes.set_xlabel("flow steps, on a logarithmic axis", labelpad=1)
         axes.set_ylabel(TITLES["accuracy"], labelpad=2)
         legend(axes)
         box.letter(figure, letter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 HEIGHT, FACET, ROW = 380, 170, 26
 """Pixels: of a figure, of a facet, of a row of the heat table."""
+WIDTH = {False: 800, True: 300}
+"""Pixels across that a figure has at least; True: on a phone."""
+LINE, LETTER, SIGN = 20, 7, 44
+"""Pixels: height of a line of words, width of a letter of them, and of a sign with its gaps in a legend."""
 
 
 def screen(many: Sequence[Named], show: str, *, theme: Theme = "light", narrow: bool = False) -> Screen:
@@ -38,14 +43,25 @@ def screen(many: Sequence[Named], show: str, *, theme: Theme = "light", narrow: 
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": FONT, "size": 13, "color": INK[theme]},
         hoverlabel={"align": "left", "font": {"family": FONT, "size": 12}},
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 13}},
         dragmode=False,
     )
-    if show == SEVERITY:  # Above the names of its facets.
-        drawn.update_layout(legend={"yref": "container", "y": 0.99, "yanchor": "top"})
+    _named_above(drawn, narrow)
     drawn.update_xaxes(showgrid=False, zeroline=False, color=INK[theme])
     drawn.update_yaxes(showgrid=False, zeroline=False, color=INK[theme])
     return drawn
+
+
+def _named_above(figure: Screen, narrow: bool) -> None:
+    """The legend above all, a line for each name where they do not stand side by side; the figure grows."""
+    names = [str(trace.name) for trace in figure.data if trace.name and trace.showlegend is not False]
+    stacked = sum(SIGN + LETTER * len(name) for name in names) > WIDTH[narrow]
+    more = LINE * (len(names) - 1) if stacked else 0
+    figure.update_layout(
+        height=figure.layout.height + more,
+        margin={"t": figure.layout.margin.t + more},
+        legend={"orientation": "v" if stacked else "h", "font": {"size": 13}, "tracegroupgap": 0}
+        | {"x": 0, "yref": "container", "y": 1 - 6 / (figure.layout.height + more), "yanchor": "top"},
+    )
 
 
 def _bars(many: Sequence[Named], theme: Theme, narrow: bool) -> Screen:
@@ -68,7 +84,14 @@ def _bars(many: Sequence[Named], theme: Theme, narrow: bool) -> Screen:
                 hovertemplate="%{text}<extra></extra>",
             )
         )
-    figure.update_layout(height=HEIGHT, barmode="group", bargap=0.25, margin=_margin(left=58))
+    curves = list(dict.fromkeys(rows["curve"]))
+    letters = max(6, int(WIDTH[narrow] / len(curves) / LETTER) - 2)
+    named = [wrap(name, letters, break_on_hyphens=False) for name in curves]
+    below = 16 + LINE * max(map(len, named))
+    figure.update_layout(
+        height=HEIGHT - 40 + below, barmode="group", bargap=0.25, margin=_margin(left=58, bottom=below)
+    )
+    figure.update_xaxes(tickvals=curves, ticktext=["<br>".join(lines) for lines in named], tickangle=0)
     figure.update_yaxes(title={"text": TITLES["accuracy"], "standoff": 8}, range=[0, 1.02])
     return figure
 

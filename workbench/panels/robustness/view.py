@@ -175,7 +175,7 @@ class RobustnessView(Panel):
 
     def name(self, result: Result) -> str:
         """The collection, the pathways and the model."""
-        ways = ", ".join(result.config["pathways"])
+        ways = " + ".join(result.config["pathways"])
         title = result.tables["data"].set_index("what")["value"]["collection"]
         return f"{title}, {ways}, {result.manifest['model']['id']}"
 

@@ -136,7 +136,9 @@ def _in_words(found: Correlation) -> str:
 
 
 def _p(found: Correlation) -> str:
-    return f"{found.p:.3f}" if math.isfinite(found.p) else ""
+    if not math.isfinite(found.p):
+        return ""
+    return f"{found.p:.3f}" if found.p >= 0.001 else "< 0.001"
 
 
 def about(stage: str, r: Correlation, rho: Correlation) -> list[str]:

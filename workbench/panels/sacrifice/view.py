@@ -51,6 +51,7 @@ class SacrificeView(Panel):
 
     study = STUDY
     needs = NEEDS
+    series = True
     question = "Does the model answer better while less of the image can be read?"
     explanation = (
         "A checkpoint is a point: its share of right answers against what linear readers find in its layers. "

@@ -10,6 +10,7 @@ import gradio as gr
 
 from workbench.models.presets import PRESETS, preset
 from workbench.models.protocol import MOST_NEW_TOKENS, RENORMS, RESTORES, ROUTES
+from workbench.page import lenient
 from workbench.page.wiring import QUIET
 from workbench.panels.states.study import StatesConfig
 
@@ -70,7 +71,7 @@ def sampling() -> dict[str, Any]:
                 info="re-encode: through the vision tower; bridge: as its latent",
                 min_width=180,
             )
-            tokens = gr.Number(
+            tokens = lenient.Typed(
                 defaults.max_new_tokens,
                 label="Longest text",
                 info="tokens at a time",

@@ -14,7 +14,7 @@ from workbench.datasets.batches import Batch
 from workbench.datasets.collection import Split
 from workbench.panels.layers.parts.part import Arrays, Grown, Part, Say, Seen, Subject, rows
 from workbench.panels.layers.parts.sums import held_sums, restored_sums
-from workbench.panels.layers.table import Row, curve
+from workbench.panels.layers.table import Choice, Row, choice, curve
 
 CELLS = 4
 """Cells along each side of a patch whose mean colours are read: 16 of them, 48 numbers."""
@@ -122,11 +122,13 @@ class PatchContent(Part):
             return []
         return curve(measure, self.axis.stages, scores, "images", controls, chosen=self._chosen(measure))
 
-    def _chosen(self, measure: str) -> list[str]:
+    def _chosen(self, measure: str) -> list[Choice]:
         """The penalty that validation chose at each stage: that of pixels for their mean colours too."""
         which = 1 if measure.startswith("depth") else 0
         return [
-            f"λ / n = {RIDGE_PENALTIES[self._best(i)[which]]:g}" if f"tried {i}" in self.grown else ""
+            choice("λ / n", RIDGE_PENALTIES[self._best(i)[which]], RIDGE_PENALTIES)
+            if f"tried {i}" in self.grown
+            else Choice()
             for i in range(len(self.axis))
         ]
 

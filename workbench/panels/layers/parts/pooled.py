@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from probes.bootstrap import Score
-from probes.neighbours import nearest
+from probes.linear import INVERSE_PENALTIES
+from probes.neighbours import COUNTS, nearest
 from workbench.datasets.collection import SPLITS, Collection, Split
 from workbench.errors import Cancelled, Refusal
 from workbench.panels.layers.measures import accuracy_of, neighbours_of
 from workbench.panels.layers.parts.part import Arrays, Grown, Part, Say, Seen, Subject
-from workbench.panels.layers.table import UNKNOWN, Chance, Row, curve
+from workbench.panels.layers.table import UNKNOWN, Chance, Choice, Row, choice, curve
 
 COPIES = 2
 """Times that pooled states lie in memory where they are put together, or put down."""
@@ -107,13 +108,13 @@ class Pooled(Part):
                 "images",
                 [p.control for p in read],
                 read[0].majority,
-                chosen=[f"C = {p.inverse_penalty:g}" for p in read],
+                chosen=[choice("C", p.inverse_penalty, INVERSE_PENALTIES) for p in read],
             )
         return table
 
     def _neighbours(self, stages: Sequence[Three], target: str, labels: Three, say: Say) -> list[Row]:
         scores: list[Score | None] = []
-        chosen: list[str] = []
+        chosen: list[Choice] = []
         known = [of >= 0 for of in labels]
         train, validation, test = (of[where] for of, where in zip(labels, known, strict=True))
         for stage, features in zip(self.axis.stages, stages, strict=True):
@@ -127,7 +128,7 @@ class Pooled(Part):
                 seed=self.config.seed,
             )
             scores.append(found.accuracy)
-            chosen.append(f"k = {found.neighbours}")
+            chosen.append(choice("k", found.neighbours, COUNTS, ends=COUNTS[-1:]))
         guess = float((test == np.bincount(train).argmax()).mean())
         unknown: list[Chance] = [UNKNOWN] * len(scores)
         return curve(neighbours_of(target), self.axis.stages, scores, "images", unknown, guess, chosen=chosen)

@@ -13,7 +13,7 @@ from workbench.panels.layers.measures import streamed_of
 from workbench.panels.layers.parts.part import Arrays, Grown, Part, Say, Seen, Subject
 from workbench.panels.layers.parts.pooled import targets_of, too_few
 from workbench.panels.layers.parts.sums import held_sums, restored_sums
-from workbench.panels.layers.table import Row, curve
+from workbench.panels.layers.table import Row, choice, curve
 
 NONE = -1
 """In place of right (1) or wrong (0), of an image without the label."""
@@ -90,7 +90,8 @@ class Streamed(Part):
             test = self.grown.whole(f"test {target}")
             counts = self.sums[readers[0]].y  # The same labels at every stage.
             scores = self._scored(readers, test >= 0)
-            chosen = [f"λ / n = {RIDGE_PENALTIES[int(self.tried[k].argmax())]:g}" for k in readers]
+            best = [RIDGE_PENALTIES[int(self.tried[k].argmax())] for k in readers]
+            chosen = [choice("λ / n", penalty, RIDGE_PENALTIES) for penalty in best]
             table += curve(
                 streamed_of(target),
                 self.axis.stages,
