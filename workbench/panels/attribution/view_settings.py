@@ -26,7 +26,7 @@ def settings() -> dict[str, Any]:
         False,
         label="Sensitivity too",
         info=f"how far each map moves with {defaults.sensitivity} images hardly different from this one; "
-        "it about doubles the time",
+        "it takes two to three times as long",
         elem_id="attribution-sensitivity",
     )
     with gr.Accordion("Measurement", open=False, elem_id="attribution-settings"):

@@ -88,4 +88,4 @@ def _knockout(result: Result) -> str:
 
 
 def _percent(value: float) -> str:
-    return f"{signed(100 * float(value), 100)} %"
+    return f"{signed(100 * float(value), 100)}\N{NO-BREAK SPACE}%"
