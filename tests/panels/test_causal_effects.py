@@ -183,4 +183,4 @@ def test_the_verdict_says_what_was_measured() -> None:
     said = " ".join(verdict(result()))
     assert "by −2.42 nats on average, and 3 of 6 answers" in said
     assert "tokens of the clean run into the degraded one undoes more than half of it up to llm 1.5" in said
-    assert "image → answer −50 %" in said and "layers 1 to 2" in said
+    assert "image → answer −50\N{NO-BREAK SPACE}%" in said and "layers 1 to 2" in said
