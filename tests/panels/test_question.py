@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from workbench.errors import Refusal
+from workbench.models.length import MOST_CHARACTERS
 from workbench.panels.capture.config import CaptureConfig
-from workbench.panels.question import LONGEST, required, short_enough, tidy
+from workbench.panels.question import required, short_enough, tidy
 from workbench.panels.studies import STUDIES
 
 RAW = "  what colour\t is  the star? \r\n A.  red \n B. blue\n "
@@ -29,9 +30,9 @@ def test_every_study_that_asks_asks_the_same_words() -> None:
 
 
 def test_none_and_too_long_are_told_apart() -> None:
-    required("x" * LONGEST)
+    required("x" * MOST_CHARACTERS)
     short_enough("")
     with pytest.raises(Refusal, match="There is no question"):
         required("")
     with pytest.raises(Refusal, match="4,001 characters; at most 4,000"):
-        short_enough("x" * (LONGEST + 1))
+        short_enough("x" * (MOST_CHARACTERS + 1))

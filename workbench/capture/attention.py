@@ -116,10 +116,6 @@ class _Read:
         assert len(queries) == self.weights.shape[2]
         return self.weights
 
-    def entry(self, index: int) -> _Read:
-        """Itself: there is one."""
-        return self
-
 
 class _Gathering:
     """The rows of one pass, layer by layer.
@@ -173,7 +169,7 @@ class _Gathering:
             made = calls[0].rows(self.rows), self.rows.new_zeros(len(self.rows))
         elif total % self.batch or any(call.keys != call.queries for call in calls):
             raise self._unknown(stage)
-        elif whole and entries % self.batch == 0:
+        elif whole and entries % self.batch == 0 and not isinstance(calls[0], _Read):
             made = _of_tiles(calls[0], self.rows, self.batch)
         elif all(call.entries == 1 for call in calls):
             made = _of_pieces(calls, self.rows, self.batch, length), self.rows.new_zeros(len(self.rows))
@@ -189,7 +185,7 @@ class _Gathering:
         )
 
 
-def _of_tiles(call: Call, rows: Tensor, batch: int) -> tuple[Tensor, Tensor]:
+def _of_tiles(call: Seen | Computed, rows: Tensor, batch: int) -> tuple[Tensor, Tensor]:
     """(B, heads, rows, keys of a tile) of a call with as many tiles for each sequence, and their starts."""
     import torch
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
@@ -357,11 +358,19 @@ def figure(options: argparse.Namespace) -> None:
     """A paper's figure from a recipe."""
     from workbench.recipes.make import make
     from workbench.recipes.recipe import read
-    from workbench.recipes.series import trained
 
-    recipe = read(options.recipe, trust_remote_code=options.trust_remote_code, unmade=trained)
+    recipe = read(options.recipe, trust_remote_code=options.trust_remote_code, unmade=_train)
     written = make(recipe, options.out, opening=opening_progress(), progress=progress())
     print(f"Written to {options.out}: {', '.join(path.name for path in written)}")
+
+
+def _train() -> None:
+    """Train the embedded model's short series, telling its steps; it goes on where it was ended."""
+    from workbench.recipes.series import MAKING, OWN
+
+    print(f"{OWN} holds no finished series yet: it is trained first.", flush=True)
+    if subprocess.run([sys.executable, "-m", "workbench", *MAKING]).returncode:
+        raise Refusal(f"The series could not be trained in {OWN}; what went wrong stands above.")
 
 
 def _folders(out: Path, images: Sequence[str]) -> list[Path]:

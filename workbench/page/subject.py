@@ -51,14 +51,7 @@ class Subject:
 
 def square() -> lenient.Typed:
     """How large a collection's images are cut."""
-    return lenient.Typed(
-        0,
-        label="Cut to squares",
-        info="of so many pixels; 0: images as they are",
-        precision=0,
-        minimum=0,
-        min_width=150,
-    )
+    return number(0, "Cut to squares", "of so many pixels; 0: images as they are", least=0)
 
 
 def purity(value: float) -> gr.Slider:

@@ -7,9 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from workbench.errors import Refusal
-
-LONGEST = 4000
-"""Characters."""
+from workbench.models import length
 
 
 def tidy(text: str) -> str:
@@ -23,10 +21,7 @@ Question = Annotated[str, AfterValidator(tidy)]
 
 def short_enough(question: str) -> None:
     """Raises Refusal where it is too long to be a question."""
-    if len(question) > LONGEST:
-        raise Refusal(
-            f"The question has {len(question):,} characters; at most {LONGEST:,} are read. Shorten it."
-        )
+    length.short_enough(question, "question")
 
 
 def required(question: str) -> None:

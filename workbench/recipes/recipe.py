@@ -90,7 +90,9 @@ class _Top(BaseModel):
     tables: list[dict[str, Any]] = Field(default_factory=list)
 
 
-def read(path: Path, *, trust_remote_code: bool = False, unmade: Callable[[], None] = series.said) -> Recipe:
+def read(
+    path: Path, *, trust_remote_code: bool = False, unmade: Callable[[], None] = series.refuse
+) -> Recipe:
     """Read and check a recipe; `unmade` as in `series.checkpoints`.
 
     Raises:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,23 +21,13 @@ MAKING = (
 """The command that does."""
 
 
-def said() -> None:
+def refuse() -> None:
     """Raises Refusal: the short series is not there, and this makes it."""
     command = f"python -m workbench {shlex.join(MAKING)}"
     raise Refusal(f"{OWN / 'series'} holds no finished series yet. “{command}” trains it.")
 
 
-def trained() -> None:
-    """Train the short series in a process of its own, telling its steps; it goes on where it was ended.
-
-    Raises Refusal where that fails.
-    """
-    print(f"{OWN / 'series'} holds no finished series yet: it is trained first.", flush=True)
-    if subprocess.run([sys.executable, "-m", "workbench", *MAKING]).returncode:
-        raise Refusal(f"The short series could not be trained in {OWN}; what went wrong stands above.")
-
-
-def checkpoints(given: Any, unmade: Callable[[], None] = said) -> dict[str, str]:
+def checkpoints(given: Any, unmade: Callable[[], None] = refuse) -> dict[str, str]:
     """The checkpoints of a series by short names, in order.
 
     Args:

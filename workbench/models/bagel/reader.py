@@ -15,11 +15,9 @@ from workbench.models.bagel import patches
 from workbench.models.bagel.autoencoder import Autoencoder
 from workbench.models.bagel.config import BagelConfig
 from workbench.models.bagel.network import Bagel, SpecialTokens
+from workbench.models.length import short_enough
 from workbench.models.protocol import ModelCard
 from workbench.models.spelling import beginnings, spelling
-
-MOST_CHARACTERS = 4000
-"""Longest question, and longest candidate answer, that is read."""
 
 
 @dataclass(frozen=True)
@@ -115,10 +113,7 @@ class BagelReader:
 
     def typed(self, text: str) -> list[int]:
         """The token ids of what a person gave, without frame; raises Refusal where it is too long."""
-        if len(text) > MOST_CHARACTERS:
-            raise Refusal(
-                f"The text has {len(text):,} characters; at most {MOST_CHARACTERS:,} are read. Shorten it."
-            )
+        short_enough(text)
         return self.pieces(text)
 
     def pieces(self, text: str) -> list[int]:

@@ -20,6 +20,7 @@ from workbench.models.hf.marks import marks_of, without_marks
 from workbench.models.hf.places import origins
 from workbench.models.hf.processor import once_begun
 from workbench.models.hf.speech import speak
+from workbench.models.length import short_enough
 from workbench.models.origins import whole
 from workbench.models.protocol import (
     Answer,
@@ -41,8 +42,6 @@ from workbench.models.spelling import beginnings, spelling
 
 ATTENDING = ("full_attention", "sliding_attention", "chunked_attention", "indexed_attention")
 """Kinds of layers that attend by softmax, in the words of transformers' configurations."""
-MOST_CHARACTERS = 4000
-"""Longest question, and longest candidate answer, that is read."""
 
 
 class HFModel:
@@ -78,10 +77,7 @@ class HFModel:
         if not together and len(set(sizes)) > 1:
             found = ", ".join(f"{width}×{height}" for height, width in sorted(set(sizes)))
             raise Refusal(f"The images of one batch must have one size; these are {found}. Resize them.")
-        if len(text) > MOST_CHARACTERS:
-            raise Refusal(
-                f"The text has {len(text):,} characters; at most {MOST_CHARACTERS:,} are read. Shorten it."
-            )
+        short_enough(text)
         pictures = [Image.fromarray(image) for image in images]
         rows = [pictures] if together else [[picture] for picture in pictures]
         plain = without_marks(text.strip(), self.marks, self.card.id)
@@ -319,10 +315,7 @@ class HFModel:
         """An image from words alone, in the family's own way."""
         if not words.strip():
             raise Refusal("There are no words to draw from. Write what the image shall show.")
-        if len(words) > MOST_CHARACTERS:
-            raise Refusal(
-                f"The text has {len(words):,} characters; at most {MOST_CHARACTERS:,} are read. Shorten it."
-            )
+        short_enough(words)
         plain = without_marks(words.strip(), self.marks, self.card.id)
         yield from self.family.draw(plain, settings, stop)
 

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from workbench.models.protocol import ROUTES
-from workbench.page import lenient, subject
+from workbench.page import subject
 from workbench.panels.causal.config import (
     DIRECTION_NAMES,
     PARTS,
@@ -58,14 +58,7 @@ def settings() -> dict[str, Any]:
                 label="Blocked in the run on",
                 min_width=200,
             )
-            window = lenient.Typed(
-                defaults.window,
-                label="Layers at once",
-                info="0: a fifth, 3 at least",
-                precision=0,
-                minimum=0,
-                min_width=150,
-            )
+            window = subject.number(defaults.window, "Layers at once", "0: a fifth, 3 at least", least=0)
             drawing = gr.Checkbox(
                 defaults.drawing,
                 label="Trace the model's own drawing",
@@ -79,14 +72,7 @@ def settings() -> dict[str, Any]:
             stages = gr.Textbox(
                 ", ".join(defaults.map_stages), label="Map at", info="stages, with commas", min_width=200
             )
-            reach = lenient.Typed(
-                defaults.reach,
-                label="Patches around each",
-                info="exchanged with it",
-                precision=0,
-                minimum=0,
-                min_width=150,
-            )
+            reach = subject.number(defaults.reach, "Patches around each", "exchanged with it", least=0)
             every = subject.number(defaults.every, "Every so many-th stage")
             longest = subject.number(defaults.max_new_tokens, "Longest answer", "tokens")
             batch = subject.number(defaults.batch, "Exchanges in one pass")

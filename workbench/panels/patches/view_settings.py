@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from workbench.page import lenient
+from workbench.page.subject import number
 from workbench.panels.patches.config import PatchesConfig
 
 
@@ -30,9 +30,10 @@ def settings() -> dict[str, Any]:
                 min_width=200,
             )
         with gr.Row():
-            top = _number(defaults.top, "Tokens of the lens", "at each patch, 1 to 20")
-            longest = _number(defaults.max_new_tokens, "Longest answer", "in tokens")
-            rows = _number(defaults.attention_rows, "Answer tokens", "whose attention is kept, 0 to 32", 0)
+            top = number(defaults.top, "Tokens of the lens", "at each patch, 1 to 20")
+            longest = number(defaults.max_new_tokens, "Longest answer", "in tokens")
+            kept = "whose attention is kept, 0 to 32"
+            rows = number(defaults.attention_rows, "Answer tokens", kept, least=0)
     return {
         "words": words,
         "centre": centre,
@@ -40,7 +41,3 @@ def settings() -> dict[str, Any]:
         "max_new_tokens": longest,
         "attention_rows": rows,
     }
-
-
-def _number(value: int, label: str, info: str, least: int = 1) -> lenient.Typed:
-    return lenient.Typed(value, label=label, info=info, precision=0, minimum=least, min_width=150)
