@@ -144,3 +144,11 @@ def test_the_samples_are_what_their_source_says() -> None:
         drawn = find(kept.source)
         assert np.array_equal(kept.picture.pixels, drawn.picture.pixels), "run assets/samples/make.py again"
         assert (kept.question, kept.truth) == (drawn.question, drawn.truth)
+
+
+def test_a_seed_that_is_none_is_told_until_it_is_one(page: Page, request_: Any) -> None:
+    bench = page.bench
+    refused = bench.show_picture(FIRST, "none", 0.5, -5, request_)
+    assert "whole number from 0" in refused[bench.notice] and bench.picture not in refused
+    mended = bench.show_picture(FIRST, "none", 0.5, 5, request_)
+    assert mended[bench.notice] == "" and bench.picture in mended

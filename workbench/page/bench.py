@@ -261,9 +261,12 @@ class Bench:
     def show_picture(
         self, specimen: str, corruption: str, intensity: float, seed: float | None, request: gr.Request
     ) -> dict[Any, Any]:
-        """The image and, small, what the model will get."""
+        """The image and, small, what the model will get; what was wrong before is told no longer."""
         found = shelf.load(self.session(request), specimen)
-        return {self.picture: cards.picture(found, corruption, float(intensity), _seed(seed))}
+        return {
+            self.picture: cards.picture(found, corruption, float(intensity), _seed(seed)),
+            self.notice: "",
+        }
 
     @_noticing()
     def show_outside(self, specimen: str, model: Chosen, request: gr.Request) -> dict[Any, Any]:
