@@ -101,9 +101,12 @@ def test_two_threads_on_one_model_do_not_see_each_other() -> None:
     def work(i: int) -> None:
         together.wait()
         for _ in range(15):
-            for have, want in zip(capture(model, prompts[i]).states, expected[i], strict=True):
-                if not np.allclose(have, want, atol=1e-5):
-                    errors.append(f"thread {i}")
+            try:
+                for have, want in zip(capture(model, prompts[i]).states, expected[i], strict=True):
+                    if not np.allclose(have, want, atol=1e-5):
+                        errors.append(f"thread {i}")
+            except Exception as error:
+                errors.append(f"thread {i}: {error!r}")
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
     for thread in threads:

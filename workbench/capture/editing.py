@@ -102,7 +102,9 @@ def _attach(tap: Tap, changed: Change) -> Any:
 
         return tap.module.register_forward_hook(after)
 
-    def before(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def before(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Any:
+        if kwargs is None:  # Torch leaves them out of a hook that another thread is just removing.
+            return None
         if args:
             return (changed(args[0]), *args[1:]), kwargs
         name = "hidden_states" if "hidden_states" in kwargs else next(iter(kwargs))

@@ -120,7 +120,9 @@ def _attach(tap: Tap, gathering: _Gathering, slot: int) -> Any:
 
         return tap.module.register_forward_hook(after)
 
-    def before(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def before(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> None:
+        if kwargs is None:  # Torch leaves them out of a hook that another thread is just removing.
+            return
         first = next(iter(kwargs.values()), None)
         gathering.take(slot, args[0] if args else kwargs.get("hidden_states", first))
 
