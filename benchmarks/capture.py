@@ -4,8 +4,8 @@ The model is a Qwen2.5-VL with random weights, the prompt an image of 576, 1,200
 question and an answer of 32 tokens. The ways:
 
 plain    the forward pass alone
-capture  workbench.capture: the visual tokens' states at every stage, the tower's included, and what the
-         answer's tokens attend to at every layer, from one pass
+states   workbench.capture of the visual tokens' states at every stage, the tower's included
+capture  the same and what the answer's tokens attend to at every layer, from one pass
 eager    output_hidden_states and output_attentions with eager attention, of which the same is kept
 hooks    a script of forward hooks that does the same for this one model
 nnsight  the package of that name, states alone; left out where it is not installed
@@ -17,12 +17,14 @@ counts. Run it from the repository, on a machine that does nothing else, with no
 
     python -m benchmarks.capture --rounds 7 --threads 2
 
+The heap is held as the workbench's commands hold theirs (`workbench.memory`), for all ways alike.
+
 Both memories are told: all of it, and what is left without what was asked for, which is layers × tokens ×
 width whoever gathers it. On a GPU nothing is left out, for there it is gathered beside the pass.
 
-It ends with exit status 1 where capture misses a goal: at most 1.05 times the plain pass's time and, without
-what it was asked to keep, 1.10 times its memory; and at 4,096 tokens a tenth of eager's memory, what it keeps
-included.
+It ends with exit status 1 where states or capture miss a goal: at most 1.05 times the plain pass's time and,
+without what was asked for, 1.10 times its memory; and at 4,096 tokens a tenth of eager's memory, what it
+keeps included.
 """
 
 from __future__ import annotations
@@ -40,9 +42,12 @@ import torch
 from benchmarks.peak import Peak, peak
 from benchmarks.subject import GRIDS, SIZES, open_random, subject
 from benchmarks.ways import WAYS, installed
+from workbench.memory import hold_heap
 
 MOST_TIME, MOST_MEMORY, EAGER_AT_LEAST = 1.05, 1.10, 10.0
 """Capture over the plain pass, in time and in memory, and eager over capture in memory."""
+OURS = ("states", "capture")
+"""The ways that are judged."""
 JUDGED_AT = 4096
 """Visual tokens at which eager is compared."""
 MIB = 2**20
@@ -99,12 +104,13 @@ def larger_besides(costs: Costs, way: str) -> float:
 
 
 def misses(visual: int, costs: Costs) -> Iterator[str]:
-    """The goals that capture misses at so many visual tokens, in words."""
+    """The goals that ours miss at so many visual tokens, in words."""
     where = f"at {visual:,} visual tokens"
-    if (ratio := slower(costs, "capture")) > MOST_TIME:
-        yield f"{where} capture takes {ratio:.3f} times the plain pass's time, ABOVE {MOST_TIME}"
-    if (ratio := larger_besides(costs, "capture")) > MOST_MEMORY:
-        yield f"{where} capture takes {ratio:.3f} times the plain pass's memory, ABOVE {MOST_MEMORY}"
+    for way in OURS:
+        if (ratio := slower(costs, way)) > MOST_TIME:
+            yield f"{where} {way} takes {ratio:.3f} times the plain pass's time, ABOVE {MOST_TIME}"
+        if (ratio := larger_besides(costs, way)) > MOST_MEMORY:
+            yield f"{where} {way} takes {ratio:.3f} times the plain pass's memory, ABOVE {MOST_MEMORY}"
     if visual == JUDGED_AT and "eager" in costs:
         ratio = costs["eager"].peak.above / costs["capture"].peak.above
         if ratio < EAGER_AT_LEAST:
@@ -146,8 +152,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser.parse_args(argv)
     if given.rounds < 1:
         parser.error("--rounds must be at least 1")
-    ways = list(dict.fromkeys(["plain", "capture", *given.ways]))
+    ways = list(dict.fromkeys(["plain", *OURS, *given.ways]))
     torch.set_num_threads(given.threads)
+    hold_heap()
 
     peaks = {
         (visual, way): peak(given.size, visual, way, given.device, given.threads)
@@ -175,8 +182,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     print()
     if "nnsight" not in installed():
         print("nnsight is not installed, so it is not among the ways.")
-    print("\n".join(missed) or "capture is within its goals, which leave out what it was asked to keep")
-    print(f"with what it keeps, it takes this many times the plain pass's memory: {', '.join(whole)} tokens")
+    print(
+        "\n".join(missed)
+        or "states and capture are within their goals, which leave out what they were asked to keep"
+    )
+    print(f"with what it keeps, capture takes this many times plain's memory: {', '.join(whole)} tokens")
     return int(bool(missed))
 
 

@@ -21,6 +21,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.memory import hold_heap
 from workbench.panels.robustness.config import RobustnessConfig
 
 GOAL = 5.0
@@ -126,6 +127,7 @@ def opened(name: str, threads: int) -> Any:
     from workbench import models
 
     torch.set_num_threads(threads)
+    hold_heap()
     return models.open(name)
 
 

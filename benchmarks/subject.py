@@ -17,8 +17,9 @@ from workbench.models.protocol import Capability, ModelCard, Prompt
 
 QUESTION, ANSWER = 16, 32
 """Tokens of text after the image: those of a question, and those of an answer, whose rows are asked for."""
-GRIDS = {16: (4, 4), 576: (24, 24), 1200: (30, 40), 4096: (64, 64)}
-"""Rows and columns of the visual tokens that the language model reads, by how many they are."""
+GRIDS = {16: (4, 4), 576: (24, 24), 950: (25, 38), 1200: (30, 40), 4096: (64, 64)}
+"""Rows and columns of the visual tokens that the language model reads, by how many they are; 950 are a
+prompt of 1,000 tokens."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Ways to read one pass: each runs it once and returns what it kept.
 
 What is asked for is the same in all: the visual tokens' states at every layer of the language model, and at
-every layer what the answer's tokens attend to. Ours and the script of hooks keep the tower's states, too.
+every layer what the answer's tokens attend to; states and nnsight leave that out. Ours and the script of
+hooks keep the tower's states, too.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ def plain(subject: Subject) -> Kept:
     """The forward pass alone."""
     subject.model.forward(subject.prompt)
     return []
+
+
+def states(subject: Subject) -> Kept:
+    """`workbench.capture` of the states alone."""
+    return list(capture(subject.model, subject.prompt).states)
 
 
 def ours(subject: Subject) -> Kept:
@@ -118,7 +124,14 @@ def on_host(kept: Iterable[Tensor]) -> Kept:
     return [tensor.to("cpu", torch.float32).numpy() for tensor in kept]
 
 
-WAYS: dict[str, Way] = {"plain": plain, "capture": ours, "eager": eager, "hooks": hooks, "nnsight": nnsight}
+WAYS: dict[str, Way] = {
+    "plain": plain,
+    "states": states,
+    "capture": ours,
+    "eager": eager,
+    "hooks": hooks,
+    "nnsight": nnsight,
+}
 
 
 def installed() -> list[str]:

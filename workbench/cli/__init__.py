@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from workbench.cli import commands
 from workbench.cli.parser import COMMANDS, SUMMARY, parser_for
 from workbench.errors import Cancelled, Refusal
+from workbench.memory import hold_heap
 from workbench.runs.manifest import called
 
 __all__ = ["COMMANDS", "SUMMARY", "main"]
@@ -15,6 +16,7 @@ __all__ = ["COMMANDS", "SUMMARY", "main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code: 0 done, 2 refused (one sentence on stderr says why), 130 stopped."""
+    hold_heap()
     if argv is None:
         return _main(sys.argv[1:])
     with called(["python", "-m", "workbench", *argv]):

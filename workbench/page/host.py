@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 import threading
 import weakref
 from collections import OrderedDict
@@ -13,6 +11,7 @@ from typing import NamedTuple
 
 from workbench import models
 from workbench.errors import Cancelled, Refusal
+from workbench.memory import give_back
 from workbench.models import Opening
 from workbench.models.progress import Say, silent
 from workbench.models.protocol import Model, ModelCard, never
@@ -183,15 +182,9 @@ class Host:
         self._tidy()
 
     def _tidy(self) -> None:
-        """Give the memory of models that were let go back, as far as nobody works with them any more.
-
-        Parts of a network refer to one another, so without this they would go at some later time.
-        """
+        """Give the memory of models that were let go back, as far as nobody works with them any more."""
         if not self._let_go:
             return
-        gc.collect()
-        torch = sys.modules.get("torch")
-        if torch is not None and torch.cuda.is_initialized():
-            torch.cuda.empty_cache()
+        give_back()
         with self._lock:
             self._let_go = [gone for gone in self._let_go if gone() is not None]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import models
 from workbench.errors import Refusal
+from workbench.memory import give_back
 from workbench.models.progress import Say
 from workbench.panels.perceptual.config import RUN
 from workbench.panels.studies import STUDIES
@@ -174,15 +173,7 @@ def _with_models(looks: list[Look], opening: Say | None, run: Callable[[Look, Mo
             if (look.model, look.opening) == (name, how):
                 run(look, model)
         del model
-        _tidy()
-
-
-def _tidy() -> None:
-    """Give back the memory of a model that nobody holds any more; parts of a network refer to one another."""
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
+        give_back()
 
 
 def _named(shown: Shown, recipe: Recipe, results: Mapping[str, Result]) -> list[tuple[str, Result]]:

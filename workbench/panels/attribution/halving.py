@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from workbench.errors import Refusal
+from workbench.memory import give_back
 
 T = TypeVar("T")
 FULL = ("not enough memory", "can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
@@ -37,18 +38,8 @@ class Halving:
                     ) from error
             # Outside of the handler, where the traceback no longer holds the tensors that filled the memory.
             self.at_once //= 2
-            _let_go()
+            give_back()
 
 
 def _full(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(words in str(error) for words in FULL)
-
-
-def _let_go() -> None:
-    import gc
-
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
