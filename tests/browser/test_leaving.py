@@ -125,3 +125,55 @@ def test_one_waits_while_another_looks_and_is_told_so(browser: Browser, slow: Sl
     expect(second.locator("#states-status")).to_contain_text("Denoising", timeout=30_000)
     second.locator("#bench-stop-states").click()
     second.close()
+
+
+# Gradio's own request to cancel, which ends whatever the session runs of that handler, may come late.
+LATE = """
+const fetched = window.fetch;
+window.fetch = async (...asked) => {
+    if (String(asked[0]).endsWith("/cancel")) await new Promise((done) => setTimeout(done, 1500));
+    return fetched(...asked);
+};
+"""
+
+
+def test_look_and_stop_in_quick_turns_end_as_the_last_click_says(browser: Browser, slow: Slow) -> None:
+    tab = browser.new_page(viewport={"width": 1280, "height": 860})
+    tab.add_init_script(LATE)
+    tab.goto(slow.url)
+    expect(tab.locator("#card")).to_contain_text("parameters", timeout=60_000)
+    look, stop, status = (
+        tab.locator(f"#{name}") for name in ("bench-look-states", "bench-stop-states", "states-status")
+    )
+    for wait in (0, 60, 150, 400, 0, 250):
+        look.click()
+        tab.wait_for_timeout(wait)
+        stop.click()
+    expect(status).to_contain_text("Stopped")
+    look.click()
+    expect(status).to_contain_text("Denoising", timeout=30_000)
+    expect(stop).to_be_enabled()
+    stop.click()
+    tab.close()
+
+
+def test_a_look_that_was_stopped_while_it_waited_never_begins(browser: Browser, slow: Slow) -> None:
+    first, second = visit(browser, slow), visit(browser, slow)
+    begin(first)
+    status = second.locator("#states-status")
+    for _ in range(2):
+        second.locator("#bench-look-states").click()
+        expect(status).to_contain_text("Waiting for the model")
+        second.locator("#bench-stop-states").click()
+        expect(status).to_contain_text("Stopped")
+    first.locator("#bench-stop-states").click()
+    expect(first.locator("#states-status")).to_contain_text("Stopped")
+    time.sleep(3)  # The step that was being taken ends.
+    taken = slow.model.steps_taken
+    second.wait_for_timeout(4000)
+    assert slow.model.steps_taken == taken
+    expect(status).to_contain_text("Stopped")
+    begin(second)
+    second.locator("#bench-stop-states").click()
+    for tab in (first, second):
+        tab.close()

@@ -191,6 +191,26 @@ def test_stop_ends_this_panels_look_only_and_marks_what_no_longer_fits(page: Pag
     assert STALE in panel.refresh(session, *values(page, seed=2), key)[panel.status]
 
 
+def test_a_look_stopped_in_the_queue_asks_no_model_and_says_nothing_over_the_next(
+    page: Page, session: Session
+) -> None:
+    panel, model = states(page), page.models.model(page.models.first)
+    assert isinstance(model, FakeModel)
+    for _ in range(2):
+        panel.beginning(session)
+        panel.stopped(session, *values(page), None)
+    panel.beginning(session)
+    assert list(panel.look(session, *values(page, seed=1), None)) == []
+    assert list(panel.look(session, *values(page, seed=2), None)) == []
+    assert model.steps_taken == 0
+    *_, last = panel.look(session, *values(page, seed=3), None)
+    assert "Measured" in last[panel.status] and model.steps_taken > 0
+    panel.beginning(session)
+    panel.stopped(session, *values(page), None)
+    (said,) = panel.look(session, *values(page, seed=1), None)
+    assert "Stopped" in said[panel.status]
+
+
 def test_a_visit_that_ends_during_a_look_leaves_no_folder(page: Page, session: Session) -> None:
     panel = states(page)
     handler = panel.look(session, *values(page), None)

@@ -81,6 +81,22 @@ def test_stop_reaches_every_piece_of_work_of_this_session_only(tmp_path: Path) -
         assert first.is_set() and second.is_set() and not third.is_set()
 
 
+def test_work_that_is_asked_for_can_be_stopped_before_it_begins(tmp_path: Path) -> None:
+    session = Sessions(tmp_path).of("a")
+    session.ask("states")
+    assert session.measures("states") and not session.measures("layers")
+    session.stop("layers")
+    assert session.measures("states")
+    session.stop("states")
+    assert not session.measures("states")
+    session.ask("states")
+    with session.working("states") as first:
+        assert first.is_set() and session.measures("states")
+        with session.working("states") as second:
+            assert not second.is_set()
+    assert not session.measures("states")
+
+
 def test_folders_that_a_killed_process_left_behind_go_by_age(tmp_path: Path) -> None:
     old, young = tmp_path / "old", tmp_path / "young"
     old.mkdir()

@@ -70,6 +70,7 @@ class Look(Frame):
             every,
             concurrency_id=lane.GPU,
             concurrency_limit=1,
+            trigger_mode="multiple",  # one that was stopped may still wait in the queue
             show_progress="hidden",
             api_visibility="private",
         )
@@ -80,7 +81,6 @@ class Look(Frame):
             self._with_session(self.stopped),
             inputs,
             every,
-            cancels=[running],
             queue=False,
             **QUIET,
         )
@@ -106,16 +106,19 @@ class Look(Frame):
 
     def beginning(self, session: Session) -> Updates:
         """What the buttons and the status say before the lane is free."""
-        session.waiting.add(self.study)
+        session.ask(self.study)
         session.due.pop(self.study, None)
         words = "Waiting for the model" if self.asks_model else "Waiting for other work to end"
         return {self.status: markup.status(words), **self.controls.busy()}
 
     def stopped(self, session: Session, *values: Any) -> Updates:
-        """End the look; the last good result comes back, marked where the bench has changed since."""
-        *bench_values, last = values
+        """End the look, also where it still waits in the queue."""
         session.stop(self.study)
-        session.waiting.discard(self.study)
+        return self._halted(session, *values)
+
+    def _halted(self, session: Session, *values: Any) -> Updates:
+        """After a stop the last good result comes back, marked where the bench has changed since."""
+        *bench_values, last = values
         session.failed[self.study] = tuple(bench_values)
         fitting, model = self._fitting(session, bench_values), self._model(bench_values)
         result = self.kept(session, last)
@@ -134,7 +137,7 @@ class Look(Frame):
         """
         *bench_values, last = values
         model = self._model(bench_values)
-        progressing = self.progressing()
+        progressing, busy = self.progressing(), self.controls.busy()
 
         def work(say: lane.Say, stop: lane.Stop) -> None:
             on, config = self._laid(session, bench_values)
@@ -170,15 +173,16 @@ class Look(Frame):
         session.failed.pop(self.study, None)
         try:
             for said in lane.follow(session, work, study=self.study):
-                session.waiting.discard(self.study)
                 if isinstance(said, Done):
                     yield {**self._looked(session, said, _took(said.result)), **resting()}
-                elif isinstance(said, Loading):
-                    yield {self.status: markup.status(*said)}
                 elif said is not None:
-                    yield progressing(said)
+                    loading = isinstance(said, Loading)
+                    yield busy | ({self.status: markup.status(*said)} if loading else progressing(said))
+                    busy = {}
         except Cancelled:
-            yield ended(markup.status(self.on_stop))
+            # Said once more, after what was on its way to the page; unless the next look was asked for.
+            if not session.measures(self.study):
+                yield self._halted(session, *values)
         except Refusal as refusal:
             yield ended(markup.notice(str(refusal)))
             raise told(refusal) from refusal
@@ -190,8 +194,6 @@ class Look(Frame):
             sentence = self._fault(error, "the look at")
             yield ended(markup.notice(sentence))
             raise told(Refusal(sentence)) from error
-        finally:
-            session.waiting.discard(self.study)
 
     def refresh(self, session: Session, *values: Any) -> Updates:
         """After a change on the bench: the kept result that fits, or a mark that the one shown does not.

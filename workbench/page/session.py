@@ -9,8 +9,10 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +40,6 @@ class Session:
         self.closed = False
         self.used = time.time()
         """When the visitor last did something: seconds since the epoch."""
-        self.waiting: set[str] = set()
-        """Panels whose look was asked for and has not begun."""
         self.failed: dict[str, tuple[Any, ...]] = {}
         """By panel, the bench's values with which its last look failed or was stopped."""
         self.chosen: dict[str, Any] = {}
@@ -51,6 +51,7 @@ class Session:
         self.model: Hashable = None
         """What is on the visitor's bench, by what the host knows it as; None before the page has loaded."""
         self._recent, self._common = recent, common
+        self._asked: dict[str, deque[threading.Event]] = {}
         self._running: dict[threading.Event, str] = {}
         self._lock = threading.Lock()
 
@@ -111,11 +112,21 @@ class Session:
             if self.closed:
                 shutil.rmtree(self.folder, ignore_errors=True)
 
+    def ask(self, study: str) -> None:
+        """Work for a study will begin: from now on ``stop`` ends it, also where it waits in a queue."""
+        with self._lock:
+            self._asked.setdefault(study, deque()).append(threading.Event())
+
     @contextmanager
     def working(self, study: str = "") -> Iterator[threading.Event]:
-        """The stop flag of one piece of work for a study, known to ``stop`` for as long as it runs."""
-        flag = threading.Event()
+        """The stop flag of one piece of work for a study, known to ``stop`` for as long as it runs.
+
+        Work that was asked for before begins in the order of asking, stopped from the start where a stop came
+        in between.
+        """
         with self._lock:
+            asked = self._asked.get(study)
+            flag = asked.popleft() if asked else threading.Event()
             self._running[flag] = study
             if self.closed:
                 flag.set()
@@ -132,15 +143,17 @@ class Session:
         return bool(self._running)
 
     def measures(self, study: str) -> bool:
-        """Whether a look of this study is waited for or running."""
+        """Whether work for this study is waited for or running, and was not stopped."""
         with self._lock:
-            return study in self.waiting or study in self._running.values()
+            running = (flag for flag, name in self._running.items() if name == study)
+            return not all(flag.is_set() for flag in chain(running, self._asked.get(study, ())))
 
     def stop(self, study: str | None = None) -> None:
         """Ask the work for one study to end, or without one all work of this session."""
         with self._lock:
-            for flag, running in self._running.items():
-                if study in (None, running):
+            asked = ((flag, name) for name, flags in self._asked.items() for flag in flags)
+            for flag, name in chain(self._running.items(), asked):
+                if study in (None, name):
                     flag.set()
 
     def close(self) -> None:
