@@ -24,7 +24,7 @@ class Pace:
             return None
         share, began = self._first
         spent = now - began
-        return spent * (1 - done) / (done - share) if done > share + 0.02 and spent > 0.5 else None
+        return spent * (1 - done) / (done - share) if done > share + 0.02 and spent > 2 else None
 
 
 FRESH = 0.1

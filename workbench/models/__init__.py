@@ -23,6 +23,8 @@ CONFIGURATIONS = (BAGEL_CONFIG, "config.json")
 """What tells a checkpoint's folder: BAGEL's layout, transformers' layout."""
 HUB = "https://huggingface.co/"
 """Left out where an address of the hub is given in place of an id."""
+LONGEST_SHOWN = 200
+"""Characters of a wrong name that a sentence repeats."""
 EMBEDDED = Path(__file__).parents[2] / "assets" / "checkpoints"
 """Checkpoints that come with the workbench, by the name of their folder."""
 DTYPES = ("float32", "bfloat16", "float16")
@@ -298,13 +300,14 @@ def _folder(given: str, alone: bool) -> Path | None:
         folder = Path(given).expanduser().resolve()
         exists, is_folder = folder.exists(), folder.is_dir()
     except (OSError, ValueError, RuntimeError) as error:
-        raise Refusal(f"{given!r} cannot be opened as a folder: {error}. Give another path.") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise Refusal(f"{_begun(given)} cannot be opened as a folder: {why}. Give another path.") from None
     if not exists and is_hub_id(given):
         return None
     if not exists:
         raise Refusal(
-            f"There is no checkpoint {given!r}: it is neither a folder nor an embedded one ({known}), and an "
-            "id on the hub has the form OWNER/NAME. Check the spelling."
+            f"There is no checkpoint {_begun(given)}: it is neither a folder nor an embedded one ({known}), "
+            "and an id on the hub has the form OWNER/NAME. Check the spelling."
         )
     if not is_folder:
         raise Refusal(
@@ -314,6 +317,11 @@ def _folder(given: str, alone: bool) -> Path | None:
     if not alone:
         refuse_unconfigured(given, folder, [path.name for path in folder.glob("*.safetensors")])
     return folder
+
+
+def _begun(given: str) -> str:
+    """What was given as it can stand in a sentence, in quotes."""
+    return repr(given if len(given) <= LONGEST_SHOWN else f"{given[:LONGEST_SHOWN]}…")
 
 
 def configured(folder: Path) -> bool:

@@ -30,7 +30,14 @@ CODE = ("*.py",)
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether a name has the form OWNER/NAME."""
+    """Whether a name has the form OWNER/NAME that the hub takes."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils._validators import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
     return HUB_ID.fullmatch(name) is not None
 
 

@@ -50,7 +50,9 @@ class Foot(Frame):
                 min_width=150,
                 elem_id=f"{self.study}-pin-name",
             )
-            self.pin = gr.Button("Pin", size="sm", scale=0, min_width=64, elem_id=f"{self.study}-pin")
+            self.pin = gr.Button(
+                "Pin", size="sm", scale=0, min_width=64, interactive=False, elem_id=f"{self.study}-pin"
+            )
             gr.HTML('<p class="aft quiet">Download</p>')
             self.downloads = Downloads(self.study, document=self.documents)
             self.copy = gr.Button(

@@ -41,6 +41,7 @@ class Look(Frame):
     controls: Controls
     numbers: gr.Dataframe
     pin_name: gr.Textbox
+    pin: gr.Button
     downloads: Downloads
 
     def progressing(self) -> Callable[[Any], Updates]:
@@ -101,7 +102,7 @@ class Look(Frame):
     @property
     def every(self) -> list[Any]:
         """All that a look, or a saved run, may change."""
-        shown = [self.status, self.result, self.numbers, self.pin_name, *self.outputs]
+        shown = [self.status, self.result, self.numbers, self.pin_name, self.pin, *self.outputs]
         return [*shown, *self.downloads.buttons.values(), *self.controls.all]
 
     def beginning(self, session: Session) -> Updates:
@@ -244,6 +245,7 @@ class Look(Frame):
         return {
             **self._screen(session, result),
             **self.downloads.awake(),
+            self.pin: gr.update(interactive=True),
             self.result: key,
             self.pin_name: self.name(result),
             self.status: markup.status(words),

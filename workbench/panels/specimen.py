@@ -96,8 +96,8 @@ def outside(source: str, card: ModelCard) -> str:
     if source.startswith(SCENE) or "scene" not in card.knows:
         return ""
     return (
-        f"{card.id} knows {card.knows}. This picture is outside that: its states are measured all the same, "
-        "but its words and its drawing are those of a model that has never seen the like."
+        f"{card.id} knows {card.knows}. A picture outside that is measured all the same, but the words and "
+        "the drawing are those of a model that has never seen the like."
     )
 
 

@@ -480,7 +480,20 @@ def test_what_the_hub_refuses_is_said_with_what_to_do(
 @pytest.mark.parametrize("name", ["a/b", "Qwen/Qwen2.5-VL-7B-Instruct", "x/y.z-1"])
 def test_ids_of_the_hub_are_told_from_paths(name: str) -> None:
     assert hub.is_hub_id(name)
-    assert not any(hub.is_hub_id(path) for path in ("./a/b", "/a/b", "a", "a/b/c", "../b", "~/a"))
+    assert not any(
+        hub.is_hub_id(path)
+        for path in (
+            "./a/b",
+            "/a/b",
+            "a",
+            "a/b/c",
+            "../b",
+            "~/a",
+            "a/b-",
+            "a/b--c",
+            f"a/{'b' * 97}",
+        )
+    )
 
 
 def test_a_page_of_the_hub_is_its_id() -> None:

@@ -47,7 +47,7 @@ class CausalView(Panel):
     def __init__(self, bench: Bench) -> None:
         super().__init__(bench)
         info = (
-            f"a collection takes minutes: of {FEWER} images at first, more under Measurement; the time left "
+            f"a collection is {FEWER} images unless Measurement says more; the time left "
             "is told after the first of them"
         )
         self.subject = subject.Subject(STUDY, "Ask about", info)

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from workbench.runs.result import Result
 
 INFO = (
-    f"a collection takes minutes: {sum(FEWER.values())} images unless Measurement says more; the time left "
-    "is told as it goes"
+    f"a collection is {sum(FEWER.values())} images unless Measurement says more; the time left is told as it "
+    "goes"
 )
 
 PIN = (
