@@ -118,6 +118,16 @@ class Case:
         return (View(self.prompt.grid, self.prompt.visual), *self.prompt.others)
 
     @property
+    def pictures(self) -> dict[str, Image]:
+        """What a result shows of the case: the image as it goes in, and what stands where it is taken."""
+        return {"shown": self.image, "baseline": self.baseline}
+
+    @property
+    def outlines(self) -> dict[str, NDArray[np.bool_]]:
+        """Parts of those pictures that are explained, bool (H, W): of an answer none."""
+        return {}
+
+    @property
     def cells(self) -> int:
         """How many there are."""
         return self.grid.rows * self.grid.cols
@@ -129,8 +139,6 @@ class Case:
 
         Each image is asked about once, however often it comes: the words of an answer share their images.
         """
-        import torch
-
         keys = [blake2b(image.tobytes(), digest_size=16).digest() for image in images]
         new = {key: image for key, image in zip(keys, images, strict=True) if key not in self._rows}
         waiting = list(new.items())
@@ -139,8 +147,7 @@ class Case:
             def some(count: int, waiting: list[tuple[bytes, Image]] = waiting) -> int:
                 go_on(self.stop)
                 batch = waiting[:count]
-                with torch.inference_mode():
-                    found = self._said(self._showing([image for _, image in batch])).double().cpu().numpy()
+                found = self._asked([image for _, image in batch])
                 self._rows.update(zip((key for key, _ in batch), found, strict=True))
                 return len(batch)
 
@@ -148,6 +155,12 @@ class Case:
             self.looked(done)
             waiting = waiting[done:]
         return np.stack([self._rows[key] for key in keys])
+
+    def _asked(self, images: Sequence[Image]) -> Floats:
+        import torch
+
+        with torch.inference_mode():
+            return self._said(self._showing(images)).double().cpu().numpy()
 
     def of_pixels(self, pixels: Tensor) -> Tensor:
         """The same, float32 (B, tokens), of what the tower reads (B, …); gradients reach the pixels."""

@@ -144,6 +144,8 @@ def verdict(result: Result) -> list[str]:
 
 def _of_image(result: Result) -> list[str]:
     answer, row = result.tables["answer"].iloc[0], result.tables["targets"].iloc[0]
+    if is_drawing(result):
+        return _of_drawing(result)
     said = [f"The answer is “{answer['answer']}”, {probability(float(row['probability']))}."]
     if row["probability"] < FAINT and not row["difference"]:
         said.append("With so small a probability the curves of deletion and insertion are flat.")
@@ -156,6 +158,24 @@ def _of_image(result: Result) -> list[str]:
             f"random hits it in {100 * truth['chance']:.0f} %."
         )
     return said
+
+
+def is_drawing(result: Result) -> bool:
+    """Whether a drawing is explained, not an answer."""
+    return "drawing" in result.images
+
+
+def _of_drawing(result: Result) -> list[str]:
+    targets = result.tables["targets"]
+    moves = " and ".join(
+        f"{row['text']} by {255 * (-row['far']) ** 0.5:.0f}" for row in targets.to_dict("records")
+    )
+    return [
+        "Explained is what the model draws: how far it moves where parts of the image are taken away and it "
+        "draws again from the same noise.",
+        f"With nothing of the image left, {moves} levels of 255 (root mean square); curves and areas are "
+        "shares of that, 1 where nothing moved.",
+    ]
 
 
 def probability(value: float) -> str:

@@ -16,9 +16,8 @@ from workbench.errors import Refusal, go_on
 from workbench.models.protocol import Model
 from workbench.panels.attribution.asked import named
 from workbench.panels.attribution.case import Case
-from workbench.panels.attribution.config import AttributionConfig, Method
+from workbench.panels.attribution.config import AttributionConfig, Method, ordered
 from workbench.panels.attribution.halving import Halving
-from workbench.panels.attribution.making import ordered
 from workbench.panels.attribution.measuring import Truth
 from workbench.panels.attribution.methods import METHODS
 from workbench.panels.attribution.names import LABELS

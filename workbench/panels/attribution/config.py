@@ -40,6 +40,10 @@ Baseline = Literal["mean", "grey", "black", "blur"]
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)
 Source = Literal["image", "drawing"]
 SOURCES: tuple[Source, ...] = get_args(Source)
+Explained = Literal["answer", "drawing"]
+EXPLAINED: tuple[Explained, ...] = get_args(Explained)
+TAKING: tuple[Method, ...] = ("occlusion", "ablation", "kernel-shap", "lime", "random")
+"""Those that only take parts of the image away: of a drawing nothing else can be asked."""
 MOST_WORDS = 8
 """Words of an answer that have maps of their own."""
 
@@ -69,12 +73,22 @@ class AttributionConfig(BaseModel):
         max_length=400,
         description="another answer: explained is why the first one rather than this",
     )
+    explains: Explained = Field(
+        default="answer",
+        description="image: the answer; or what the model draws as it answers, by how far it moves where "
+        "parts of the image are taken away",
+    )
+    patch: tuple[int, ...] = Field(
+        default=(),
+        description="explains drawing: row and column, from 0, of a drawn patch that has a map of its own "
+        "[the one that moves most with nothing of the image left]",
+    )
     source: Source = Field(
         default="image",
         description="image: of a model that draws as it answers, whether the answer at once is explained by "
         "the image, or the answer after drawing by the drawing as it came back (re-encoded)",
     )
-    drawing_steps: int = Field(default=12, ge=1, le=200, description="denoising steps of that drawing")
+    drawing_steps: int = Field(default=12, ge=1, le=200, description="denoising steps of a drawing")
     methods: tuple[Method, ...] = Field(default=USUAL, min_length=1, description="whose maps are made")
     words: bool = Field(
         default=True, description=f"image: also a map for each of the answer's first {MOST_WORDS} words"
@@ -133,3 +147,16 @@ class AttributionConfig(BaseModel):
     @classmethod
     def _once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(value))
+
+    @field_validator("patch")
+    @classmethod
+    def _placed(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if value and (len(value) != 2 or min(value) < 0):
+            raise ValueError("a patch is a row and a column, each 0 or more")
+        return value
+
+
+def ordered(config: AttributionConfig) -> list[Method]:
+    """The chosen methods that can be asked, the quickest first."""
+    able = METHODS if config.explains == "answer" else TAKING
+    return [name for name in able if name in config.methods]

@@ -17,6 +17,11 @@ attention and gates; where its contributions do not sum to what they must, it sa
 *LIME* many at a time. *Random* is drawn. They are computed by Captum, but for attention, relevancy and
 Grad-CAM of all layers at once.
 
+**A drawing** can be explained instead of the answer (*Explained* under Measurement): parts of the image are
+taken away, the model thinks and draws again from the same noise, and a map says how far the drawing, or one
+patch of it, moves. Only the methods that take parts away can tell that, and every image they try costs a
+drawing. Deletion and insertion are then shares of how far it moves with nothing of the image left (ours).
+
 **Whether to trust a map.** *Deletion*: cells are taken away, the largest value first; the curve is the
 answer's probability, its area is small for a faithful map. *Insertion*: they are given back to an empty
 image; a large area is good (Petsiuk et al. 2018). *Infidelity*: how badly the map foretells what taking

@@ -80,14 +80,17 @@ class Laid:
     def result(self) -> Result:
         """All of it.
 
-        Tables: "answer" (what is explained); "targets" (text, value in nats, probability); "methods" (label,
-        what it is, seconds, passes through the model, how far it misses completeness as a share, why it does
-        not apply); "maps" (a row for each of the array "maps": method, target, layer, with its measures; of a
-        method with layers only the first, their mean, has curves); "curves" (probability at each share of
-        cells); "agreement"; of a scene "truth" (what is asked about, its share of the image, chance).
+        Tables: "answer" (what is explained); "targets" (text, value in nats, probability; of a drawing value
+        is the negative mean squared difference, far that with nothing of the image, and a likeness stands
+        where a probability does, see `Target.likelihood`); "methods" (label, what it is, seconds, passes
+        through the model, how far it misses completeness as a share, why it does not apply); "maps" (a row
+        for each of the array "maps": method, target, layer, with its measures; of a method with layers only
+        the first, their mean, has curves); "curves" (probability at each share of cells); "agreement"; of a scene
+        "truth" (what is asked about, its share of the image, chance).
 
         Arrays: ``maps`` float32 (rows of "maps", cells); ``grid`` (rows, columns); ``boxes`` float32 (cells,
-        4) in pixels; of a scene ``mask`` bool (H, W). Images: original, shown, baseline.
+        4) in pixels; of a scene ``mask`` bool (H, W); of a drawing, where it is explained, ``patch`` bool
+        (H, W). Images: original, shown, baseline; drawing.
         """
         import pandas as pd
 
@@ -110,6 +113,7 @@ class Laid:
             "grid": np.array([case.grid.rows, case.grid.cols]),
             "boxes": np.asarray(case.grid.boxes, dtype=np.float32),
         }
+        arrays |= case.outlines
         if self.truth is not None:
             arrays["mask"] = self.truth.mask
             share = float(self.truth.mask.mean())
@@ -123,7 +127,7 @@ class Laid:
             ),
             tables={name: pd.DataFrame(found) for name, found in tables.items() if found},
             arrays=arrays,
-            images={"original": self.picture.pixels, "shown": case.image, "baseline": case.baseline},
+            images={"original": self.picture.pixels, **case.pictures},
         )
 
     def _targets(self) -> list[Row]:
@@ -133,6 +137,7 @@ class Laid:
                 "value": float(value),
                 "probability": float(target.likelihood(np.array([value]))[0]),
                 "difference": target.difference,
+                "far": math.nan if target.far is None else target.far,
             }
             for target, value in zip(self.case.spoken.targets, self.case.value, strict=True)
         ]

@@ -10,8 +10,7 @@ import numpy as np
 
 from workbench.errors import Refusal
 from workbench.panels.attribution.case import Case
-from workbench.panels.attribution.config import METHODS as NAMES
-from workbench.panels.attribution.config import AttributionConfig, Method
+from workbench.panels.attribution.config import Method, ordered
 from workbench.panels.attribution.methods import METHODS
 from workbench.panels.attribution.names import LABELS
 
@@ -19,11 +18,6 @@ if TYPE_CHECKING:
     from workbench.panels.attribution.laid import Laid
     from workbench.panels.layers.config import Progress
     from workbench.runs.result import Result
-
-
-def ordered(config: AttributionConfig) -> list[Method]:
-    """The chosen methods, the quickest first."""
-    return [name for name in NAMES if name in config.methods]
 
 
 def expected(name: Method, case: Case) -> int:

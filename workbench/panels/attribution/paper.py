@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from workbench.panels.attribution.chart import (
     Map,
     Named,
     boxes_of,
+    is_drawing,
     maps,
     of_image,
     of_measure,
@@ -80,7 +82,7 @@ class Maps:
     def height(self, width: float) -> float:
         """Inches: one block below the other."""
         blocks = zip(self.many, self.found, strict=True)
-        return sum(TOP + self._rows(found) * self._tall(result) for (_, result), found in blocks)
+        return sum(TOP + self._rows(result, found) * self._tall(result) for (_, result), found in blocks)
 
     def draw(self, figure: Figure, box: Box, letter: str, beside: float) -> None:
         """Draw them at their place."""
@@ -89,14 +91,16 @@ class Maps:
             box.text(figure, 0.24, top + 0.04, _heading(name, result, self.target))
             top += TOP
             tall, side = self._tall(result), self._side
-            for place in range(len(found) + 1):
+            tiles: list[Callable[[Figure, Box, Result], None]] = [
+                self._picture,
+                *([self._drawing] if is_drawing(result) else []),
+            ]
+            tiles += [partial(self._map, one=one) for one in found]
+            for place, tile in enumerate(tiles):
                 row, column = divmod(place, ACROSS)
-                at = Box(box.left + SIDE + column * (side + GAP), box.top + top + row * tall, side, tall)
-                if place:
-                    self._map(figure, at, result, found[place - 1])
-                else:
-                    self._picture(figure, at, result)
-            top += self._rows(found) * tall
+                left, down = box.left + SIDE + column * (side + GAP), box.top + top + row * tall
+                tile(figure, Box(left, down, side, tall), result)
+            top += self._rows(result, found) * tall
         box.letter(figure, letter)
 
     def numbers(self) -> DataFrame:
@@ -124,8 +128,8 @@ class Maps:
         return TITLE + self._picture_height(result) + (CURVE + 0.05) * self.curves + 2 * LINE + 0.06
 
     @staticmethod
-    def _rows(found: Sequence[Map]) -> int:
-        return math.ceil((len(found) + 1) / ACROSS)
+    def _rows(result: Result, found: Sequence[Map]) -> int:
+        return math.ceil((len(found) + 1 + is_drawing(result)) / ACROSS)
 
     def _picture(self, figure: Figure, at: Box, result: Result) -> None:
         at.text(figure, 0, 0.02, "the input")
@@ -143,6 +147,13 @@ class Maps:
         bar.tick_params(length=1.5, pad=1)
         for spine in bar.spines.values():
             spine.set_visible(False)
+
+    def _drawing(self, figure: Figure, at: Box, result: Result) -> None:
+        at.text(figure, 0, 0.02, "the drawing")
+        high = self._picture_height(result)
+        axes = _shown(figure, at, high, result.images["drawing"])
+        axes.contour(result.arrays["patch"], levels=[0.5], colors="white", linewidths=0.8)
+        at.text(figure, 0, TITLE + high + 0.04, targets_of(result)[1], fontsize=6.5, color="0.35")
 
     def _map(self, figure: Figure, at: Box, result: Result, one: Map) -> None:
         at.text(figure, 0, 0.02, one.label, fontsize=7.5)
@@ -281,6 +292,8 @@ def _heading(name: str, result: Result, target: int) -> str:
     answer = result.tables["answer"].iloc[0]
     row = result.tables["targets"].iloc[target]
     asked = f"“{result.config['question']}” → “{answer['answer']}”"
+    if is_drawing(result):
+        return f"{f'{name}: ' if name else ''}“{result.config['question']}”, {targets_of(result)[target]}"
     about = "" if not target and not row["difference"] else f", {targets_of(result)[target]}"
     return f"{f'{name}: ' if name else ''}{asked}{about}, {probability(float(row['probability']))}"
 

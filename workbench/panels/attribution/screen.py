@@ -15,6 +15,7 @@ from workbench.panels.attribution.chart import (
     Named,
     agreeing,
     boxes_of,
+    is_drawing,
     maps,
     of_measure,
     stages_of,
@@ -50,6 +51,10 @@ def cards(result: Result, target: int = 0, stage: str = ALL_LAYERS, opacity: flo
     found = {one.method: one for one in maps(result, target, stage)}
     agreed = agreeing(result, target)
     figures = [_card("the input", markup.image(seen, "the input", BOX), f'<span class="quiet">{name}</span>')]
+    if is_drawing(result):
+        drawing = outlined(result.images["drawing"], result.arrays["patch"].astype(bool))
+        words = f'<span class="quiet">{escape(targets_of(result)[1])}, outlined</span>'
+        figures.append(_card("the drawing", markup.image(drawing, "the drawing", BOX), words))
     for method in dict.fromkeys(result.tables["maps"]["method"]):
         one = found.get(str(method))
         if one is None:
@@ -87,12 +92,14 @@ def _card(name: str, picture: str, below: str, stage: str = "") -> str:
 
 
 def _curves(one: Map) -> str:
-    """Deletion and insertion as small lines: the probability over the share of cells."""
+    """Deletion and insertion as small lines: probability, or likeness, over the share of cells."""
     if not one.curves:
         return ""
     lines = "".join(
         f'<polyline class="{way}" points="'
-        + " ".join(f"{100 * k / (len(curve) - 1):.1f},{31 - 30 * y:.1f}" for k, y in enumerate(curve))
+        + " ".join(
+            f"{100 * k / (len(curve) - 1):.1f},{31 - 30 * min(max(y, 0), 1):.1f}" for k, y in enumerate(curve)
+        )
         + '"/>'
         for way, curve in one.curves.items()
     )

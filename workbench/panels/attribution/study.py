@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Refusal
 from workbench.models.protocol import Capability, Model, never
-from workbench.panels.attribution.config import MOST_WORDS, AttributionConfig
+from workbench.panels.attribution.config import MOST_WORDS, TAKING, AttributionConfig, ordered
 from workbench.panels.layers.config import Progress, quiet
 from workbench.panels.needs import missing
 from workbench.panels.question import required
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from workbench.images.read import Picture
+    from workbench.panels.attribution.case import Case
+    from workbench.panels.attribution.laid import Laid
     from workbench.panels.attribution.measuring import Truth
     from workbench.runs.result import Result
 
@@ -40,8 +42,17 @@ def prepared(config: AttributionConfig, picture: Picture | None = None) -> Pictu
             raise Refusal("The regions masks belong to one image: name it with --image, or take slic.")
         if config.source == "drawing":
             raise Refusal("Drawings are explained one at a time: name an image with --image.")
+        if config.explains == "drawing":
+            raise Refusal("What a drawing rests on is asked of one image: name it with --image.")
         return None
     required(config.question)
+    if config.explains == "drawing":
+        if config.answer or config.versus or config.source == "drawing":
+            raise Refusal("Where the drawing is explained there is no answer to choose: leave it out.")
+        if not ordered(config):
+            raise Refusal(f"A drawing is explained by {', '.join(TAKING)}. Choose some of them.")
+    elif config.patch:
+        raise Refusal("A patch is one of a drawing: explain the drawing, or leave it out.")
     if config.masks:
         find(config.masks)
     return find(config.image).picture if picture is None else picture
@@ -104,12 +115,17 @@ def _one(
     from workbench.panels.attribution.case import Case
     from workbench.panels.attribution.drawn import drawn
     from workbench.panels.attribution.laid import Laid
-    from workbench.panels.attribution.making import make
     from workbench.panels.attribution.target import spoken
 
     progress(0.0, "answering")
     image = degrade(picture.pixels, config.corruption, config.intensity, config.seed)
     question = config.question
+    if config.explains == "drawing":
+        from workbench.panels.attribution.redrawn import Redrawn
+
+        progress(0.0, "drawing")
+        redrawn = Redrawn(model, image, config, regions=_masks(config, picture, image), stop=stop)
+        return _made(redrawn, Laid(redrawn, picture, None, started), progress, show)
     inside, own = None, None
     if config.source == "drawing":
         progress(0.0, "drawing")
@@ -128,7 +144,12 @@ def _one(
     truth = truth_of(config, picture)
     if truth is not None and truth.mask.shape != image.shape[:2]:
         truth = None  # a drawing of another size: what stands where in it is not known
-    laid = Laid(case, picture, truth, started)
+    return _made(case, Laid(case, picture, truth, started), progress, show)
+
+
+def _made(case: Case, laid: Laid, progress: Progress, show: Show) -> Result:
+    from workbench.panels.attribution.making import make
+
     make(case, laid, progress, show)
     progress(1.0, "done")
     return laid.result()

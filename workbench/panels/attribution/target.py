@@ -20,19 +20,25 @@ class Target:
     """A sum over the log-probabilities of the tokens that are asked about.
 
     text: what it is called. weights: float64 (tokens,), those of all `Spoken.sequences` one after the other.
-    difference: whether it compares two answers.
+    difference: whether it compares two answers. far: of a drawing, the value with nothing of the image left.
     """
 
     text: str
     weights: Floats
     difference: bool = False
+    far: float | None = None
 
     def value(self, rows: Floats) -> Floats:
         """Nats, (images,), of log-probabilities (images, tokens)."""
         return rows @ self.weights
 
     def likelihood(self, values: Floats) -> Floats:
-        """The same as a probability 0 to 1: of the words; or of the first answer where there are only two."""
+        """The same as a probability 0 to 1: of the words; or of the first answer where there are only two.
+
+        Of a drawing a likeness: 1 where nothing moved, 0 where it is as far as with nothing of the image.
+        """
+        if self.far is not None:
+            return 1 - values / self.far
         return 1 / (1 + np.exp(-values)) if self.difference else np.exp(values)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
 
+from workbench.errors import Refusal
 from workbench.pace import Pace
 from workbench.page import lenient, markup, subject
 from workbench.page.bench import Bench, OnBench
@@ -103,7 +104,8 @@ class AttributionView(Panel):
             del given["sensitivity"]  # as many images as is usual
         one = bool(given["image"])
         if not one:
-            given |= {"answer": "", "versus": "", "source": "image"}
+            given |= {"answer": "", "versus": "", "source": "image", "explains": "answer"}
+        given["patch"] = _patch(given["patch"]) if given["explains"] == "drawing" else ()
         return AttributionConfig(
             question=on.question if one else "",
             corruption=on.corruption,
@@ -262,6 +264,14 @@ class AttributionView(Panel):
             about = result.tables["data"].set_index("what")["value"]
             data = f", {about['collection']}"
         return f"{condition(result)}{data}, {result.manifest['model']['id']}"
+
+
+def _patch(typed: str) -> tuple[int, ...]:
+    """Row and column as typed; empty where nothing was. Raises Refusal."""
+    words = (typed or "").replace(",", " ").split()
+    if words and (len(words) != 2 or not all(word.isdecimal() for word in words)):
+        raise Refusal(f"A drawn patch is named by its row and column, as in 3, 4; {typed!r} is not.")
+    return tuple(map(int, words))
 
 
 def _target(result: Result, word: Any) -> int:

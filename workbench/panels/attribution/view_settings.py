@@ -7,7 +7,15 @@ from typing import Any
 import gradio as gr
 
 from workbench.page import subject
-from workbench.panels.attribution.config import BASELINES, METHODS, REGIONS, SOURCES, AttributionConfig
+from workbench.panels.attribution.config import (
+    BASELINES,
+    EXPLAINED,
+    METHODS,
+    REGIONS,
+    SOURCES,
+    TAKING,
+    AttributionConfig,
+)
 from workbench.panels.attribution.names import LABELS
 
 FEWER = 20
@@ -33,6 +41,24 @@ def settings() -> dict[str, Any]:
         methods = gr.CheckboxGroup(
             [(LABELS[name], name) for name in METHODS], value=list(defaults.methods), label="Methods"
         )
+        with gr.Row():
+            explains = gr.Radio(
+                list(EXPLAINED),
+                value=defaults.explains,
+                label="Explained",
+                info="drawing: what the model draws as it answers, by "
+                + ", ".join(LABELS[name] for name in TAKING)
+                + "; each image it is asked about takes a drawing",
+                min_width=320,
+            )
+            patch = gr.Textbox(
+                "",
+                label="Drawn patch",
+                placeholder="row, column",
+                info="that has a map of its own; empty: the one that rests on the image most",
+                max_lines=1,
+                min_width=220,
+            )
         with gr.Row():
             answer = gr.Textbox(
                 "",
@@ -88,6 +114,8 @@ def settings() -> dict[str, Any]:
             resamples = number(defaults.resamples, "Resamples", "behind an interval", least=100)
     return {
         "methods": methods,
+        "explains": explains,
+        "patch": patch,
         "answer": answer,
         "versus": versus,
         "words": words,
