@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import gradio as gr
 import pytest
 
 from tests.page.visit import values, visitor
@@ -126,3 +127,24 @@ def test_a_collection_is_a_chart(page: Page, panel: AttributionView, session: Se
     assert result is not None
     panel.prove(result)
     assert panel.paper([("", result)], None, 0, "pointing").axes
+
+
+def test_a_drawing_is_explained_with_a_map_of_one_patch(
+    page: Page, panel: AttributionView, session: Session
+) -> None:
+    given = {"methods": ["saliency", "ablation", "random"], "explains": "drawing", "regions": "masks"}
+    *_, last = looks(page, panel, session, **given, patch="3, 3")
+    assert [text for text, _ in last[panel.word].choices] == ["the drawing", "patch 3, 3"]
+    shown = drawn(panel, session, last[panel.result], 1, 0, 0.8)[panel.maps]
+    assert shown.count("<figure") == 4 and "patch 3, 3, outlined" in shown
+    for wrong in ("x", "3", "3, 4, 5", "-1, 0"):
+        *_, refused = refusals(page, panel, session, **given, patch=wrong)
+        assert "by its row and column" in refused[panel.status]
+
+
+def refusals(page: Page, panel: AttributionView, session: Session, **changed: Any) -> list[dict[Any, Any]]:
+    found: list[dict[Any, Any]] = []
+    with pytest.raises(gr.Error):
+        for updates in panel.look(session, *values(page, panel, SMALL, **changed), None):
+            found.append(updates)
+    return found

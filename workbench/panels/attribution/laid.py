@@ -85,8 +85,8 @@ class Laid:
         where a probability does, see `Target.likelihood`); "methods" (label, what it is, seconds, passes
         through the model, how far it misses completeness as a share, why it does not apply); "maps" (a row
         for each of the array "maps": method, target, layer, with its measures; of a method with layers only
-        the first, their mean, has curves); "curves" (probability at each share of cells); "agreement"; of a scene
-        "truth" (what is asked about, its share of the image, chance).
+        the first, their mean, has curves); "curves" (probability at each share of cells); "agreement"; of a
+        scene "truth" (what is asked about, its share of the image, chance).
 
         Arrays: ``maps`` float32 (rows of "maps", cells); ``grid`` (rows, columns); ``boxes`` float32 (cells,
         4) in pixels; of a scene ``mask`` bool (H, W); of a drawing, where it is explained, ``patch`` bool

@@ -30,6 +30,9 @@ class Redrawn(Case):
     chosen, the one that moves most with nothing of the image left.
     """
 
+    drawn: Image
+    patch: int
+
     def __init__(
         self,
         model: Model,
