@@ -19,7 +19,7 @@ from workbench.page.session import Sessions
 from workbench.panels.capture import study as capture
 from workbench.panels.capture.config import CaptureConfig
 from workbench.panels.states import study as states
-from workbench.panels.states.study import StatesConfig
+from workbench.panels.states.config import StatesConfig
 from workbench.runs.archive import pack
 from workbench.runs.store import save
 

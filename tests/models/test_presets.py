@@ -8,7 +8,7 @@ from workbench.errors import Refusal
 from workbench.models.bagel.flow import time_grid
 from workbench.models.presets import PRESETS, preset
 from workbench.models.protocol import Sampling
-from workbench.panels.states.study import StatesConfig
+from workbench.panels.states.config import StatesConfig
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ from workbench.page import shelf
 from workbench.page.host import Chosen
 from workbench.page.look import STALE
 from workbench.page.session import Session
-from workbench.panels.states.study import SAME, StatesConfig
+from workbench.panels.states.config import StatesConfig
+from workbench.panels.states.events import SAME
 from workbench.panels.states.view import StatesView
 
 

@@ -24,7 +24,7 @@ from workbench.panels.layers import study as layers
 from workbench.panels.layers.config import LayersConfig
 from workbench.panels.patches.saved import from_capture
 from workbench.panels.states import study as states
-from workbench.panels.states.study import StatesConfig
+from workbench.panels.states.config import StatesConfig
 from workbench.runs.archive import opened, pack
 from workbench.runs.result import Result
 from workbench.runs.store import save

@@ -20,7 +20,7 @@ from workbench.panels.command import as_command, from_flags
 from workbench.panels.layers.config import LayersConfig
 from workbench.panels.robustness.config import RobustnessConfig
 from workbench.panels.specimen import CLEAN
-from workbench.panels.states.study import StatesConfig
+from workbench.panels.states.config import StatesConfig
 
 KINDS: dict[str, type[BaseModel]] = {
     "states": StatesConfig,

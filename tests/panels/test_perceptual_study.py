@@ -29,7 +29,7 @@ from workbench.panels.perceptual.figure import paper
 from workbench.panels.perceptual.pictures import Shown, enough, fitted, gathered, of_states, pairs
 from workbench.panels.perceptual.study import map_name, reduced, run
 from workbench.panels.states import study as states
-from workbench.panels.states.study import StatesConfig
+from workbench.panels.states.config import StatesConfig
 from workbench.runs.result import Result
 from workbench.runs.store import load, save
 

@@ -19,10 +19,12 @@ from tests.page.fake import FakeModel
 from workbench.errors import Refusal
 from workbench.images.read import Picture, read
 from workbench.models.protocol import Answer, Event, Final, Thought, Token, VisualState
-from workbench.panels.states import figure, study
+from workbench.panels.states import figure, record
+from workbench.panels.states.config import StatesConfig
 from workbench.panels.states.document import document
+from workbench.panels.states.record import RESPONSE
 from workbench.panels.states.shows import FILMSTRIP, OfFilmstrip, part
-from workbench.panels.states.study import RESPONSE, StatesConfig, run
+from workbench.panels.states.study import run
 from workbench.runs.parts import composed
 from workbench.runs.result import Result
 from workbench.runs.store import load, save
@@ -79,9 +81,9 @@ def test_what_each_step_points_to_is_kept_and_measured(result: Result) -> None:
 
     trace = result.tables["trace"]
     steps = trace[trace["event"] == "step"].set_index("step")
-    assert study.estimate_name(1, 0) not in result.images and np.isnan(steps.loc[0, "psnr_estimate"])
+    assert record.estimate_name(1, 0) not in result.images and np.isnan(steps.loc[0, "psnr_estimate"])
     for step in range(1, 6):
-        image = result.images[study.estimate_name(1, step)]
+        image = result.images[record.estimate_name(1, step)]
         wanted = peak_signal_noise_ratio(result.images["original"], image)
         assert steps.loc[step, "psnr_estimate"] == pytest.approx(wanted)
 

@@ -30,8 +30,10 @@ from workbench.models.protocol import (
     Thought,
     VisualState,
 )
-from workbench.panels.states import figure, shots, study
-from workbench.panels.states.study import Direct, Laid, StatesConfig, StudyEvent, run, stream
+from workbench.panels.states import events, figure, record, shots
+from workbench.panels.states.config import StatesConfig
+from workbench.panels.states.events import Direct, Laid, StudyEvent
+from workbench.panels.states.study import run, stream
 from workbench.runs.export import save_figure
 from workbench.runs.store import load, save
 
@@ -65,14 +67,14 @@ def test_nothing_is_computed_before_it_is_asked_for(picture: Picture) -> None:
 def test_the_result_holds_all_of_it(picture: Picture) -> None:
     result = run(DARK, FakeModel(), picture=picture)
     trace, answers = result.tables["trace"], result.tables["answers"]
-    assert list(answers["on"]) == ["original", "degraded", study.SAME, "restored"]
+    assert list(answers["on"]) == ["original", "degraded", events.SAME, "restored"]
     assert list(answers["answer"]) == ["bright", "dark", "dark", "bright"]
     assert answers["probability"].tolist() == pytest.approx(np.exp(answers["logprob"]).tolist())
     steps = trace[trace["event"] == "step"]
     assert steps["t"].tolist() == pytest.approx([1, 0.8, 0.6, 0.4, 0.2, 0])
     assert math.isnan(steps["velocity_norm"].iloc[0]) and steps["velocity_norm"].iloc[1:].notna().all()
     assert result.arrays["latents"].shape == (6, 4, 2)
-    assert {study.image_name(1, step) for step in range(6)} <= set(result.images)
+    assert {record.image_name(1, step) for step in range(6)} <= set(result.images)
     assert result.config == DARK.model_dump(mode="json")
     assert result.manifest["images"] == {"original": picture.sha256}
 
@@ -92,7 +94,7 @@ def test_the_seed_draws_the_corruption_and_the_drawing(picture: Picture) -> None
     noisy = DARK.model_copy(update={"corruption": "gaussian_noise"})
     one, same = (run(noisy, FakeModel(), picture=picture) for _ in range(2))
     other = run(noisy.model_copy(update={"seed": 1}), FakeModel(), picture=picture)
-    for name in ("degraded", study.image_name(1, 0)):
+    for name in ("degraded", record.image_name(1, 0)):
         assert np.array_equal(one.images[name], same.images[name])
         assert not np.array_equal(one.images[name], other.images[name])
 
@@ -166,7 +168,7 @@ def test_only_whole_thoughts_are_kept(picture: Picture) -> None:
     ],
 )
 def test_a_thought_and_the_answer_in_it_are_told_apart(text: str, thought: str, answer: str) -> None:
-    assert (study.spoken(text), study.answered(text)) == (thought, answer)
+    assert (events.spoken(text), events.answered(text)) == (thought, answer)
 
 
 def test_what_is_happening_is_said_in_words(picture: Picture) -> None:
@@ -207,7 +209,7 @@ def test_two_drawings_in_one_answer_are_both_kept(picture: Picture) -> None:
     result = run(DARK, Twice(), picture=picture)
     trace = result.tables["trace"]
     assert trace.loc[trace["event"] == "step", "drawing"].tolist() == [1, 1, 1, 2, 2, 2]
-    assert study.image_name(2, 2) in result.images
+    assert record.image_name(2, 2) in result.images
     assert trace.loc[trace["event"] == "thought", "text"].tolist() == ["it is dark", "it is dark"]
     names = [shot.label for shot in shots.screen(result)]
     assert "step 0 of 2, drawing 1" in names and "step 2 of 2, drawing 2" in names

@@ -72,17 +72,18 @@ def states(options: argparse.Namespace) -> None:
     """What the model draws on its way to an answer."""
     from workbench.models.presets import preset
     from workbench.panels.states import figure, study
+    from workbench.panels.states.config import StatesConfig
     from workbench.panels.states.document import document
 
     if options.preset:
         options = argparse.Namespace(**preset(options.preset).parameters() | vars(options))
     chosen = figure.Chosen(at=tuple(options.at), estimates=options.estimates)
-    steps = int(getattr(options, "steps", study.StatesConfig().steps))
+    steps = int(getattr(options, "steps", StatesConfig().steps))
     if len(chosen.at) > figure.MOST_COLUMNS or not all(0 <= step <= steps for step in chosen.at):
         raise Refusal(f"--at takes up to {figure.MOST_COLUMNS} of the steps 0 (the noise) to {steps}.")
     _study(
         options,
-        study.StatesConfig,
+        StatesConfig,
         study.prepared,
         study.run,
         lambda result: figure.paper(result, chosen),

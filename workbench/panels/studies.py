@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 class Study:
     """Where a study is.
 
-    folder: of `panels`. config: the class whose fields are its settings. settings: the file with that class.
+    folder: of `panels`. config: the class whose fields are its settings.
     drawn: the file with `SHOWS`, `WIDE` and `part`, of which figures are composed, `TABLES` and `table`, and
     `lacks`, which tells from a config what its run will not hold; empty where there is none. of_runs: whether
     it asks no model and looks at pictures, such as those of other runs of a recipe.
@@ -24,13 +24,12 @@ class Study:
 
     folder: str
     config: str
-    settings: str = "config"
     drawn: str = ""
     of_runs: bool = False
 
     def config_class(self) -> type[BaseModel]:
         """The config, whose fields are a command's flags and a recipe's keys."""
-        found: type[BaseModel] = getattr(self.file(self.settings), self.config)
+        found: type[BaseModel] = getattr(self.file("config"), self.config)
         return found
 
     def file(self, name: str) -> Any:
@@ -45,7 +44,7 @@ class Nothing(BaseModel):
 
 
 STUDIES = {
-    "states": Study("states", "StatesConfig", settings="study", drawn="shows"),
+    "states": Study("states", "StatesConfig", drawn="shows"),
     "layers": Study("layers", "LayersConfig", drawn="shows"),
     "patches": Study("patches", "PatchesConfig", drawn="shows"),
     "atlas": Study("atlas", "AtlasConfig", drawn="shows"),

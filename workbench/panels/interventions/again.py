@@ -12,7 +12,7 @@ import numpy as np
 from workbench.models.protocol import Branch, Decision, Event, Model, Reply, Thought
 from workbench.panels.interventions.config import OWN, InterventionsConfig
 from workbench.panels.interventions.states import Pictures, picture_of, wanted
-from workbench.panels.states.study import Laid, spoken
+from workbench.panels.states.events import Laid, spoken
 
 Row = dict[str, object]
 _LETTER = re.compile(r"\(?([A-Z])(?:[).:]|$)")

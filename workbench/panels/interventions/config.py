@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from pydantic import Field, field_validator
 
 from workbench.datasets import SCENES
-from workbench.panels.states.study import StatesConfig
+from workbench.panels.states.config import StatesConfig
 
 State = Literal["none", "degraded", "clean", "other", "blank", "noise", "painted"]
 STATES: tuple[State, ...] = get_args(State)

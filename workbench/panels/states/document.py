@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.panels.states import shots
-from workbench.panels.states.study import RESPONSE, SAME
+from workbench.panels.states.events import SAME
+from workbench.panels.states.record import RESPONSE
 
 if TYPE_CHECKING:
     from workbench.panels.states.shots import Shot

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Refusal
+from workbench.panels.states.events import SAME
 from workbench.panels.states.shots import (
     ALONE,
     ANSWERS,
@@ -19,7 +20,6 @@ from workbench.panels.states.shots import (
     screen,
     size_note,
 )
-from workbench.panels.states.study import SAME
 from workbench.runs.export import PAGE as WIDTH
 from workbench.runs.wrapping import wrapped
 

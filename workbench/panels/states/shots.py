@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from workbench.panels.states.study import estimate_name, image_name
+from workbench.panels.states.record import estimate_name, image_name
 
 if TYPE_CHECKING:
     from workbench.runs.result import Result

@@ -16,7 +16,10 @@ from workbench.page.session import Session
 from workbench.page.wiring import QUIET
 from workbench.panels.specimen import outside
 from workbench.panels.states import figure
-from workbench.panels.states.study import NEEDS, STUDY, Laid, Record, StatesConfig, stream, words
+from workbench.panels.states.config import StatesConfig
+from workbench.panels.states.events import Laid, words
+from workbench.panels.states.record import Record
+from workbench.panels.states.study import NEEDS, STUDY, stream
 from workbench.panels.states.view_look import (
     COMPARE_BOX,
     PAIRS,

@@ -12,7 +12,8 @@ import numpy as np
 from workbench.models.protocol import Decision, Thought, VisualState
 from workbench.page import markup
 from workbench.panels.states import shots
-from workbench.panels.states.study import RESPONSE, SAME, Laid, Record, StudyEvent, answered, spoken
+from workbench.panels.states.events import SAME, Laid, StudyEvent, answered, spoken
+from workbench.panels.states.record import RESPONSE, Record
 
 if TYPE_CHECKING:
     from workbench.runs.result import Result

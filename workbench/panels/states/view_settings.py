@@ -12,7 +12,7 @@ from workbench.models.presets import PRESETS, preset
 from workbench.models.protocol import MOST_NEW_TOKENS, RENORMS, RESTORES, ROUTES
 from workbench.page import lenient
 from workbench.page.wiring import QUIET
-from workbench.panels.states.study import StatesConfig
+from workbench.panels.states.config import StatesConfig
 
 
 def sampling() -> dict[str, Any]:
