@@ -10,49 +10,37 @@ import numpy as np
 import pytest
 
 from workbench.runs import unfinished
-from workbench.runs.unfinished import ABOUT, ARRAYS, Unfinished, code_of
-
-BY = "workbench.panels.causal"
+from workbench.runs.unfinished import ABOUT, ARRAYS, Unfinished
 
 
 def test_what_is_put_down_is_found_by_its_key_alone(tmp_path: Path) -> None:
-    work = Unfinished("a" * 64, BY, tmp_path)
+    work = Unfinished("a" * 64, tmp_path)
     assert work.found() is None
     assert work.keep({"place": 3}, {"x": np.arange(6.0).reshape(2, 3).T})
     assert work.keep({"place": 4}, {"x": np.arange(6).reshape(2, 3)[:, ::2]})
-    found = Unfinished("a" * 64, BY, tmp_path).found()
+    found = Unfinished("a" * 64, tmp_path).found()
     assert found is not None and found[0] == {"place": 4}
     np.testing.assert_array_equal(found[1]["x"], [[0, 2], [3, 5]])
-    assert Unfinished("b" * 64, BY, tmp_path).found() is None
+    assert Unfinished("b" * 64, tmp_path).found() is None
     assert [path.name for path in tmp_path.iterdir()] == ["a" * 64]
     work.done()
     assert work.found() is not None, "the disk that the result goes to may be full"
     then = time.time() - 2 * unfinished.AFTER
     os.utime(work.folder, (then, then))
-    Unfinished("c" * 64, BY, tmp_path)
+    Unfinished("c" * 64, tmp_path)
     assert work.found() is None
 
 
 def test_what_other_code_put_down_is_not_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "a_study"
-    (package / "parts").mkdir(parents=True)
-    for name in ("__init__.py", "rows.py", "parts/part.py"):
-        (package / name).write_text("")
-    monkeypatch.syspath_prepend(tmp_path)
-
     def work() -> Unfinished:
-        code_of.cache_clear()
-        return Unfinished("a" * 64, "a_study", tmp_path / "cache")
+        return Unfinished("a" * 64, tmp_path)
 
     work().keep({"place": 3}, {"x": np.zeros(3)})
     assert work().found() is not None
-    (package / "notes.txt").write_text("no code")
+    with monkeypatch.context() as other:
+        other.setattr(unfinished, "code", lambda: "of another day")
+        assert work().found() is None
     assert work().found() is not None
-    for name in ("rows.py", "parts/part.py", "parts/fresh.py"):
-        (package / name).write_text("column = 'probability'")
-        assert work().found() is None, name
-        work().keep({"place": 3}, {"x": np.zeros(3)})
-        assert work().found() is not None
     # What was kept before the code was told is no whole work either.
     (work().folder / ABOUT).write_text('{"place": 3}')
     assert work().found() is None
@@ -60,7 +48,7 @@ def test_what_other_code_put_down_is_not_taken_up(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.parametrize("name", [ARRAYS, ABOUT])
 def test_a_damaged_file_counts_as_none(tmp_path: Path, name: str) -> None:
-    work = Unfinished("a" * 64, BY, tmp_path)
+    work = Unfinished("a" * 64, tmp_path)
     work.keep({"place": 3}, {"x": np.zeros(3)})
     (work.folder / name).write_bytes(b"\x00\x01")
     assert work.found() is None
@@ -68,7 +56,7 @@ def test_a_damaged_file_counts_as_none(tmp_path: Path, name: str) -> None:
 
 def test_a_disk_that_takes_nothing_does_not_stop_the_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert not Unfinished("a" * 64, BY, tmp_path / "file" / "below").keep({}, {"x": np.zeros(1)})
+    assert not Unfinished("a" * 64, tmp_path / "file" / "below").keep({}, {"x": np.zeros(1)})
 
 
 def test_it_is_due_after_a_while_and_what_is_old_goes(
@@ -76,12 +64,12 @@ def test_it_is_due_after_a_while_and_what_is_old_goes(
 ) -> None:
     monkeypatch.setattr(unfinished, "EVERY", 0.0)
     monkeypatch.setattr(unfinished, "SHARE", 0.0)
-    work = Unfinished("a" * 64, BY, tmp_path)
+    work = Unfinished("a" * 64, tmp_path)
     assert work.due
     work.keep({}, {"x": np.zeros(1)})
     then = time.time() - 2 * unfinished.MAX_AGE
     os.utime(work.folder, (then, then))
-    Unfinished("b" * 64, BY, tmp_path)
+    Unfinished("b" * 64, tmp_path)
     assert work.found() is None
     monkeypatch.setattr(unfinished, "EVERY", 60.0)
-    assert not Unfinished("c" * 64, BY, tmp_path).due
+    assert not Unfinished("c" * 64, tmp_path).due

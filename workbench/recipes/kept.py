@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import workbench
 from workbench import models
 from workbench.datasets import open_collection
 from workbench.errors import Refusal
@@ -18,6 +17,7 @@ from workbench.models.hub import cached
 from workbench.panels.perceptual.config import RUN
 from workbench.panels.studies import STUDIES
 from workbench.recipes.recipe import Look
+from workbench.runs.code import code
 from workbench.runs.result import Result
 from workbench.runs.store import load
 
@@ -57,7 +57,7 @@ def key_of(look: Look, runs: Mapping[str, Path] | None = None) -> str:
     named = [*_texts(settings), look.opening.system_prompt]
     named += [text.partition(":")[2] for text in named]  # Data are named with their kind before them.
     made_from = {
-        "workbench": workbench.__version__,
+        "code": code(),
         "study": look.study,
         "config": settings,
         "opening": opening,
@@ -74,7 +74,7 @@ def _of_pictures(look: Look, runs: Mapping[str, Path]) -> str:
     settings = look.config.model_dump(mode="json")
     named = {text: runs.get(text.removeprefix(RUN), Path(text).expanduser()) for text in _texts(settings)}
     made_from = {
-        "workbench": workbench.__version__,
+        "code": code(),
         "study": look.study,
         "config": settings,
         "files": {text: _stamp(place) for text, place in named.items() if _is_path(str(place))},

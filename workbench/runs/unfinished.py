@@ -8,22 +8,21 @@ is not taken up: its rows may lack what this one expects, or mean something else
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
 import time
 import uuid
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from workbench.runs.code import code
+
 ARRAYS, ABOUT, DONE = "arrays.safetensors", "about.json", "done"
-CODE = "code of the study"
+CODE = "code"
 """What the digest of the code is called among what is kept."""
 EVERY = 60.0
 """Seconds of work that may be lost."""
@@ -41,29 +40,16 @@ def place() -> Path:
     return Path(cache) / "afterimage" / "unfinished"
 
 
-@cache
-def code_of(package: str) -> str:
-    """A digest of a package's source, its folders included: another one once any line of it is another."""
-    digest = hashlib.sha256()
-    root = files(package)
-    assert isinstance(root, Path), "the workbench is run from files"
-    for file in sorted(root.rglob("*.py")):
-        digest.update(f"{file.relative_to(root).as_posix()}\0".encode() + file.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
 class Unfinished:
     """What one piece of work has gathered so far."""
 
-    def __init__(self, key: str, by: str, root: Path | None = None, *, every: float | None = None) -> None:
+    def __init__(self, key: str, root: Path | None = None, *, every: float | None = None) -> None:
         """Args:
         key: names everything that decides the work.
-        by: the package whose code does it.
         root: `place()` if not given.
         every: EVERY if not given.
         """
         self.folder = (root or place()) / key
-        self._code = code_of(by)
         self._every = every
         self._due = time.monotonic() + self.every
         _forget_old(self.folder.parent)
@@ -87,7 +73,7 @@ class Unfinished:
         try:
             fresh.mkdir(parents=True)
             save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, fresh / ARRAYS)
-            (fresh / ABOUT).write_text(json.dumps({**about, CODE: self._code}), encoding="utf-8")
+            (fresh / ABOUT).write_text(json.dumps({**about, CODE: code()}), encoding="utf-8")
             old = fresh.with_suffix(".old.tmp")
             if self.folder.exists():
                 os.replace(self.folder, old)
@@ -107,7 +93,7 @@ class Unfinished:
 
         try:
             about = json.loads((self.folder / ABOUT).read_text("utf-8"))
-            if about.pop(CODE) != self._code:
+            if about.pop(CODE) != code():
                 return None
             return about, dict(load_file(self.folder / ARRAYS))
         except Exception:  # Whatever a damaged file makes the parsers say: the work begins anew.

@@ -39,7 +39,7 @@ def measured(
     if count < 2:
         raise Refusal(f"{data.title} has too few images in its split test ({count}): two are needed.")
     key = Store.key("attention", config.model_dump(mode="json"), model.card, {"data": data.fingerprint})
-    unfinished, pace = Unfinished(key, __package__), Pace()
+    unfinished, pace = Unfinished(key), Pace()
     names: list[str] = []
     stages: list[str] = []
     told: list[dict[str, np.ndarray]] = []

@@ -65,7 +65,7 @@ class _Over:
             raise Refusal(f"{self.data.title} has no masks, so where a map should point is not known.")
         about = config.model_dump(mode="json")
         self.unfinished = Unfinished(
-            Store.key("attribution", about, model.card, {"data": self.data.fingerprint}), __package__
+            Store.key("attribution", about, model.card, {"data": self.data.fingerprint})
         )
         self.batches = Halving(config.batch)
         self.place, self.items, self.questions = 0, list[Row](), list[Row]()

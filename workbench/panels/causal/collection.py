@@ -65,7 +65,7 @@ class _Over:
             )
         settings = config.model_dump(mode="json", exclude=NOT_MADE_OF)
         key = Store.key("causal", settings, model.card, {"data": self.data.fingerprint})
-        self.unfinished = Unfinished(key, __package__, every=PUT_DOWN)
+        self.unfinished = Unfinished(key, every=PUT_DOWN)
         self.found = Gathered()
 
     def all(self) -> tuple[Gathered, list[Row], str]:

@@ -50,7 +50,7 @@ class _Over:
         key = Store.key(
             "intervene", config.model_dump(mode="json"), model.card, {"data": self.data.fingerprint}
         )
-        self.unfinished = Unfinished(key, __package__)
+        self.unfinished = Unfinished(key)
         self.answers: list[Row] = []
         self.responses: list[Row] = []
         self.skipped: list[Row] = []

@@ -80,7 +80,7 @@ class _Passes:
         self.counts = {split: min(asked[split], self.data.count(split)) for split in SPLITS}
         self._check()
         key = Store.key("layers", config.model_dump(mode="json"), model.card, {"data": self.data.fingerprint})
-        self.unfinished = Unfinished(key, __package__)
+        self.unfinished = Unfinished(key)
         self.digest = self.data.fingerprint
         self.skipped: list[Skipped] = []
         self.used = dict.fromkeys(SPLITS, 0)

@@ -65,9 +65,7 @@ class Asking:
         self.total = min(config.n_images, sum(self.data.count(split) for split in ALL_SPLITS))
         made_of = {"data": self.data.fingerprint, "judge": judge_name}
         settings = config.model_dump(mode="json", exclude={"resamples", "bins"})
-        self.unfinished = Unfinished(
-            Store.key("robustness", settings, model.card, made_of), __package__, every=PUT_DOWN
-        )
+        self.unfinished = Unfinished(Store.key("robustness", settings, model.card, made_of), every=PUT_DOWN)
         self.items = Items(conditions(config), config.pathways)
         self.skipped: list[Skipped] = []
         self.unasked = self.seen = self.first_image = 0
