@@ -49,7 +49,7 @@ class DrawSettings:
     def __post_init__(self) -> None:
         limits.whole("seed", self.seed, 0, 2**31 - 1)
         limits.within("temperature", self.temperature, 0.0, 100.0)
-        limits.whole("steps", self.steps, 1, 200)
+        limits.whole("steps", self.steps, 1, limits.MOST_STEPS)
         limits.within("shift", self.shift, 0.1, 20.0)
         limits.ordered("The guidance interval", self.interval)
         limits.one_of("renorm", self.renorm, RENORMS)

@@ -7,6 +7,9 @@ from numbers import Integral, Real
 
 from workbench.errors import Refusal
 
+MOST_STEPS = 200
+"""Denoising steps of one drawing."""
+
 
 def within(name: str, value: object, low: float, high: float) -> None:
     """Raise Refusal unless the value is a number between the two, ends included; NaN is not."""

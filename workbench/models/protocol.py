@@ -216,7 +216,7 @@ class Sampling:
     max_new_tokens: int = 256
 
     def __post_init__(self) -> None:
-        limits.whole("steps", self.steps, 1, 200)
+        limits.whole("steps", self.steps, 1, limits.MOST_STEPS)
         limits.within("text guidance", self.text_scale, 0.0, 20.0)
         limits.within("image guidance", self.image_scale, 0.0, 20.0)
         limits.within("renorm_min", self.renorm_min, 0.0, 1.0)

@@ -126,7 +126,7 @@ class Bench:
                 label="Corruption",
                 elem_id="corruption",
             )
-            self.intensity = gr.Slider(
+            self.intensity = lenient.Slider(
                 0, 1, value=FIRST_INTENSITY, step=0.01, label="Intensity", buttons=[], elem_id="intensity"
             )
             with gr.Row(elem_classes="marks"):

@@ -13,11 +13,13 @@ from workbench.panels.specimen import CLEAN
 MEASURED = "measured.json"
 DRAWN = {"steps": 12, "shift": 3.0, "text_scale": 1.0, "image_scale": 1.0}
 """How the drawings that were measured came about."""
+AT = 0.03
+"""How far an intensity may be off a measured one to be taken for it."""
 MINUS = "\N{MINUS SIGN}"
 
 
 def gain(card: ModelCard, config: Mapping[str, Any]) -> str:
-    """How often drawing helps at the measured level nearest to a look's, with its interval.
+    """How often drawing helps at a look's intensity, with its interval; between measured ones, at those.
 
     Empty where the checkpoint's folder holds no measurements of these weights, or none of this corruption and
     this route; and where the look draws in another way than what was measured, or not at all.
@@ -28,8 +30,11 @@ def gain(card: ModelCard, config: Mapping[str, Any]) -> str:
         found = json.loads((card.folder / MEASURED).read_text("utf-8"))
         if found["revision"] != card.revision:
             return ""
-        where, words = _nearest(config["corruption"], float(config["intensity"]))
-        here = found["restored"][where]
+        measured, near = _near(config["corruption"], float(config["intensity"]))
+        gains = [found["restored"][where] for where, _ in near]
+        if not measured:
+            return _between(config, near, gains)
+        ((_, words),), (here,) = near, gains
         alone = here[f"{config['route']} gain"]
         told = (
             f"On average: over {alone['n']:,} test scenes {words}, answering after drawing instead of from "
@@ -41,13 +46,34 @@ def gain(card: ModelCard, config: Mapping[str, Any]) -> str:
         return ""
 
 
-def _nearest(corruption: str, intensity: float) -> tuple[str, str]:
-    """The measurements' name for the level nearest to an intensity, and the same in words."""
-    if corruption == CLEAN:
-        return "clean", "without any corruption"
-    level = min(LEVELS, key=lambda name: abs(LEVELS[name] - intensity))
+def _between(config: Mapping[str, Any], near: list[tuple[str, str]], gains: list[Any]) -> str:
+    """The gains at the measured levels on either side of an intensity that was not measured."""
+    alone = [each[f"{config['route']} gain"] for each in gains]
+    listed = " and ".join(f"{_points(each)} {words}" for each, (_, words) in zip(alone, near, strict=True))
+    return (
+        f"Not measured at {config['intensity']:.2f}. On average over {alone[0]['n']:,} test scenes, "
+        "answering after drawing instead of from vision tokens alone changed the share of right answers by "
+        f"{listed}."
+    )
+
+
+def _near(corruption: str, intensity: float) -> tuple[bool, list[tuple[str, str]]]:
+    """Whether an intensity was measured; and that level, else those beside it.
+
+    Of each the name among the measurements, and in words.
+    """
+    clean = ("clean", "without any corruption")
+    if corruption == CLEAN or intensity == 0:
+        return True, [clean]
     label = CORRUPTIONS[corruption].within
-    return f"{corruption} {level}", f"with {label} at {LEVELS[level]:.2f}"
+    known = [(0.0, clean)] + [
+        (value, (f"{corruption} {name}", f"with {label} at {value:.2f}"))
+        for name, value in sorted(LEVELS.items(), key=lambda level: level[1])
+    ]
+    at = [level for value, level in known if abs(value - intensity) <= AT]
+    below = [level for value, level in known if value < intensity]
+    above = [level for value, level in known if value > intensity]
+    return bool(at), at or [*below[-1:], *above[:1]]
 
 
 def _points(value: Mapping[str, float]) -> str:

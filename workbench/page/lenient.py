@@ -1,4 +1,4 @@
-"""Inputs whose choices a result changes: a value that is no longer one of them is no fault of the person's.
+"""Inputs that take what Gradio refuses: an empty box, a choice that a result has taken away.
 
 Between a result that brings other choices and the browser's next call lies a moment in which the old value is
 still sent; Gradio answers that, and a number beyond its bounds, with an error of its own in a corner.
@@ -42,6 +42,18 @@ class Typed(gr.Number):
     def preprocess(self, payload: float | None) -> float | int | None:
         """What was typed, a whole number as one."""
         return int(payload) if isinstance(payload, float) and payload.is_integer() else payload
+
+
+class Slider(gr.Slider):
+    """A slider whose box may be empty: it is as it began; or hold what does not fit: the nearest does."""
+
+    is_template = True
+
+    def preprocess(self, payload: float | None) -> float | int:
+        """The number within its bounds, a whole one where it moves by whole steps."""
+        wanted = payload if payload is not None else self.value
+        number = min(max(float(self.minimum if wanted is None else wanted), self.minimum), self.maximum)
+        return round(number) if self.step and float(self.step).is_integer() else number
 
 
 class Dropdown(gr.Dropdown):

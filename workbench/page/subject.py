@@ -56,7 +56,7 @@ def square() -> lenient.Typed:
 
 def purity(value: float) -> gr.Slider:
     """How much of a patch its label covers."""
-    return gr.Slider(
+    return lenient.Slider(
         0.05,
         1,
         value=value,

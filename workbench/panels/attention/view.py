@@ -84,7 +84,7 @@ class AttentionView(Panel):
                 self.weighted = gr.Checkbox(
                     False, label="Weighted by values", min_width=150, elem_id="attention-weighted"
                 )
-            self.stage = gr.Slider(
+            self.stage = lenient.Slider(
                 0, 1, value=0, step=1, label="Layer", buttons=[], elem_id="attention-stage"
             )
             with gr.Row(elem_id="attention-maps"):

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from workbench.page import subject
+from workbench.page import lenient, subject
 from workbench.panels.attention.config import MOST_TOKENS, AttentionConfig
 
 COLLECTION_WHOLE = ("n", "square", "resamples")
@@ -46,7 +46,7 @@ def settings() -> dict[str, Any]:
             )
         with gr.Row():
             steps = subject.number(defaults.steps, "Steps of the drawing")
-            moment = gr.Slider(
+            moment = lenient.Slider(
                 0,
                 1,
                 value=defaults.drawing_t,

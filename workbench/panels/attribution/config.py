@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from workbench.datasets import SCENES
 from workbench.images.corruptions import CORRUPTIONS
+from workbench.models.limits import MOST_STEPS
 from workbench.panels.question import Question
 from workbench.panels.specimen import CLEAN
 
@@ -88,7 +89,7 @@ class AttributionConfig(BaseModel):
         description="image: of a model that draws as it answers, whether the answer at once is explained by "
         "the image, or the answer after drawing by the drawing as it came back (re-encoded)",
     )
-    drawing_steps: int = Field(default=12, ge=1, le=200, description="denoising steps of a drawing")
+    drawing_steps: int = Field(default=12, ge=1, le=MOST_STEPS, description="denoising steps of a drawing")
     methods: tuple[Method, ...] = Field(default=USUAL, min_length=1, description="whose maps are made")
     words: bool = Field(
         default=True, description=f"image: also a map for each of the answer's first {MOST_WORDS} words"

@@ -60,10 +60,10 @@ class AttributionView(Panel):
         self.verdict = gr.HTML("", elem_id="attribution-verdict")
         with gr.Row(elem_classes="map-choices", visible=False) as self.choices:
             self.word = lenient.Radio([], value=None, label="Explained", elem_id="attribution-word")
-            self.layer = gr.Slider(
+            self.layer = lenient.Slider(
                 0, 1, value=0, step=1, label="Layer", buttons=[], elem_id="attribution-layer"
             )
-            self.opacity = gr.Slider(
+            self.opacity = lenient.Slider(
                 0.1, 1, value=OVERLAY, step=0.05, label="Opacity", buttons=[], elem_id="attribution-opacity"
             )
         self.measure = lenient.Radio(

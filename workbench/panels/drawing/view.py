@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
 
+from workbench.models.limits import MOST_STEPS
 from workbench.models.protocol import RENORMS
-from workbench.page import markup
+from workbench.page import lenient, markup
 from workbench.page.bench import LOOK, Bench, OnBench
 from workbench.page.panel import Done, Named, Pace, Panel, Updates
 from workbench.panels.drawing import chart
@@ -197,7 +198,9 @@ def _settings() -> dict[str, Any]:
         )
 
     def slider(low: float, high: float, step: float, value: float, label: str, info: str) -> gr.Slider:
-        return gr.Slider(low, high, value=value, step=step, label=label, info=info, buttons=[], min_width=180)
+        return lenient.Slider(
+            low, high, value=value, step=step, label=label, info=info, buttons=[], min_width=180
+        )
 
     with gr.Accordion("Sampling", open=False, elem_id="draw-settings"):
         gr.HTML('<p class="aft quiet">What is left empty is as the model was published with.</p>')
@@ -214,7 +217,7 @@ def _settings() -> dict[str, Any]:
             every = number("A state every", "tokens; a twelfth of all")
         gr.HTML('<p class="aft quiet">By flow</p>')
         with gr.Row():
-            steps = slider(1, 50, 1, defaults.steps, "Denoising steps", "more are slower")
+            steps = slider(1, MOST_STEPS, 1, defaults.steps, "Denoising steps", "more are slower")
             shift = slider(
                 0.5, 8, 0.1, defaults.shift, "Timestep shift", "above 1: more steps near the noise"
             )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import gradio as gr
 
 from workbench.errors import Cancelled, Refusal
+from workbench.models.limits import MOST_STEPS
 from workbench.models.protocol import RENORMS, ROUTES, THOUGHTS
 from workbench.page import lenient, markup, subject
 from workbench.page.bench import LOOK, Bench, OnBench
@@ -281,7 +282,7 @@ def _settings() -> dict[str, Any]:
                 min_width=200,
             )
         with gr.Row():
-            steps = _slider(1, 50, 1, defaults.steps, "Denoising steps")
+            steps = _slider(1, MOST_STEPS, 1, defaults.steps, "Denoising steps")
             shift = _slider(0.5, 8, 0.1, defaults.shift, "Timestep shift")
             text_scale = _slider(0, 8, 0.1, defaults.text_scale, "Guidance on the text", "1: none")
             image_scale = _slider(0, 8, 0.1, defaults.image_scale, "Guidance on the image", "1: none")
@@ -313,7 +314,7 @@ def _settings() -> dict[str, Any]:
 
 
 def _slider(low: float, high: float, step: float, value: float, label: str, info: str = "") -> gr.Slider:
-    return gr.Slider(
+    return lenient.Slider(
         low, high, value=value, step=step, label=label, info=info or None, buttons=[], min_width=180
     )
 

@@ -74,7 +74,9 @@ class PatchesView(Panel):
                 self.word = _choice("Word", "patches-word")
                 self.query = _choice("From", "patches-query")
                 self.head = _choice("Head", "patches-head")
-            self.stage = gr.Slider(0, 1, value=0, step=1, label="Stage", buttons=[], elem_id="patches-stage")
+            self.stage = lenient.Slider(
+                0, 1, value=0, step=1, label="Stage", buttons=[], elem_id="patches-stage"
+            )
             with gr.Row(elem_id="patches-maps"):
                 with gr.Column(elem_classes="patch-column", min_width=0):
                     self.map = gr.Image(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from workbench.models.protocol import Decision, Thought, VisualState
-from workbench.page import expected, markup
+from workbench.page import expected, lenient, markup
 from workbench.page.bench import Bench, OnBench
 from workbench.page.panel import Done, Named, Pace, Panel, Updates, condition
 from workbench.page.session import Session
@@ -93,7 +93,7 @@ class StatesView(Panel):
         super().__init__(bench)
         self.outside = gr.HTML("", elem_id="states-outside")
         self.pictures = gr.HTML(pictures(Seen()), elem_id="states-pictures")
-        self.step = gr.Slider(
+        self.step = lenient.Slider(
             0,
             12,
             value=12,

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from workbench.models.limits import MOST_STEPS
 from workbench.models.presets import PRESETS, preset
 from workbench.models.protocol import MOST_NEW_TOKENS, RENORMS, RESTORES, ROUTES
 from workbench.page import lenient
@@ -20,7 +21,7 @@ def sampling() -> dict[str, Any]:
     defaults = StatesConfig()
 
     def slider(low: float, high: float, step: float, value: float, label: str, info: str = "") -> gr.Slider:
-        return gr.Slider(
+        return lenient.Slider(
             low, high, value=value, step=step, label=label, info=info or None, buttons=[], min_width=180
         )
 
@@ -37,7 +38,7 @@ def sampling() -> dict[str, Any]:
                 info="auto: the model decides; always: once",
                 min_width=240,
             )
-            steps = slider(1, 50, 1, defaults.steps, "Denoising steps", "more are slower")
+            steps = slider(1, MOST_STEPS, 1, defaults.steps, "Denoising steps", "more are slower")
             shift = slider(
                 0.5, 8, 0.1, defaults.shift, "Timestep shift", "above 1: more steps near the noise"
             )
