@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -84,7 +84,7 @@ def shaded_cells(picture: Image, values: NDArray[Any], high: float) -> Image:
 
 def _tint(
     grey: NDArray[np.float32],
-    corners: Sequence[Sequence[int]],
+    corners: Iterable[Any],
     values: NDArray[np.float64],
     span: tuple[float, float],
 ) -> None:
