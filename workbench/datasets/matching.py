@@ -13,8 +13,9 @@ Ours after open-compass/VLMEvalKit (`vlmeval/utils/matching_util.py`, `vlmeval/d
 - words: the same words without case, punctuation and articles ("exact"), or in the same order somewhere in
   what was said ("contained").
 
-An answer may name several in the way of MM-Vet (arXiv 2308.02490): of `<OR>` one must be given, of `<AND>` all
-(VLMEvalKit has a judge mark these; ours is a match of each part, numbers anywhere in what was said).
+An answer may name several in the way of MM-Vet (arXiv 2308.02490): of those between `<OR>` one must be given,
+of those between `<AND>` all (VLMEvalKit has a judge mark these; ours is a match of each part, of numbers
+anywhere in what was said).
 """
 
 from __future__ import annotations

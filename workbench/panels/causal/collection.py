@@ -93,10 +93,7 @@ class _Over:
         if not asked:
             self._skip(Skipped(sample.name, "It comes with no question: give one for all with --question."))
         for each in asked:
-            item = Item(
-                *(sample.name, each.text, sample.pixels, degraded, seed, each.answer, each.kind, sample),
-                self.data.classes,
-            )
+            item = Item(sample.name, each, sample.pixels, degraded, seed, sample, self.data.classes)
             try:
                 self.found.add(traced(config, self.model, item, mapped=False, progress=quiet, stop=self.stop))
             except Refusal as refusal:  # a question that is too long, say
