@@ -136,6 +136,7 @@ def test_options_of_a_typed_question_are_its_candidates() -> None:
     listed = by_hand("Which?\nA. whale\nB. horse", "b")
     assert (listed.answer, listed.candidates) == ("B", ("A", "B"))
     assert matches(listed, "A horse") and matches(listed, "Option B") and not matches(listed, "A")
+    assert by_hand("Which?\nA. whale\nB. horse", "Horse") == listed
     bare = by_hand("Which one?", "A")
     assert matches(bare, "The answer is A.") and not matches(bare, "The answer is B.")
     assert by_hand("How many?", " 3 ") == Asked("How many?", "3")

@@ -62,10 +62,13 @@ def kind_of(asked: Asked) -> Kind:
 def by_hand(text: str, answer: str) -> Asked:
     """A question as somebody typed it, with its answer: the options that it lists are its candidates.
 
-    An answer that is one letter from A to J is an option, too, where the question lists none.
+    The answer to these is the letter or the text of one. An answer that is one letter from A to J is an
+    option, too, where the question lists none.
     """
-    letters = tuple(letter for letter, _ in _OPTION.findall(text))
-    option = answer.strip().upper()
+    listed = _OPTION.findall(text)
+    letters = tuple(letter for letter, _ in listed)
+    options = {words.strip().lower(): letter for letter, words in listed}
+    option = options.get(answer.strip().lower(), answer.strip().upper())
     if not letters and re.fullmatch("[A-J]", option):
         letters = tuple(_LETTERS[: max(4, _LETTERS.index(option) + 1)])
     return Asked(text, option, letters, "choice") if option in letters else Asked(text, answer.strip())

@@ -40,12 +40,12 @@ def _of_one(table: DataFrame, route: str) -> str:
     states = [state for state in WITHOUT if state in rows.index]
     if not states:
         return ""
-    if rows["flipped"].isna().any():
+    own = rows.loc[OWN, "answer"]
+    if not own or rows["flipped"].isna().any():
         return (
             f"By {route}, the model says nothing after its own drawing: there is no answer of which could be "
             "told whether it rests on the drawing."
         )
-    own = rows.loc[OWN, "answer"]
     flipped = [state for state in states if bool(rows.loc[state, "flipped"])]
     listed = ", ".join(LABELS[state] for state in flipped)
     if len(flipped) == len(states):
