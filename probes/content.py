@@ -78,13 +78,13 @@ def reading(per_image: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> Re
         raise ValueError("no test image has a token with a target")
     pooled = resampled_sums(sums, resamples=resamples, seed=seed)
     outputs = r_squared(sums.sum(axis=0))
-    samples = _mean(r_squared(pooled))
+    samples = mean_known(r_squared(pooled))
     drawn = samples[pooled[..., 0].sum(axis=1) > 0]
     bounds = interval(drawn) if n > 1 else (np.nan, np.nan)
-    return Reading(Score(float(_mean(outputs)), *bounds, n, images, samples), outputs)
+    return Reading(Score(float(mean_known(outputs)), *bounds, n, images, samples), outputs)
 
 
-def _mean(values: Floats) -> Floats:
+def mean_known(values: Floats) -> Floats:
     """Mean over the last axis of what is known, NaN where nothing is."""
     known = np.isfinite(values)
     n = known.sum(axis=-1)

@@ -238,6 +238,26 @@ def test_masks_that_do_not_fit_are_told(tmp_path: Path) -> None:
     assert any("which are skipped: 1" in note for note in data.notes)
 
 
+def test_numbers_that_are_no_class_are_told_and_a_mask_of_nothing_else_is_set_aside(tmp_path: Path) -> None:
+    root = tmp_path / "animals"
+    for number in range(12):
+        mask = np.zeros((24, 32), np.uint16)
+        mask[:12] = (number % 3) if number else 1001
+        mask[12:] = mask[12:] if number else 1002
+        mask[0] = 255 if number else 1001
+        put(root / "images" / f"{number:02d}.png", picture(number))
+        (root / "masks").mkdir(exist_ok=True)
+        Image.fromarray(mask).save(root / "masks" / f"{number:02d}.png")
+    (root / "classes.txt").write_text("cat\ndog\n")
+    data = open_collection(f"masks:{root}")
+    said = " ".join(data.notes)
+    assert "5 of the first 12 masks hold numbers that are no class (2, 1001, 1002)" in said
+    assert "Classes are 0 to 1." in said and "255 is unlabelled: 4 % of the pixels of the first 12" in said
+    read = [each for some in everything(data).values() for each in some]
+    (aside,) = [each for each in read if isinstance(each, Skipped)]
+    assert aside.name.endswith("00.png") and "no class, but 1001, 1002: classes are 0 to 1" in aside.reason
+
+
 def test_an_image_that_its_exif_turns_is_not_laid_under_a_mask(tmp_path: Path) -> None:
     root = coco(tmp_path)
     exif = Image.Exif()
@@ -321,6 +341,24 @@ def test_a_lone_file_with_words_for_labels(tmp_path: Path) -> None:
     assert data.targets == {"class": ("emu", "owl")}
     for each in (sample(s) for split in SPLITS for s in data.read(split, 0, 12)):
         assert data.targets["class"][each.labels["class"]] == words[int(each.name.split(":")[1]) % 2]
+
+
+def test_a_column_of_lists_or_records_is_no_label(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = {
+        "image": [png(picture(k)) for k in range(12)],
+        "labels": [[k % 2, 1] for k in range(12)],
+        "category": [{"name": "cat"}] * 12,
+        "target": [k / 2 for k in range(12)],
+        "class": ["cat" if k % 2 else "dog" for k in range(12)],
+    }
+    pq.write_table(pa.table(rows), tmp_path / "some.parquet")
+    data = open_collection(str(tmp_path / "some.parquet"))
+    assert dict(data.targets) == {"class": ("cat", "dog")}
+    said = " ".join(data.notes)
+    assert "“labels” is no label: it holds list" in said and "“target” is no label: it holds double" in said
 
 
 def test_parquet_with_masks(tmp_path: Path) -> None:

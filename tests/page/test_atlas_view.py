@@ -74,6 +74,7 @@ def looked(page: Page, panel: AtlasView, session: Session) -> dict[Any, Any]:
 
 def overlay(panel: AtlasView, session: Session, key: str, way: Any, *others: Any, pins: Any = ()) -> Any:
     shown = [f"atlas/{key}" for _, key, _ in pins]
+    visit.chosen(panel, session, key)
     return panel.overlay(session, key, list(pins), shown, *way, *(others or ("class", False, False)), "")
 
 

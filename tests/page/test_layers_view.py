@@ -85,6 +85,19 @@ def test_curves_are_drawn_for_the_ground_they_stand_on(
     assert "Cohesion" in note
 
 
+def test_a_new_result_is_drawn_as_its_own_choices_say_not_as_those_before_it(
+    panel: LayersView, session: Session, picture: dict[Any, Any], probed: dict[Any, Any]
+) -> None:
+    session.drawn.clear()
+    stale = "token norm"  # both have it, and the page may still send it with the new result
+    drawn = panel.overlay(session, probed[panel.result], [], [], stale, False)
+    assert probed[panel.group].value == "global reader" and "chance" in str(drawn[panel.plot].value)
+    again = panel.overlay(session, probed[panel.result], [], [], stale, False)
+    assert "chance" not in str(again[panel.plot].value)
+    other = panel.overlay(session, picture[panel.result], [], [], stale, False)
+    assert "Cohesion" in other[panel.note]
+
+
 def test_a_pinned_result_of_the_other_kind_is_not_laid_over(
     panel: LayersView, session: Session, picture: dict[Any, Any], probed: dict[Any, Any]
 ) -> None:
@@ -92,7 +105,11 @@ def test_a_pinned_result_of_the_other_kind_is_not_laid_over(
     pins, shown = [("layers", other, "one picture")], [f"layers/{other}"]
 
     def plot(group: str) -> str:
-        return str(panel.overlay(session, key, pins, shown, group, False)[panel.plot].value)
+        return str(
+            panel.overlay(session, visit.chosen(panel, session, key), pins, shown, group, False)[
+                panel.plot
+            ].value
+        )
 
     assert "one picture" in plot("token norm")
     assert "one picture" not in plot("global reader") and "chance" in plot("global reader")
@@ -163,7 +180,8 @@ def test_a_folder_of_ones_own_is_measured(
     groups = [name for name, _ in done[panel.group].choices]
     assert groups == ["global reader", "content reader"]
     assert tmp_path.name in done[panel.pin_name]
-    drawn = panel.overlay(session, done[panel.result], [], [], "content reader", False)
+    key = visit.chosen(panel, session, done[panel.result])
+    drawn = panel.overlay(session, key, [], [], "content reader", False)
     assert "read-pictures" in drawn[panel.beneath] and drawn[panel.beneath].count("<img") == 16
 
 
@@ -189,13 +207,14 @@ def test_pinned_results_are_held_against_the_present_one(
     page: Page, panel: LayersView, session: Session, picture: dict[Any, Any]
 ) -> None:
     assert BETWEEN in [name for name, _ in picture[panel.group].choices]
-    alone = panel.overlay(session, picture[panel.result], [], [], BETWEEN, False)
+    key = visit.chosen(panel, session, picture[panel.result])
+    alone = panel.overlay(session, key, [], [], BETWEEN, False)
     assert "pin this result and look at the same images again" in alone[panel.note]
     assert alone[panel.plot].visible is False
     given = values(page, panel, corruption="none")
     clean = list(panel.look(session, *given, None))[-1][panel.result]
     pins, shown = [("layers", picture[panel.result], "in the dark")], [f"layers/{picture[panel.result]}"]
-    both = panel.overlay(session, clean, pins, shown, BETWEEN, False)
+    both = panel.overlay(session, visit.chosen(panel, session, clean), pins, shown, BETWEEN, False)
     assert "in the dark" in str(both[panel.plot].value) and "The first: clean" in both[panel.note]
     assert "with every stage of in the dark" in both[panel.beneath] and "n = 1 image," in both[panel.beneath]
     for form, button in panel.downloads.buttons.items():

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.capture.fake import FakeModel
+from tests.page.visit import chosen
 from workbench.app import Page, build
 from workbench.page.host import Host
 from workbench.page.session import Session, Sessions
@@ -69,6 +70,7 @@ def clean(page: Page, panel: PatchesView, session: Session) -> dict[Any, Any]:
 
 def drawn(panel: PatchesView, session: Session, key: str, asked: Any, *pins: str) -> dict[Any, Any]:
     all_pins = [("patches", pinned, f"pin {number}") for number, pinned in enumerate(pins)]
+    chosen(panel, session, key)
     return panel.overlay(session, key, all_pins, [f"patches/{pinned}" for pinned in pins], asked)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.page import visit
 from tests.probes.perceptual.pictures import damaged
 from workbench.app import Page, build
 from workbench.page.frame import Updates
@@ -54,7 +55,8 @@ def test_the_states_on_the_page_are_measured(page: Page, session: Session, key: 
     assert reading.places(result)[-1] == "restored" and result.manifest["model"]["id"] == "pocket-fake"
     assert "darkness" in panel.name(result)
     assert last[panel.pair].value == "6,0" and last[panel.measure].visible
-    updates = panel.overlay(session, last[panel.result], [], [], "6,0", "difference", "psnr", False)
+    shown = visit.chosen(panel, session, last[panel.result])
+    updates = panel.overlay(session, shown, [], [], "6,0", "difference", "psnr", False)
     left, right = updates[panel.slider]
     assert left.shape == right.shape and updates[panel.drawn].shape == left.shape
     assert "levels of 255" in updates[panel.caption] and "higher is better" in updates[panel.scores]

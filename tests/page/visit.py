@@ -27,3 +27,9 @@ def values(page: Page, panel: Panel, small: Mapping[str, Any], **changed: Any) -
     unknown = changed.keys() - bench.keys() - settings.keys()
     assert not unknown and not bench.keys() & settings.keys(), f"there is no {unknown}, or a name is twice"
     return list((bench | settings | changed).values())
+
+
+def chosen(panel: Any, session: Session, key: str) -> str:
+    """The id, of a result that has been drawn: from now on the choices that are given count."""
+    session.drawn[panel.study] = key
+    return key

@@ -179,6 +179,18 @@ def test_files_of_every_kind_are_read_and_named_apart(tmp_path: Path) -> None:
     assert "transparen" in result.tables["pictures"]["notes"][2].lower()
 
 
+def test_large_files_are_compared_pixel_by_pixel(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    clean = np.kron(rng.integers(40, 200, (6, 8, 3)), np.ones((200, 200, 1), int)).astype(np.uint8)
+    noisy = np.clip(clean + rng.normal(0, 30, clean.shape), 0, 255).astype(np.uint8)
+    result = run(PerceptualConfig(images=tuple(given(tmp_path, a=clean, b=noisy)), measures=("psnr",)))
+    own = 10 * math.log10(255**2 / ((noisy / 1.0 - clean) ** 2).mean())
+    assert reading.value(result, "psnr", (1, 0)) == pytest.approx(own, abs=1e-4)
+    assert result.manifest["size"] == "all 1600 × 1200, as given"
+    assert max(reading.seen(result, 0).shape) == 1024
+    paper(result)
+
+
 @pytest.mark.parametrize(
     ("images", "words"),
     [

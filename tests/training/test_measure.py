@@ -110,8 +110,8 @@ def poor(change: float) -> measure.Measured:
 
 
 def test_the_card_says_which_goals_were_missed(model: BagelModel) -> None:
-    text = card_text(model, poor(-0.2), 4, 2)
-    assert text.count("**not reached**") == 4 and "**reached**" not in text
+    text = card_text(model, poor(-0.2), scenes=4, restored=2, captioned=6)
+    assert text.count("**not reached**") == 5 and "**reached**" not in text
     assert "better answers by at least one route under none of these" in text
     assert "equal → 0.1" in text and "99" not in text.partition("## Restoration")[2]
     for name in MMD_BENCH:
@@ -121,6 +121,6 @@ def test_the_card_says_which_goals_were_missed(model: BagelModel) -> None:
 
 
 def test_the_card_says_which_goals_were_reached(model: BagelModel) -> None:
-    text = card_text(model, poor(0.2), 4, 2)
-    assert text.count("**not reached**") == 2 and text.count("**reached**") == 2
+    text = card_text(model, poor(0.2), scenes=4, restored=2, captioned=6)
+    assert text.count("**not reached**") == 3 and text.count("**reached**") == 2
     assert "worse ones by both under none of these" in text

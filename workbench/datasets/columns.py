@@ -41,12 +41,23 @@ def targets(schema: Any, shards: Sequence[Shard]) -> tuple[dict[str, tuple[str, 
         if _is_class_label(about):
             found[name] = tuple(str(word) for word in about["names"])
         elif name in LABEL_COLUMNS and not is_image(schema, name):
+            if not _names(schema.field(name).type):
+                said.append(f"The column “{name}” is no label: it holds {schema.field(name).type}.")
+                continue
             words = set().union(*(values(shard, name) for shard in shards))
             if 2 <= len(words) <= MOST_CLASSES:
                 found[name] = tuple(str(v) for v in sorted(words))
             else:
                 said.append(f"The column “{name}” is no label: it has {len(words):,} different values.")
     return found, tuple(said)
+
+
+def _names(kind: Any) -> bool:
+    """Whether cells of an Arrow type name one class each: words, or whole numbers."""
+    import pyarrow as pa
+
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind))
 
 
 def numbered(schema: Any) -> frozenset[str]:

@@ -24,6 +24,8 @@ MASKS = (
     "masks",
     "labels",
 )
+LOOKED_INTO = 32
+"""Masks that are looked into for numbers that are no class."""
 LISTS = ("objectInfo150.txt", "labels.txt", "classes.txt")
 """Files that say what classes are called, one a line."""
 
@@ -48,6 +50,12 @@ class Layout:
         index = numbers.astype(np.int64) - self.first
         unknown = (numbers == self.unlabelled) | (index < 0) | (index >= count)
         return np.where(unknown, count, index).astype(np.int16)
+
+    def strange(self, numbers: np.ndarray, count: int) -> set[int]:
+        """Numbers of a mask that are no class of `count`, and not the one that says nothing."""
+        found = np.unique(numbers)
+        index = found.astype(np.int64) - self.first
+        return set(map(int, found[((index < 0) | (index >= count)) & (found != self.unlabelled)]))
 
     def numbers(self) -> tuple[str, ...]:
         """What classes are called of which the names are not known."""
@@ -114,7 +122,11 @@ def open_masks(path: str, layout: str = "") -> Masks:
     ]
     if without:
         notes.append(f"Images without a mask of their name, which are skipped: {without:,}.")
-    return Masks(path, root.resolve().name, given, known, _names(root, known), notes)
+    classes = _names(root, known)
+    masks_ = [entry.mask for entry in every if entry.mask and entry.mask.is_file()]
+    return Masks(
+        path, root.resolve().name, given, known, classes, [*notes, *_met(masks_, known, len(classes))]
+    )
 
 
 def _paired(root: Path, images: Path, masks: Path, splits: Mapping[Split, Path]) -> dict[Split, list[Entry]]:
@@ -166,7 +178,48 @@ class Masks(Files):
                 "they must have the same size."
             )
         classes = self.layout.indices(fitted_mask(numbers, sample.pixels.shape[:2]), len(self.classes))
+        strange = self.layout.strange(numbers, len(self.classes))
+        if strange and (classes == len(self.classes)).all():
+            raise Refusal(f"Its mask holds no class, but {_listed(strange)}: classes are {self._range}.")
         return replace(sample, classes=classes, regions=classes)
+
+    @property
+    def _range(self) -> str:
+        return f"{self.layout.first} to {self.layout.first + len(self.classes) - 1}"
+
+
+def _met(masks: Sequence[Path], layout: Layout, count: int) -> list[str]:
+    """What the first masks hold that is read as no class, in sentences: numbers, and unlabelled pixels."""
+    strange: set[int] = set()
+    shares: list[float] = []
+    several = 0
+    for path in masks[:LOOKED_INTO]:
+        try:
+            numbers = read_mask(path)
+        except Refusal:
+            continue  # said of the image by its name, once it is read
+        found = layout.strange(numbers, count)
+        strange |= found
+        several += bool(found)
+        shares.append(float((numbers == layout.unlabelled).mean()))
+    said = []
+    if strange:
+        said.append(
+            f"{several:,} of the first {len(shares):,} masks hold numbers that are no class "
+            f"({_listed(strange)}): their pixels count as unlabelled. Classes are {layout.first} "
+            f"to {layout.first + count - 1}."
+        )
+    if any(shares):
+        said.append(
+            f"{layout.unlabelled} is unlabelled: {100 * float(np.mean(shares)):.0f} % of the pixels of the "
+            f"first {len(shares):,} masks."
+        )
+    return said
+
+
+def _listed(numbers: set[int]) -> str:
+    first = ", ".join(map(str, sorted(numbers)[:4]))
+    return f"{first} and {len(numbers) - 4} more" if len(numbers) > 4 else first
 
 
 def read_mask(path: Path) -> np.ndarray:

@@ -46,6 +46,8 @@ class Session:
         """What the visitor chose to be shown of results, kept from look to look while it holds."""
         self.opened = set(common)
         """Ids of the results that came from saved runs: what lies on the bench did not make them."""
+        self.drawn: dict[str, str | None] = {}
+        """By study, the id of the result that was last drawn in its panel."""
         self.due: dict[str, str] = {}
         """By study, the id of such a result that its panel shows once it is in front."""
         self.model: Hashable = None

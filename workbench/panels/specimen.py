@@ -37,21 +37,25 @@ class Specimen:
         return self.source.startswith(SCENE)
 
 
-def find(source: str) -> Specimen:
-    """The picture that ``source`` names: "scene:SEED" (test split) or a file. Raises Refusal."""
+def find(source: str, *, whole: bool = False) -> Specimen:
+    """The picture that ``source`` names: "scene:SEED" (test split) or a file. Raises Refusal.
+
+    whole: as many pixels as the file has.
+    """
     if not source:
         raise Refusal("Name an image: a file, or scene:SEED for a drawn scene.")
     if source.startswith(SCENE):
         return scene(source.removeprefix(SCENE))
-    return from_file(Path(source), source)
+    return from_file(Path(source), source, whole=whole)
 
 
-def from_file(path: Path, source: str) -> Specimen:
-    """A picture from a file, fitted to 1,024 pixels. Raises Refusal where it cannot be read."""
+def from_file(path: Path, source: str, *, whole: bool = False) -> Specimen:
+    """A picture from a file, fitted to 1,024 pixels but if ``whole``. Raises Refusal if it cannot be read."""
     from workbench.images.fit import fitted
     from workbench.images.read import read
 
-    return Specimen(fitted(read(path, name=Path(source).name)), source, Path(source).name)
+    picture = read(path, name=Path(source).name)
+    return Specimen(picture if whole else fitted(picture), source, Path(source).name)
 
 
 def scene(seed: str | int) -> Specimen:

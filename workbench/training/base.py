@@ -121,7 +121,8 @@ def parser() -> argparse.ArgumentParser:
         "measure", help="measure a checkpoint on held-out scenes and write its model card"
     )
     measure.add_argument("folder", type=Path, nargs="?", default=Path("assets/checkpoints/pocket-bagel"))
-    measure.add_argument("--scenes", type=int, default=600, help="test scenes for answers and captions")
+    measure.add_argument("--scenes", type=int, default=600, help="test scenes for answers")
+    measure.add_argument("--captioned", type=int, default=3000, help="test scenes for captions")
     measure.add_argument("--restored", type=int, default=400, help="test scenes for restoration")
     return top
 
@@ -134,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         from workbench.training.card import write_card
 
-        write_card(args.folder, scenes=args.scenes, restored=args.restored)
+        write_card(args.folder, scenes=args.scenes, restored=args.restored, captioned=args.captioned)
     return 0
 
 

@@ -142,12 +142,17 @@ def restore(
 
 
 def measure(
-    model: BagelModel, *, scenes: int = 600, restored: int = 400, say: Callable[[str], None] = print
+    model: BagelModel,
+    *,
+    scenes: int = 600,
+    restored: int = 400,
+    captioned: int = 3000,
+    say: Callable[[str], None] = print,
 ) -> Measured:
     """Measure a checkpoint on test scenes.
 
-    Clean answers and captions on the first `scenes` of them; every corruption, and restoration from it, on
-    the first `restored`.
+    Clean answers on the first `scenes` of them, captions on the first `captioned`; every corruption, and
+    restoration from it, on the first `restored`.
     """
     kit, out = kit_of(model), Measured()
     test = generate(np.arange(scenes), "test")
@@ -155,7 +160,7 @@ def measure(
     asked = [questions(test, i, rng) for i in range(scenes)]
     _clean(kit, test, asked, out)
     say(f"clean {out.clean['all'].mean:.3f}")
-    _captions(model, test, out)
+    _captions(model, captioned, out)
     say(f"captions {out.captions['object sets'].mean:.3f}")
     reconstructed = _reconstructed(kit, test.images)
     out.autoencoder = rate(psnr(reconstructed, test.images))
@@ -208,15 +213,16 @@ def _clean(kit: Kit, test: Scenes, asked: Sequence[Sequence[Question]], out: Mea
     out.majority["all"] = float(np.mean([q.answer == most[q.kind] for q in every]))
 
 
-def _captions(model: BagelModel, test: Scenes, out: Measured) -> None:
+def _captions(model: BagelModel, count: int, out: Measured) -> None:
     """Fill in how well captions name the (colour, shape) pairs of a scene: exact sets, and F1.
 
     The sets also by whether training ever showed all of the scene's pairs.
     """
     exact, overlap, new = [], [], []
-    for first in range(0, len(test), BATCH):
-        prompt = model.prepare(list(test.images[first : first + BATCH]), DESCRIBE)
-        for i, answer in enumerate(model.answer(prompt, max_new_tokens=48), start=first):
+    for first in range(0, count, BATCH):
+        test = generate(np.arange(first, min(first + BATCH, count)), "test")
+        prompt = model.prepare(list(test.images), DESCRIBE)
+        for i, answer in enumerate(model.answer(prompt, max_new_tokens=48)):
             said = {o[:2] for o in objects_of(answer.text)}
             true = {o[:2] for o in objects_of(caption(test, i))}
             exact.append(float(said == true))

@@ -26,7 +26,8 @@ def prepared(config: CorruptConfig, picture: Picture | None = None) -> Picture:
     if picture is None:
         from workbench.panels.specimen import find
 
-        picture = find(config.image).picture
+        # The authors' pixel sizes are for the picture as it is.
+        picture = find(config.image, whole=config.pixels == "native").picture
     return picture
 
 

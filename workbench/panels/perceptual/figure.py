@@ -23,6 +23,7 @@ from workbench.panels.perceptual.reading import (
     measures_of,
     number,
     places,
+    seen,
     shown_places,
     span,
     spread,
@@ -155,7 +156,7 @@ class Pictures:
         between: tuple[float, float],
     ) -> None:
         chosen, names, tall, cell = self._places(result), places(result), self._tall(result), self._cell
-        shots = [(names[k], result.images[image_name(k)]) for k in chosen]
+        shots = [(names[k], seen(result, k)) for k in chosen]
         shots.append(("where it differs", drawn))
         for column, (words, pixels) in enumerate(shots):
             left = INDENT + column * (cell + GAP)

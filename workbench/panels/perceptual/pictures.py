@@ -78,7 +78,7 @@ def gathered(
             name = source.removeprefix(RUN) if source.startswith(RUN) else path.name.removesuffix(".zip")
             pictures += of_run(result, name if several else "")
         else:
-            specimen = find(source)
+            specimen = find(source, whole=True)  # a score is of every pixel
             stem = specimen.name if source.startswith(SCENE) else Path(source).name
             pictures.append(Shown(stem, specimen.picture.pixels, notes=specimen.picture.notes))
     return enough(pictures), opened

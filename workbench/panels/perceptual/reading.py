@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from probes.perceptual.registry import MEASURES
+from workbench.images.fit import LONGEST, within
 from workbench.panels.overlay import cividis
 from workbench.panels.perceptual.study import image_name, map_name
 from workbench.panels.perceptual.without import WITHOUT
@@ -121,6 +122,11 @@ def map_title(kind: str) -> str:
     if kind == DIFFERENCE:
         return "absolute difference, levels of 255"
     return "1 \N{MINUS SIGN} SSIM" if kind == "ssim" else title(kind)
+
+
+def seen(result: Result, place: int) -> np.ndarray:
+    """A picture as it is shown, uint8 (h, w, 3): a large one smaller than it was compared."""
+    return within(result.images[image_name(place)], LONGEST)
 
 
 def spread(result: Result, kind: str, pair: tuple[int, int]) -> np.ndarray:

@@ -12,6 +12,7 @@ import gradio as gr
 
 from probes.perceptual.registry import MEASURES
 from workbench.errors import Cancelled, Refusal
+from workbench.images.fit import LONGEST, within
 from workbench.page import lenient, markup
 from workbench.page.bench import Bench, OnBench
 from workbench.page.panel import Named, Panel, Progress, Updates
@@ -24,7 +25,7 @@ from workbench.panels.perceptual.choices import missing_here
 from workbench.panels.perceptual.config import PerceptualConfig
 from workbench.panels.perceptual.pictures import Shown, enough, of_states
 from workbench.panels.perceptual.saved import from_capture
-from workbench.panels.perceptual.study import STUDY, image_name, run, weights
+from workbench.panels.perceptual.study import STUDY, run, weights
 from workbench.panels.perceptual.view_parts import (
     BOX,
     beside,
@@ -176,7 +177,7 @@ class PerceptualView(Panel):
             return OnTable(**bench, shown=tuple(enough(of_states(result))), runs=(result,), key=key), config
         shown = []
         for path in settings["files"] or []:
-            found = from_file(Path(path), Path(path).name)
+            found = from_file(Path(path), Path(path).name, whole=True)
             shown.append(Shown(found.name, found.picture.pixels, notes=found.picture.notes))
         return OnTable(**bench, shown=tuple(enough(shown))), config
 
@@ -264,7 +265,7 @@ class PerceptualView(Panel):
         result = named[0][1]
         pair, kind, measure = fitting(result, *choices)
         names = reading.places(result)
-        picture, reference = (result.images[image_name(place)] for place in pair)
+        picture, reference = (reading.seen(result, place) for place in pair)
         values = reading.spread(result, kind, pair)
         between = reading.span(kind, [values])
         theme: Literal["light", "dark"] = "dark" if dark else "light"
@@ -272,7 +273,7 @@ class PerceptualView(Panel):
         return {
             self.slider: (markup.enlarged(reference, BOX), markup.enlarged(picture, BOX)),
             self.sides: markup.remark(f"Left: {names[pair[1]]}, the reference. Right: {names[pair[0]]}."),
-            self.drawn: markup.enlarged(reading.coloured(values, between), BOX),
+            self.drawn: markup.enlarged(within(reading.coloured(values, between), LONGEST), BOX),
             self.caption: caption(kind, between),
             self.scores: scores(result, pair),
             self.plot: gr.Plot(value=curves, visible=True) if curves else gr.Plot(visible=False),

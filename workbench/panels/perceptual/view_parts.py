@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.images.fit import LONGEST, within
 from workbench.page import markup
 from workbench.panels.perceptual import reading
-from workbench.panels.perceptual.study import image_name
 
 if TYPE_CHECKING:
     from workbench.runs.result import Result
@@ -72,10 +72,10 @@ def scores(result: Result, pair: tuple[int, int]) -> str:
 def beside(name: str, other: Result, kind: str) -> str:
     """A pinned result in a row: its last picture, the same map, its numbers."""
     pair = reading.last_pair(other)
-    pictures = [other.images[image_name(pair[0])]]
+    pictures = [reading.seen(other, pair[0])]
     if kind in reading.maps_of(other, pair):
         values = reading.spread(other, kind, pair)
-        pictures.append(reading.coloured(values, reading.span(kind, [values])))
+        pictures.append(within(reading.coloured(values, reading.span(kind, [values])), LONGEST))
     said = "; ".join(
         f"{reading.title(m)} {reading.arrow(m)} {reading.number(m, v)}"
         for m in reading.measures_of(other)

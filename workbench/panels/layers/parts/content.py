@@ -8,7 +8,7 @@ import numpy as np
 
 from probes.bootstrap import Score
 from probes.boxes import box_means
-from probes.content import picture, r_squared, reading, residuals
+from probes.content import mean_known, picture, r_squared, reading, residuals
 from probes.ridge import RIDGE_PENALTIES, Moments, RidgePath
 from workbench.datasets.batches import Batch
 from workbench.datasets.collection import Split
@@ -96,9 +96,9 @@ class PatchContent(Part):
     def _best(self, stage: int) -> tuple[int, int]:
         """The penalties with the best validation R² of pixels and of depth."""
         pooled = self.grown.whole(f"tried {stage}").sum(axis=0)
-        every = np.nan_to_num(r_squared(pooled), nan=-np.inf)
-        pixels = int(every[:, :COLOURS].mean(axis=1).argmax())
-        return pixels, int(every[:, COLOURS].argmax()) if every.shape[1] > COLOURS else pixels
+        every = r_squared(pooled)
+        pixels = _best_of(mean_known(every[:, :COLOURS]))
+        return pixels, _best_of(every[:, COLOURS]) if every.shape[1] > COLOURS else pixels
 
     def _curve(self, measure: str, key: str, outputs: slice) -> list[Row]:
         scores: list[Score | None] = []
@@ -157,3 +157,8 @@ def mean_colour(values: np.ndarray) -> np.ndarray:
     """Mean colours (N, tokens, 3) of patches' cells: a reader of the mean is the mean of its readings."""
     cells = values[..., :COLOURS].reshape(*values.shape[:2], CELLS * CELLS, 3)
     return np.asarray(cells.mean(axis=2))
+
+
+def _best_of(values: np.ndarray) -> int:
+    """The place of the largest of those that are known; a constant channel has no R²."""
+    return int(np.nan_to_num(values, nan=-np.inf).argmax())

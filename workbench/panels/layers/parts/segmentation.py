@@ -64,6 +64,9 @@ class PatchClasses(Part):
 
     def curves(self, say: Say, stop: Callable[[], bool]) -> list[Row]:
         """Accuracy over patches and mean IoU by stage."""
+        if note := self._too_few():
+            self.notes.append(note)
+            return []
         true, shuffled = self._scored("true"), self._scored("control")
         if not any(true):
             return []
@@ -81,6 +84,8 @@ class PatchClasses(Part):
     def tables(self) -> dict[str, list[Row]]:
         """IoU of each class of the truth, at each stage: their mean is the mean IoU."""
         table: list[Row] = []
+        if self._too_few():
+            return {}
         for i, stage in enumerate(self.axis.stages):
             if f"true {i}" not in self.told:
                 continue
@@ -99,6 +104,16 @@ class PatchClasses(Part):
                 if n
             ]
         return {"classes": table} if table else {}
+
+    def _too_few(self) -> str:
+        """Why classes of patches are not read; empty where they can be."""
+        learned = max((int(np.count_nonzero(sums.y)) for sums in self.sums.values()), default=0)
+        if learned > 1:
+            return ""
+        return (
+            f"Patches of training images show {'one class only' if learned else 'no class'}, so none is "
+            "read: a reader needs two or more. A patch has a class where one covers enough of it (--purity)."
+        )
 
     def _chosen(self) -> list[Choice]:
         """The penalty that validation chose at each stage, by mean IoU; for accuracy too."""
