@@ -16,7 +16,7 @@ from workbench.panels.drawing import chart, figure, study
 from workbench.panels.drawing.config import DrawConfig
 from workbench.panels.drawing.screen import screen
 from workbench.panels.drawing.study import GRIDS, image_name, run
-from workbench.panels.overlay import OVERLAY, cividis
+from workbench.panels.overlay import cividis
 from workbench.runs.export import save_figure
 from workbench.runs.result import Result
 from workbench.runs.store import load, save
@@ -97,7 +97,7 @@ def test_the_map_has_one_scale_from_nought(tokens: Result) -> None:
     tokens.arrays["entropy"] = np.zeros((3, 4), np.float32)
     tokens.arrays["entropy"][1, 2] = high
     drawn = chart.entropy_map(tokens, chart.AFTER, high).astype(float)
-    ends = 200 + OVERLAY * (cividis()[[0, 255]] - 200)
+    ends = cividis()[[0, 255]]
     assert np.abs(drawn[8:16, 16:24] - ends[1]).max() <= 1
     assert np.abs(drawn[:8] - ends[0]).max() <= 1
 

@@ -13,6 +13,7 @@ from workbench.panels.overlay import (
     patch_at,
     scale_bar,
     shaded,
+    shaded_cells,
     weighed,
 )
 
@@ -28,9 +29,22 @@ def test_colours_are_those_of_the_scale_and_the_patch_is_outlined() -> None:
     assert k * 96 == ENLARGED_TO and drawn.shape == (384, 384, 3) and drawn.dtype == np.uint8
     for patch, colour in ((0, cividis()[0]), (143, cividis()[-1])):
         x0, y0, _, _ = (BOXES[patch] * k).astype(int)
-        assert np.abs(drawn[y0 + 16, x0 + 16] - (0.8 * colour + 0.2 * 100)).max() <= 1
+        assert np.abs(drawn[y0 + 16, x0 + 16] - colour).max() <= 1
     x0, y0, x1, _ = (BOXES[30] * k).astype(int)
     assert (drawn[y0, x0:x1] == 0).all() and (drawn[y0 + 1, x0 + 1 : x1 - 1] == 255).all()
+
+
+@pytest.mark.parametrize("bright", [0.15, 1.0])
+def test_a_patch_has_the_colour_of_its_value_however_dark_the_picture_is(bright: float) -> None:
+    lit = (np.random.default_rng(0).integers(60, 200, (96, 96, 3)) * bright).astype(np.uint8)
+    values = np.linspace(0.1, 0.9, 144)
+    wanted = cividis()[np.round(values * 255).astype(int)]
+    drawn = shaded(lit, BOXES, values, (0.0, 1.0)).astype(float)
+    cells = drawn.reshape(12, 32, 12, 32, 3)
+    assert np.abs(cells.mean(axis=(1, 3)).reshape(144, 3) - wanted).max() < 1.5
+    assert cells.std(axis=(1, 3)).min() > 0.5, "what differs within a patch is still seen"
+    small = shaded_cells(lit, values.reshape(12, 12), 1.0).astype(float).reshape(12, 8, 12, 8, 3)
+    assert np.abs(small.mean(axis=(1, 3)).reshape(144, 3) - wanted).max() < 1.5
 
 
 def test_what_is_beyond_the_scale_has_the_colour_of_its_end_and_what_is_unknown_none() -> None:
@@ -69,7 +83,7 @@ def test_a_cell_that_reaches_beyond_the_picture_is_drawn_as_far_as_it_lies_in_it
     beyond = np.array([[-8, -3, 8, 8], [8, 0, 90, 96], [90, 0, 120, 96]], np.float32)
     maps = (
         (weighed(PICTURE, beyond, np.ones(3), 1.0), FOR),
-        (shaded(PICTURE, beyond, np.ones(3), (0.0, 1.0)), 0.8 * cividis()[-1] + 0.2 * 100),
+        (shaded(PICTURE, beyond, np.ones(3), (0.0, 1.0)), cividis()[-1]),
     )
     for drawn, colour in maps:
         for x, y in ((0, 0), (31, 31), (383, 383)):

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -224,6 +225,56 @@ def test_what_is_said_freely_is_matched_or_judged(direct: Result) -> None:
     assert "yes" in set(lenient.tables["data"]["value"])
     with pytest.raises(Refusal, match="judge marks"):
         run(SMALL, Guessing(), judge=lambda *words: 1.0)
+
+
+def test_a_free_answer_may_be_as_long_as_a_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    own = Guessing.answer
+
+    def answer(self: Guessing, prompt: Any, **how: Any) -> Any:
+        asked.append(how["max_new_tokens"])
+        return own(self, prompt, **how)
+
+    monkeypatch.setattr(Guessing, "answer", answer)
+    given = {"answers": "generated", "n_images": 2, "corruptions": (), "max_new_tokens": 200}
+    run(SMALL.model_copy(update=given), Guessing())
+    assert set(asked) == {200}
+
+
+def test_a_judge_that_fails_is_asked_again_and_what_was_judged_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("workbench.datasets.judges.WAITS", (0.0, 0.0))
+    config = SMALL.model_copy(update={"answers": "generated", "n_images": 4, "corruptions": ()})
+    failures = iter([True, True, False])
+
+    def tired(question: str, answer: str, said: str) -> float:
+        if next(failures, False):
+            raise TimeoutError("429")
+        return 1.0
+
+    assert run(config, Guessing(), judge=tired, judge_name="tired").tables["items"]["right"].all()
+
+    def gone(*words: str) -> float:
+        raise TimeoutError("429")
+
+    with pytest.raises(Refusal, match="failed 3 times .TimeoutError: 429.. The same command goes on"):
+        run(config, Guessing(), judge=gone, judge_name="gone")
+
+
+def test_a_question_that_is_too_long_is_set_aside_by_name(tmp_path: Path) -> None:
+    lines = ["index\timage\tquestion\tA\tB\tanswer"]
+    for k in range(6):
+        buffer = io.BytesIO()
+        Image.fromarray(np.full((16, 16, 3), 20 * k, np.uint8)).save(buffer, "PNG")
+        image = base64.b64encode(buffer.getvalue()).decode()
+        lines.append(f"{k}\t{image}\t{'what is it? ' * (600 if k == 2 else 1)}\ta star\ta ring\tA")
+    (tmp_path / "LONG.tsv").write_text("\n".join(lines) + "\n")
+    given = {"data": str(tmp_path / "LONG.tsv"), "corruptions": ()}
+    found = run(SMALL.model_copy(update=given), Guessing())
+    assert len(found.tables["questions"]) == 5
+    (reason,) = found.tables["skipped"]["reason"]
+    assert "at most 4,000 are read" in reason
 
 
 def test_what_cannot_be_done_is_refused(tmp_path: Path) -> None:

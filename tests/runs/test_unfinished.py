@@ -31,6 +31,31 @@ def test_what_is_put_down_is_found_by_its_key_alone(tmp_path: Path) -> None:
     assert work.found() is None
 
 
+def test_a_kill_between_the_renames_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = Unfinished("a" * 64, tmp_path)
+    work.keep({"place": 3}, {"x": np.zeros(3)})
+    renamed: list[str] = []
+
+    class Killed(BaseException):
+        pass
+
+    def replace(source: Path, target: Path) -> None:
+        renamed.append(target.name)
+        if len(renamed) == 2:
+            raise Killed
+        os.rename(source, target)
+
+    with monkeypatch.context() as kill:
+        kill.setattr(unfinished.os, "replace", replace)
+        kill.setattr(unfinished.shutil, "rmtree", lambda *given, **how: None)  # nor is anything cleaned up
+        with pytest.raises(Killed):
+            work.keep({"place": 4}, {"x": np.ones(3)})
+    assert not work.folder.exists()
+    found = Unfinished("a" * 64, tmp_path).found()
+    assert found is not None and found[0] == {"place": 4} and found[1]["x"].sum() == 3
+    assert Unfinished("b" * 64, tmp_path).found() is None
+
+
 def test_what_other_code_put_down_is_not_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def work() -> Unfinished:
         return Unfinished("a" * 64, tmp_path)

@@ -8,6 +8,7 @@ what it likes where it likes; the workbench sends nothing by itself.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from importlib import import_module, metadata
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 from workbench.errors import Refusal
 
 GROUP = "afterimage.judges"
+WAITS = (1.0, 5.0, 20.0)
+"""Seconds before a judge that failed is asked again."""
 Judge = Callable[[str, str, str], float]
 
 
@@ -40,11 +43,21 @@ def judge_named(name: str) -> Judge:
 
 
 def judged(judge: Judge, question: str, answer: str, said: str) -> bool:
-    """Whether a judge holds what was said to be right. Raises Refusal where it gives no mark."""
-    try:
-        mark = float(judge(question, answer, said))
-    except Exception as error:
-        raise Refusal(f"The judge failed ({type(error).__name__}: {error}).") from error
+    """Whether a judge holds what was said to be right; one that fails is asked again after a while.
+
+    Raises Refusal where it gives no mark.
+    """
+    for wait in (*WAITS, None):
+        try:
+            mark = float(judge(question, answer, said))
+            break
+        except Exception as error:
+            if wait is None:
+                raise Refusal(
+                    f"The judge failed {len(WAITS) + 1} times ({type(error).__name__}: {error}). The same "
+                    "command goes on from here."
+                ) from error
+            time.sleep(wait)
     if not 0 <= mark <= 1:
         raise Refusal(f"The judge gave {mark:g}; a mark lies between 0 and 1.")
     return mark > 0.5

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +14,7 @@ Image = NDArray[np.uint8]
 ENLARGED_TO = 384
 """Pixels that the longer side comes near to, by a whole factor, so that pixels stay square and sharp."""
 OVERLAY = 0.8
-"""Weight of the colours over the grey picture."""
+"""How much of the grey picture the colours cover."""
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
 """What red, green and blue count for in the brightness of a pixel (Rec. 601)."""
 
@@ -58,13 +62,7 @@ def shaded(
     corners = _corners(boxes, picture)
     if values is not None:
         large = np.repeat((large @ GREY)[..., None], 3, axis=2)
-        low, high = span
-        share = (np.asarray(values, np.float64) - low) / (high - low if high > low else 1.0)
-        known = np.isfinite(share)
-        colours = cividis()[np.clip(np.where(known, share, 0) * 255 + 0.5, 0, 255).astype(np.uint8)]
-        for (x0, y0, x1, y1), colour, told in zip(corners, colours, known, strict=True):
-            part = large[y0:y1, x0:x1]
-            part += OVERLAY * told * (colour - part)
+        _tint(large, corners, np.asarray(values, np.float64), span)
     for x0, y0, x1, y1 in corners[np.flatnonzero(marked)] if marked is not None else ():
         _cross(large, x0, y0, x1, y1)
     if chosen is not None:
@@ -73,6 +71,36 @@ def shaded(
         _outline(large, x0 + 1, y0 + 1, x1 - 1, y1 - 1, 255.0)
         _outline(large, x0 + 2, y0 + 2, x1 - 2, y1 - 2, 255.0)
     return np.clip(large + 0.5, 0, 255).astype(np.uint8)
+
+
+def shaded_cells(picture: Image, values: NDArray[Any], high: float) -> Image:
+    """Values 0 to `high` of each cell of a grid (rows, cols) that divides the picture; not enlarged."""
+    y, x = (np.arange(n + 1) * side // n for n, side in zip(values.shape, picture.shape[:2], strict=True))
+    corners = [(x0, y0, x1, y1) for y0, y1 in pairwise(y) for x0, x1 in pairwise(x)]
+    grey = np.repeat((picture.astype(np.float32) @ GREY)[..., None], 3, axis=2)
+    _tint(grey, corners, np.asarray(values, np.float64).ravel(), (0.0, high))
+    return np.clip(grey + 0.5, 0, 255).astype(np.uint8)
+
+
+def _tint(
+    grey: NDArray[np.float32],
+    corners: Iterable[Any],
+    values: NDArray[np.float64],
+    span: tuple[float, float],
+) -> None:
+    """Give each patch the colour of its value: its mean is that colour, whatever the picture is there.
+
+    So maps of a bright and of a dark picture compare, with one another and with the scale; what is left of
+    the picture is what differs within a patch. A patch whose value is not known stays grey.
+    """
+    low, high = span
+    share = (values - low) / (high - low if high > low else 1.0)
+    known = np.isfinite(share)
+    colours = cividis()[np.clip(np.where(known, share, 0) * 255 + 0.5, 0, 255).astype(np.uint8)]
+    for (x0, y0, x1, y1), colour, told in zip(corners, colours, known, strict=True):
+        part = grey[y0:y1, x0:x1]
+        if told and part.size:
+            part[:] = colour + (1 - OVERLAY) * (part - part.mean())
 
 
 def enlarged_picture(picture: Image) -> Image:

@@ -89,21 +89,30 @@ class Unfinished:
 
     def found(self) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
         """What an earlier run of the same work by the same code had gathered; None where nothing whole is."""
-        from safetensors.numpy import load_file
-
-        try:
-            about = json.loads((self.folder / ABOUT).read_text("utf-8"))
-            if about.pop(CODE) != code():
-                return None
-            return about, dict(load_file(self.folder / ARRAYS))
-        except Exception:  # Whatever a damaged file makes the parsers say: the work begins anew.
-            return None
+        places = [self.folder]
+        if not self.folder.is_dir():
+            # A kill between two renames leaves what was put down last, and what was before it.
+            with contextlib.suppress(OSError):
+                beside = self.folder.parent.glob(f".{self.folder.name[:40]}.*.tmp")
+                places = sorted(beside, key=lambda path: path.stat().st_mtime, reverse=True)
+        return next((found for place in places if (found := _whole(place)) is not None), None)
 
     def done(self) -> None:
         """It may be forgotten after a while: the result is kept elsewhere, if that does not fail."""
         with contextlib.suppress(OSError):
             if self.folder.is_dir():
                 (self.folder / DONE).touch()
+
+
+def _whole(place: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
+    """What a folder holds, if it is whole and this code's."""
+    from safetensors.numpy import load_file
+
+    try:
+        about = json.loads((place / ABOUT).read_text("utf-8"))
+        return None if about.pop(CODE) != code() else (about, dict(load_file(place / ARRAYS)))
+    except Exception:  # Whatever a damaged file makes the parsers say: the work begins anew.
+        return None
 
 
 def _forget_old(root: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.panels.drawing.study import image_name
-from workbench.panels.overlay import OVERLAY, cividis
+from workbench.panels.overlay import shaded_cells
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -85,13 +85,7 @@ def top(results: Sequence[Result]) -> float:
 def entropy_map(result: Result, name: str, high: float) -> np.ndarray:
     """Entropy of each token in cividis, 0 to ``high`` nats, over the grey image: uint8 (H, W, 3)."""
     picture, values = finished(result), result.arrays[name]
-    shade = cividis()[np.clip(values.astype(np.float32) / high * 255 + 0.5, 0, 255).astype(np.uint8)]
-    height, width = picture.shape[:2]
-    down, across = height // values.shape[0], width // values.shape[1]
-    shade = shade.repeat(down, axis=0).repeat(across, axis=1)
-    grey = (picture.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
-    out: np.ndarray = np.clip(grey + OVERLAY * (shade - grey) + 0.5, 0, 255).astype(np.uint8)
-    return out
+    return shaded_cells(picture, values, high)
 
 
 def curves(result: Result) -> list[Curve]:

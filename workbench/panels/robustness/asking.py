@@ -17,6 +17,7 @@ from workbench.datasets.judges import Judge, judged
 from workbench.datasets.matching import kind_of, matches
 from workbench.errors import Refusal, go_on
 from workbench.images.corruptions import corrupt
+from workbench.models.length import short_enough
 from workbench.models.protocol import Answer, Model
 from workbench.models.together import Posed, Responses, answers, responses, scores
 from workbench.panels.layers.config import Progress
@@ -27,12 +28,11 @@ from workbench.panels.specimen import CLEAN
 from workbench.runs.store import Store
 from workbench.runs.unfinished import Unfinished
 
-CHUNK = 32
-"""Images that are held at once, clean: each condition is made of them, asked about, and let go."""
+CHUNK, DRAWN = 32, 8
+"""Images that are held at once, clean, the second where there is drawing: each condition is made of them,
+asked about, and let go. A kill costs the condition that is being asked, so of slow ones there are fewer."""
 PUT_DOWN = 2.0
-"""Seconds of answers that a kill may cost; they are made again, and nothing else is."""
-SHORT_ANSWER = 32
-"""Tokens of a freely said direct answer."""
+"""Seconds of conditions that were asked that a kill may cost; they are asked again, and nothing else is."""
 ALL_SPLITS: tuple[Any, ...] = ("test", "validation", "train")
 """Nothing is fitted, so that all images are there to be asked about; those of the test split come first."""
 
@@ -62,6 +62,7 @@ class Asking:
         self.config, self.model, self.progress, self.stop, self.judge = config, model, progress, stop, judge
         progress(0.0, "looking through the data")
         self.data: Collection = open_collection(config.data)
+        self.chunk = CHUNK if config.pathways == (DIRECT,) else DRAWN
         self.total = min(config.n_images, sum(self.data.count(split) for split in ALL_SPLITS))
         made_of = {"data": self.data.fingerprint, "judge": judge_name}
         settings = config.model_dump(mode="json", exclude={"resamples", "bins"})
@@ -87,7 +88,7 @@ class Asking:
                     self._ask(samples, questions, first, number, condition, start)
                 if self.unfinished.due:
                     self._put_down(start, number + 1)
-            start, done = start + CHUNK, 0
+            start, done = start + self.chunk, 0
         if len(self.items.questions) < 2:
             raise Refusal(self._nothing())
         self._put_down(start, 0)
@@ -106,7 +107,7 @@ class Asking:
         self._at_start = (list(self.skipped), self.unasked, self.digest, self.seen)
         out: list[Sample] = []
         for each in read_some(
-            self.data, ALL_SPLITS, start, min(start + CHUNK, self.total), self.config.square
+            self.data, ALL_SPLITS, start, min(start + self.chunk, self.total), self.config.square
         ):
             go_on(self.stop)
             if isinstance(each, Skipped):
@@ -127,6 +128,12 @@ class Asking:
             fitting = some_of(sample, self.config.each, self.config.seed, closed if scored else _answerable)
             self.unasked += bool(sample.asked) and not fitting
             for asked in fitting:
+                try:
+                    for form in asked.forms:
+                        short_enough(form.text, "question")
+                except Refusal as refusal:
+                    self.skipped.append(Skipped(sample.name, str(refusal)))
+                    continue
                 row = {
                     "image": self.first_image + place,
                     "name": sample.name,
@@ -170,10 +177,10 @@ class Asking:
         """All of a chunk's questions in one condition."""
         go_on(self.stop)
         count = len(self.items.conditions)
-        share = (start + min(CHUNK, self.total - start) * number / count) / self.total
+        share = (start + min(self.chunk, self.total - start) * number / count) / self.total
         named = condition.corruption.replace("_", " ")
         what = "clean images" if condition.corruption == CLEAN else f"{named} {condition.level}"
-        chunk = f"images {start + 1:,} to {min(start + CHUNK, self.total):,} of {self.total:,}"
+        chunk = f"images {start + 1:,} to {min(start + self.chunk, self.total):,} of {self.total:,}"
         self.progress(share, f"{what}, {chunk}")
         shown = [self._degraded(sample, condition) for sample in samples]
         scored = self.config.answers == "scored"
@@ -224,7 +231,8 @@ class Asking:
         if self.config.answers == "scored":
             found = [(None, s) for s in scores(self.model, shown, posed, batch=batch, stop=self.stop)]
         else:
-            said = answers(self.model, shown, posed, batch=batch, max_new_tokens=SHORT_ANSWER, stop=self.stop)
+            longest = self.config.max_new_tokens
+            said = answers(self.model, shown, posed, batch=batch, max_new_tokens=longest, stop=self.stop)
             found = [(answer, None) for answer in said]
         self.items.seconds[cell] += time.perf_counter() - began
         for form, (answer, values) in zip(forms, found, strict=True):

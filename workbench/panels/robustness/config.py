@@ -86,7 +86,7 @@ class RobustnessConfig(BaseModel):
     interval: tuple[float, float] = Field(default=OWN.interval, description="times at which guidance acts")
     shift: float = Field(default=OWN.shift, ge=0.1, le=20, description="moves the steps towards noise")
     max_new_tokens: int = Field(
-        default=OWN.max_new_tokens, ge=1, le=8192, description="longest text of a response"
+        default=OWN.max_new_tokens, ge=1, le=8192, description="longest text of an answer or a response"
     )
 
     @field_validator("corruptions")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.panels.overlay import OVERLAY, cividis
+from workbench.panels.overlay import shaded_cells
 from workbench.runs.export import PAGE as WIDTH
 from workbench.runs.parts import Box, composed, lettered
 from workbench.runs.wrapping import wrapped
@@ -61,11 +61,11 @@ def shots(result: Result) -> list[Shot]:
         found.append(Shot("read back", f"PSNR {psnr}", decoded))
         wrong = error(seen, decoded, rows, cols)
         words = f"rms 0 to {WORST:.0f} levels"
-        found.append(Shot("error by token", words, shaded(seen, wrong / WORST)))
+        found.append(Shot("error by token", words, shaded_cells(seen, wrong, WORST)))
     if "undamaged" in result.arrays:
         changed = (tokens != result.arrays["undamaged"]) & result.arrays["inside"]
         share = numbers["tokens changed by the damage"]
-        found.append(Shot("changed", f"{share:.0f} % of the tokens", shaded(seen, changed * 1.0)))
+        found.append(Shot("changed", f"{share:.0f} % of the tokens", shaded_cells(seen, changed * 1.0, 1.0)))
     return found
 
 
@@ -86,14 +86,6 @@ def error(seen: np.ndarray, decoded: np.ndarray, rows: int, cols: int) -> np.nda
     cells = squared[: rows * down, : cols * across].reshape(rows, down, cols, across, 3)
     found: np.ndarray = np.sqrt(cells.mean(axis=(1, 3, 4)))
     return found
-
-
-def shaded(picture: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Values 0 … 1 of each token in cividis over the grey picture: uint8 (H, W, 3)."""
-    shade = spread(cividis()[np.clip(values * 255 + 0.5, 0, 255).astype(np.uint8)], picture.shape)
-    grey = (picture.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
-    out: np.ndarray = np.clip(grey + OVERLAY * (shade - grey) + 0.5, 0, 255).astype(np.uint8)
-    return out
 
 
 def spread(cells: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
