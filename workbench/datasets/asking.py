@@ -27,6 +27,11 @@ def closed(asked: Asked) -> bool:
     return asked.answer in asked.candidates
 
 
+def count_of_all(data: Collection) -> int:
+    """How many images there are in all splits."""
+    return sum(data.count(split) for split in ALL_SPLITS)
+
+
 def notes_of_all(data: Collection) -> list[str]:
     """What to know of a collection where all splits are taken alike: not how it was divided."""
     return [note for note in data.notes if note not in data.divided]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from workbench.datasets import open_collection
-from workbench.datasets.asking import ALL_SPLITS, notes_of_all, read_some, some_of
+from workbench.datasets.asking import ALL_SPLITS, count_of_all, notes_of_all, read_some, some_of
 from workbench.datasets.collection import Collection, Sample, Skipped
 from workbench.errors import Refusal, go_on
 from workbench.models.protocol import Model
@@ -40,7 +40,7 @@ class _Over:
     ) -> None:
         self.config, self.model, self.progress, self.stop = config, model, progress, stop
         self.data: Collection = open_collection(config.data)
-        self.count = min(config.n, sum(self.data.count(split) for split in ALL_SPLITS))
+        self.count = min(config.n, count_of_all(self.data))
         if self.count < 2:
             raise Refusal(f"{self.data.title} has too few images ({self.count}): two are needed.")
         # One shift for all: each image stands in for one other, and none for itself.
