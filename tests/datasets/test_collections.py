@@ -16,8 +16,10 @@ from PIL import Image
 
 from tests.datasets.hub import Hub
 from workbench.datasets import kept, open_collection, shards
+from workbench.datasets.asking import closed, notes_of_all
 from workbench.datasets.batches import batches, squared
 from workbench.datasets.collection import SPLITS, Collection, Sample, Skipped, Split, in_three
+from workbench.datasets.vlmeval import asked
 from workbench.errors import Refusal
 
 
@@ -589,9 +591,19 @@ def test_no_image_of_a_benchmark_is_in_two_splits(tmp_path: Path, shape: str) ->
     assert len(shown) == len(set(shown)) == 40 and [data.count(split) for split in SPLITS] == [24, 6, 10]
     for each in (sample(s) for split in SPLITS for s in read[split]):
         assert [asked.text for asked in each.asked] == ["Is it 0?", "Is it 1?", "Is it 2?"]
+    assert "60% train" in " ".join(data.divided)
+    assert not any("divided" in note for note in notes_of_all(data)) and len(notes_of_all(data)) == 2
     said = " ".join(data.notes)
     assert "120 lines ask about 40 images" in said and "one category (existence)" in said
     assert data.targets == {}
+
+
+@pytest.mark.parametrize(("written", "answer"), [("yes", "Yes"), ("NO", "No"), (" Yes ", "Yes")])
+def test_yes_and_no_are_among_their_candidates_however_they_are_written(written: str, answer: str) -> None:
+    found = asked({"question": "Is it?", "answer": written})
+    assert (found.answer, found.candidates) == (answer, ("Yes", "No")) and closed(found)
+    found = asked({"question": "Which?", "A": "cat", "B": "dog", "answer": "b"})
+    assert found.answer == "B" and closed(found)
 
 
 def test_what_is_no_benchmark_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import io
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,15 +12,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
+from tests.page.fake import said
 from tests.panels.fake_branch import Branching, FakeReply
+from workbench.datasets.collection import Asked
 from workbench.errors import Cancelled, Refusal
-from workbench.models.protocol import Capability
+from workbench.models.protocol import Answer, Branch, Capability, Event
 from workbench.panels.interventions import figure
-from workbench.panels.interventions.again import right, same
+from workbench.panels.interventions.again import _rows, same
 from workbench.panels.interventions.collection import _Over
 from workbench.panels.interventions.config import OWN, STATES, InterventionsConfig
 from workbench.panels.interventions.effects import effects
+from workbench.panels.interventions.rows import pictures
 from workbench.panels.interventions.shows import PICTURES, TABLE, OfEffects, lacks, part, table
 from workbench.panels.interventions.states import GREY, Pictures, picture_of, wanted
 from workbench.panels.interventions.study import other_scene, prepared, run
@@ -116,8 +123,6 @@ class TestOnePicture:
         assert "painted" in result.manifest["images"]
 
     def test_a_painting_from_a_file(self, tmp_path: Path) -> None:
-        from PIL import Image
-
         Image.fromarray(np.full((96, 96, 3), 250, np.uint8)).save(tmp_path / "edit.png")
         assert row(of_one(painted=str(tmp_path / "edit.png")), "painted", "both")["answer"] == "bright"
         with pytest.raises(Refusal):
@@ -178,10 +183,36 @@ class TestCollection:
         with pytest.raises(Refusal, match="drew for 0 of 6"):
             run(MANY.model_copy(update={"restore": "auto"}), Branching(lambda image: False))
 
+    def test_a_question_may_stand_twice_about_one_image(self, tmp_path: Path) -> None:
+        found = run(MANY.model_copy(update={"data": _tsv(tmp_path, [0, 0, 1, 1])}), Branching())
+        assert found.tables["responses"]["item"].tolist() == [0, 1, 2, 3]
+        assert found.tables["responses"]["image"].tolist() == [0, 0, 1, 1]
+        assert set(found.tables["effects"]["n"]) == {2} and set(found.tables["effects"]["questions"]) == {4}
+
+    def test_images_of_all_splits_are_asked_about(self, tmp_path: Path) -> None:
+        data = _tsv(tmp_path, range(8))
+        found = run(MANY.model_copy(update={"data": data, "n": 200}), Branching())
+        assert set(found.tables["responses"]["name"]) == {str(k) for k in range(8)}
+        about = found.tables["data"].set_index("what")["value"]
+        assert about["images"] == "8" and "note" not in about, "nothing was divided"
+        with pytest.raises(Refusal, match=r"too few images \(1\)"):
+            run(MANY.model_copy(update={"data": _tsv(tmp_path, [0])}), Branching())
+
     def test_time_left_is_told(self) -> None:
         said: list[str] = []
         run(MANY, Branching(), progress=lambda share, words: said.append(words))
         assert any("left" in words for words in said) and said[-1] == "done"
+
+
+def _tsv(folder: Path, images: Iterable[int]) -> str:
+    """A benchmark that asks the same of each of these images."""
+    lines = ["index\timage\tquestion\tanswer"]
+    for k, image in enumerate(images):
+        buffer = io.BytesIO()
+        Image.fromarray(np.full((32, 32, 3), 40 + 20 * image, np.uint8)).save(buffer, "PNG")
+        lines.append(f"{k}\t{base64.b64encode(buffer.getvalue()).decode()}\thow is it?\tbright")
+    (folder / "bench.tsv").write_text("\n".join(lines) + "\n")
+    return str(folder / "bench.tsv")
 
 
 def _seen() -> list[bytes]:
@@ -193,10 +224,8 @@ def _seen() -> list[bytes]:
 def test_effects_are_means_over_images_of_their_questions() -> None:
     """Worked by hand: two images, two questions about the first, one about the second."""
 
-    def line(
-        name: str, question: str, state: str, delta: float, flipped: bool, right: float
-    ) -> dict[str, Any]:
-        about = {"name": name, "question": question, "route": "both", "state": state}
+    def line(image: str, item: str, state: str, delta: float, flipped: bool, right: float) -> dict[str, Any]:
+        about = {"image": image, "item": image + item, "route": "both", "state": state}
         return about | {"delta": delta, "truth delta": np.nan, "flipped": flipped, "right": right}
 
     answers = pd.DataFrame(
@@ -228,23 +257,114 @@ def test_effects_are_means_over_images_of_their_questions() -> None:
     assert found.loc[("delta", "none"), "high"] == pytest.approx(1)
 
 
-@pytest.mark.parametrize(
-    ("answer", "truth", "expected"),
-    [
-        ("Red.", "red", True),
-        (" two  stars ", "two stars", True),
-        ("B. a dog", "B", True),
-        ("(B) a dog", "b", True),
-        ("B", "B", True),
-        ("Before", "B", False),
-        ("Be it so", "B", False),
-        ("A", "B", False),
-        ("", "red", False),
-        ("redder", "red", False),
-    ],
-)
-def test_a_right_answer(answer: str, truth: str, expected: bool) -> None:
-    assert right(answer, truth) == expected
+def test_nothing_of_nothing_has_an_interval() -> None:
+    """That all or none of six images do something leaves Wilson's interval, of a difference to both sides."""
+    about = {"route": "both", "truth delta": np.nan}
+    answers = pd.DataFrame(
+        about | {"item": k, "image": k, "state": state, "delta": -1.0 * (state != OWN)}
+        | {"flipped": float(state == "blank"), "right": 1.0}
+        for k in range(6)
+        for state in (OWN, "none", "blank")
+    )  # fmt: skip
+    found = effects(answers, resamples=200, seed=0).set_index(["measure", "state"])
+    bound = 1.96**2 / (6 + 1.96**2)
+
+    expected = {
+        ("flips", "none"): (0, bound),
+        ("flips", "blank"): (1 - bound, 1),
+        ("accuracy", OWN): (1 - bound, 1),
+        ("accuracy", "none"): (1 - bound, 1),
+        ("right to wrong", "none"): (0, bound),
+        ("wrong to right", "none"): (0, bound),
+        ("accuracy change", "none"): (-bound, bound),
+        ("delta", "none"): (-1, -1),  # A mean of numbers stays as it is, and so does what cannot change.
+        ("flips", OWN): (0, 0),
+        ("accuracy change", OWN): (0, 0),
+    }
+    for key, interval in expected.items():
+        assert tuple(found.loc[key, ["low", "high"]]) == pytest.approx(interval, abs=1e-4), key
+
+
+class TestMatched:
+    """What is right is what counts as the answer everywhere else."""
+
+    @pytest.mark.parametrize(
+        ("asked", "said", "right"),
+        [
+            (Asked("Which?\nA. cat\nB. dog", "B", ("A", "B"), "choice"), "The answer is B.", 1.0),
+            (Asked("Which?\nA. cat\nB. dog", "B", ("A", "B"), "choice"), "a dog", 1.0),
+            (Asked("Which?\nA. cat\nB. dog", "A", ("A", "B"), "choice"), "**A**", 1.0),
+            (Asked("Which?\nA. cat\nB. dog", "A", ("A", "B"), "choice"), "Option B", 0.0),
+            (Asked("Is there one?", "Yes", ("Yes", "No")), "Yes, there is one.", 1.0),
+            (Asked("How many?", "3"), "three", 1.0),
+            (Asked("What colour?", "red"), "redder", 0.0),
+        ],
+    )
+    def test_by_the_kind_of_question(self, asked: Asked, said: str, right: float) -> None:
+        (row_,) = _rows({OWN: Saying(said)}, asked)
+        assert row_["right"] == right
+
+    def test_of_one_image_options_may_stand_in_the_question(self) -> None:
+        result = of_one(question="how is it?\nA. dark\nB. bright", truth="B", states=("blank",))
+        assert row(result, OWN, "re-encode")["right"] == 1 and row(result, OWN, "re-encode")["truth"] == "B"
+
+    def test_an_empty_answer_changes_to_nothing(self) -> None:
+        asked = Asked("What colour?", "red")
+        silent = _rows({OWN: Saying(" "), "none": Saying("red"), "blank": Saying("")}, asked)
+        assert all(np.isnan(float(str(each["flipped"]))) for each in silent)
+        spoken = _rows({OWN: Saying("red"), "none": Saying(""), "blank": Saying("Red.")}, asked)
+        assert [each["flipped"] for each in spoken] == [0, 1, 0]
+
+
+class Saying(FakeReply):
+    """Says what it is told to."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(200.0)
+        self.answer = said(words, 0.5) if words.strip() else Answer(words, (), 0.0)
+
+
+class Silent(Branching):
+    """Says nothing after the drawing itself where the image is darker than the given level."""
+
+    def __init__(self, level: float) -> None:
+        super().__init__()
+        self.level = level
+
+    def branched(self, image: np.ndarray, *rest: Any, **more: Any) -> Iterator[Event | Branch]:
+        for event in super().branched(image, *rest, **more):
+            if isinstance(event, Branch) and image.mean() < self.level:
+                event.own = Saying("")
+            yield event
+
+
+class TestWithoutWords:
+    def test_of_one_image_nothing_is_told_of_an_answer_that_is_not_there(self) -> None:
+        result = of_one_of(Silent(255))
+        first, *others = verdict(result)
+        assert "By re-encode, the model says nothing after its own drawing" in first
+        assert "does not rest" not in first and len(others) == 2 and "nothing" not in " ".join(others)
+        html = pictures(result).split("<tbody>")[1].split("</tr>")[0]
+        assert "(changed)" not in html and "no words" in html
+        figure.paper(result)
+
+    def test_of_a_collection_they_are_counted(self) -> None:
+        level = float(np.median([np.frombuffer(b, np.uint8).mean() for b in _seen()]))
+        result = run(MANY, Silent(level))
+        answers = result.tables["answers"]
+        own = answers[(answers["route"] == "re-encode") & (answers["state"] == OWN)]
+        silent = int((own["answer"] == "").sum())
+        assert 0 < silent < len(own) == 12
+        flips = result.tables["effects"].set_index(["measure", "route", "state"])
+        assert flips.loc[("flips", "re-encode", "none"), "questions"] == len(own) - silent
+        assert flips.loc[("flips", "bridge", "none"), "questions"] == len(own)
+        (words,) = [sentence for sentence in verdict(result) if "nothing" in sentence]
+        assert f"By re-encode, the model says nothing after its own drawing to {silent} of 12" in words
+        assert set(table([("", result)], TABLE, OfEffects(route="re-encode")).written["n"]) == {"3 to 6"}
+
+
+def of_one_of(model: Branching) -> Result:
+    return run(ONE, model)
 
 
 def test_the_same_words() -> None:

@@ -26,10 +26,12 @@ from workbench.images.corruptions import corrupt
 from workbench.models.protocol import Capability
 from workbench.panels.robustness import chart, figure, written
 from workbench.panels.robustness.config import RobustnessConfig
+from workbench.panels.robustness.items import Items, conditions
 from workbench.panels.robustness.paper import Heat
 from workbench.panels.robustness.paper_drawing import Sweep
 from workbench.panels.robustness.shows import BARS, GAIN, HEAT, SEVERITY, SHOWS, SWEEP, TABLES, TRIGGER
 from workbench.panels.robustness.study import run
+from workbench.panels.robustness.tables import Tables
 from workbench.runs import unfinished
 from workbench.runs.result import Result
 from workbench.runs.store import load
@@ -346,7 +348,35 @@ def test_turned_options_count_once_and_only_if_all_are_right(tmp_path: Path) -> 
     assert row(circular, corruption="none")["chance"] == pytest.approx(1 / 27)
     least = by_name.groupby("name")["confidence"].min()
     assert mine["confidence"].to_dict() == pytest.approx(least.to_dict())
-    assert any("60 of its lines turn" in note for note in circular.tables["data"]["value"])
+    about = circular.tables["data"]["value"]
+    assert any("60 of its lines turn" in note for note in about)
+    assert not any("divided" in note for note in about), "all splits are asked about"
+
+
+@pytest.mark.parametrize("right", [0.0, 1.0])
+def test_all_or_none_has_an_interval(right: float) -> None:
+    """Wilson's of twenty images, though two questions are asked about each; a difference to either side."""
+    items = Items(conditions(DRAWING), DRAWING.pathways)
+    items.more([{"image": k // 2, "kind": "colour", "candidates": 3, "turns": 0} for k in range(40)])
+    items.numbers["right"][:] = right
+    items.numbers["confidence"][:] = 0.5
+    for place, pathway in enumerate(DRAWING.pathways[1:], start=1):
+        items.numbers["drew"][place :: len(DRAWING.pathways)] = pathway == "re-encode"
+        items.numbers["restore"][place :: len(DRAWING.pathways)] = 1.0
+    made = Tables(items, resamples=100, bins=5, seed=0)
+    bound = 1.959964**2 / (20 + 1.959964**2)
+    low, high = (0, bound) if right == 0 else (1 - bound, 1)
+    for row_ in (*made.accuracy(), *made.kinds()):
+        assert [row_["value"], row_["low"], row_["high"]] == pytest.approx([right, low, high])
+    for row_ in made.accuracy():
+        if row_["of"] != "clean":
+            assert [row_["drop_low"], row_["drop_high"]] == pytest.approx([-bound, bound])
+        assert row_["drop"] == 0 and not np.signbit(float(str(row_["drop"])))
+        draws = [row_["triggered"], row_["triggered_low"], row_["triggered_high"]]
+        if row_["pathway"] == "re-encode":
+            assert draws == pytest.approx([1, 1 - bound, 1])
+        elif row_["pathway"] == "in context":
+            assert draws == pytest.approx([0, np.nan, np.nan], nan_ok=True), "it could not have drawn"
 
 
 def test_figures_and_tables_show_what_results_hold(result: Result, direct: Result) -> None:

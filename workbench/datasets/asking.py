@@ -9,6 +9,9 @@ import numpy as np
 from workbench.datasets.batches import squared
 from workbench.datasets.collection import Asked, Collection, Sample, Skipped, Split
 
+ALL_SPLITS: tuple[Split, ...] = ("test", "validation", "train")
+"""Where nothing is fitted all images are there to be asked about; those of the test split come first."""
+
 
 def some_of(
     sample: Sample, count: int, seed: int, fit: Callable[[Asked], bool] = lambda asked: True
@@ -22,6 +25,16 @@ def some_of(
 def closed(asked: Asked) -> bool:
     """Whether the answer is among the candidates of the question."""
     return asked.answer in asked.candidates
+
+
+def count_of_all(data: Collection) -> int:
+    """How many images there are in all splits."""
+    return sum(data.count(split) for split in ALL_SPLITS)
+
+
+def notes_of_all(data: Collection) -> list[str]:
+    """What to know of a collection where all splits are taken alike: not how it was divided."""
+    return [note for note in data.notes if note not in data.divided]
 
 
 def read_some(

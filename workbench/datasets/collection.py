@@ -93,6 +93,8 @@ class Collection(Protocol):
     """Differs where its list of images does: 16 hexadecimal digits."""
     notes: tuple[str, ...]
     """What to know about it: how it was divided, what was left out; a sentence each."""
+    divided: tuple[str, ...]
+    """Of the notes those that say how it was divided: none where it came in three."""
 
     def count(self, split: Split) -> int:
         """How many images a split has."""

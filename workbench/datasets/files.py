@@ -95,8 +95,8 @@ class Files:
         """`given`: entries of the splits that it brings. Raises Refusal where there are none."""
         self.spec, self.title, self.targets, self.defaults = spec, title, targets, tuple(targets)
         self.classes: tuple[str, ...] = ()
-        self.entries, said = in_three(given, lambda entry: entry.name)
-        self.notes = (*said, *notes)
+        self.entries, self.divided = in_three(given, lambda entry: entry.name)
+        self.notes = (*self.divided, *notes)
         every = [entry for entries in self.entries.values() for entry in entries]
         if not every:
             raise Refusal(f"{title} holds no image that can be read here ({', '.join(sorted(SUFFIXES))}).")

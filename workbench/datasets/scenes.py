@@ -38,6 +38,7 @@ class DrawnScenes:
     classes: tuple[str, ...] = CLASSES
     fingerprint = f"{FIRST_SEED:016x}"
     notes: tuple[str, ...] = ()
+    divided: tuple[str, ...] = ()
 
     def count(self, split: Split) -> int:
         """How many scenes a split has."""

@@ -77,12 +77,12 @@ class Table:
         self.defaults = tuple(self.targets)[:1]
         self.layout = LAYOUTS[layout or _layout_named(title)]
         self.classes: tuple[str, ...] = self.layout.numbers() if self.mask else ()
-        self.rows, how = _dealt(given)
+        self.rows, self.divided = _dealt(given)
         self._ends = {
             split: list(accumulate(r.stop - r.start for r in rows)) for split, rows in self.rows.items()
         }
         masked = (f"Masks as in {self.layout.source}. {self.layout.kinds}",) if self.mask else ()
-        self.notes = (*notes, *how, *said, *masked)
+        self.notes = (*notes, *self.divided, *said, *masked)
         self.fingerprint = fingerprint([f"{shard.name}\t{shard.stamp}" for shard in every])
 
     def count(self, split: Split) -> int:

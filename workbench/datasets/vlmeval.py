@@ -103,7 +103,7 @@ class Benchmark:
         self.targets, said = _targets(images)
         self.defaults = tuple(self.targets)[:1]
         split: dict[Split, list[Shown]]
-        split, how = in_three({"train": images}, lambda shown: shown.name)
+        split, self.divided = in_three({"train": images}, lambda shown: shown.name)
         self.splits = split
         if len(images) < len(lines):
             most = max(len(shown.lines) for shown in images)
@@ -119,7 +119,7 @@ class Benchmark:
                 "is in every turn (circular evaluation, as VLMEvalKit counts MMBench).",
                 *said,
             )
-        self.notes: tuple[str, ...] = (*how, *said)
+        self.notes: tuple[str, ...] = (*self.divided, *said)
         self.fingerprint = fingerprint([f"{self.path.name}\t{stamp_of(self.path)}\tby image"])
 
     def count(self, split: Split) -> int:
@@ -171,12 +171,14 @@ def asked(words: dict[str, str]) -> Asked:
     text = words.get("question", "")
     if words.get("hint"):
         text = f"Hint: {words['hint']}\n{text}"
-    answer = words.get("answer", "")
+    answer = words.get("answer", "").strip()
     if options:
+        if answer.upper() in options:
+            answer = answer.upper()
         text += "\n" + "\n".join(f"{letter}. {option}" for letter, option in options.items())
         return Asked(text, answer, tuple(options), "choice")
     if answer.lower() in ("yes", "no"):
-        return Asked(text, answer, ("Yes", "No"), "yes or no")
+        return Asked(text, answer.capitalize(), ("Yes", "No"), "yes or no")
     return Asked(text, answer, (), words.get("category", ""))
 
 

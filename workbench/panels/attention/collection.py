@@ -9,7 +9,7 @@ import numpy as np
 
 from probes.bootstrap import mean_scores
 from workbench.datasets import open_collection
-from workbench.datasets.batches import squared
+from workbench.datasets.asking import ALL_SPLITS, count_of_all, notes_of_all, read_some
 from workbench.datasets.collection import Skipped
 from workbench.errors import Refusal, go_on
 from workbench.models.protocol import Model
@@ -35,9 +35,9 @@ def measured(
     """
     progress(0.0, "looking through the data")
     data = open_collection(config.data)
-    count = min(config.n, data.count("test"))
+    count = min(config.n, count_of_all(data))
     if count < 2:
-        raise Refusal(f"{data.title} has too few images in its split test ({count}): two are needed.")
+        raise Refusal(f"{data.title} has too few images ({count}): two are needed.")
     key = Store.key("attention", config.model_dump(mode="json"), model.card, {"data": data.fingerprint})
     unfinished, pace = Unfinished(key), Pace()
     names: list[str] = []
@@ -54,9 +54,7 @@ def measured(
         go_on(stop)
         left = pace.left(place, count)
         progress(0.98 * place / count, f"answering, image {place + 1:,} of {count:,}{left}")
-        sample = next(data.read("test", place, place + 1))
-        if not isinstance(sample, Skipped) and config.square:
-            sample = squared(sample, config.square)
+        (sample,) = read_some(data, ALL_SPLITS, place, place + 1, config.square)
         if isinstance(sample, Skipped) or not sample.asked:
             reason = sample.reason if isinstance(sample, Skipped) else "It comes with no question."
             skipped.append({"name": sample.name, "reason": reason})
@@ -90,7 +88,7 @@ def measured(
         {"what": "fingerprint", "value": data.fingerprint},
         {"what": "images", "value": f"{len(values):,}"},
         {"what": "skipped", "value": f"{len(skipped):,}"},
-        *({"what": "note", "value": note} for note in data.notes),
+        *({"what": "note", "value": note} for note in notes_of_all(data)),
     ]
     out: dict[str, list[Row]] = {"share": rows, "data": about}
     if skipped:

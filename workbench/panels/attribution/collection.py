@@ -9,7 +9,7 @@ import numpy as np
 
 from probes.attribution.pointing import chance, energy, hits, pointing, shares
 from workbench.datasets import open_collection
-from workbench.datasets.batches import squared
+from workbench.datasets.asking import ALL_SPLITS, count_of_all, notes_of_all, read_some
 from workbench.datasets.collection import Asked, Sample, Skipped
 from workbench.datasets.matching import matches
 from workbench.errors import Refusal, go_on
@@ -74,10 +74,11 @@ class _Over:
 
     def tables(self) -> tuple[dict[str, DataFrame], dict[str, str]]:
         self._resume()
-        last, end = self.place, self.data.count("test")
+        last, end = self.place, count_of_all(self.data)
         while len(self.questions) < self.config.n and self.place < end:
             self._say()
-            if self._image(next(self.data.read("test", self.place, self.place + 1))):
+            (sample,) = read_some(self.data, ALL_SPLITS, self.place, self.place + 1, self.config.square)
+            if self._image(sample):
                 last = self.place
             self.place += 1
             if self.place - last > FEW:
@@ -107,8 +108,6 @@ class _Over:
         """One question about an image; whether there was one that names something."""
         if isinstance(sample, Skipped):
             return False
-        if self.config.square:
-            sample = squared(sample, self.config.square)
         chosen = self._chosen(sample)
         if chosen is None:
             return False
@@ -225,7 +224,7 @@ class _Over:
             {"what": "right answers", "value": f"{100 * right:.1f} %"},
             {"what": "mean share of the image that is asked about", "value": f"{100 * share:.1f} %"},
         ]
-        return rows + [{"what": "note", "value": note} for note in self.data.notes]
+        return rows + [{"what": "note", "value": note} for note in notes_of_all(self.data)]
 
 
 def _nearest(middle: np.ndarray, x: float, y: float) -> int:

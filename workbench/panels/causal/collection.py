@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from workbench.datasets import open_collection
-from workbench.datasets.asking import read_some, some_of
+from workbench.datasets.asking import ALL_SPLITS, count_of_all, notes_of_all, read_some, some_of
 from workbench.datasets.collection import Asked, Collection, Sample, Skipped
 from workbench.errors import Refusal, go_on
 from workbench.models.protocol import Model
@@ -58,11 +58,9 @@ class _Over:
     ) -> None:
         self.config, self.model, self.progress, self.stop = config, model, progress, stop
         self.data: Collection = open_collection(config.data)
-        self.count = min(config.n, self.data.count("test"))
+        self.count = min(config.n, count_of_all(self.data))
         if self.count < 2:
-            raise Refusal(
-                f"{self.data.title} has too few images in its split test ({self.count}): two are needed."
-            )
+            raise Refusal(f"{self.data.title} has too few images ({self.count}): two are needed.")
         settings = config.model_dump(mode="json", exclude=NOT_MADE_OF)
         key = Store.key("causal", settings, model.card, {"data": self.data.fingerprint})
         self.unfinished = Unfinished(key, every=PUT_DOWN)
@@ -82,7 +80,7 @@ class _Over:
 
     def _image(self, place: int) -> None:
         """All questions about one image."""
-        (sample,) = read_some(self.data, ["test"], place, place + 1, self.config.square)
+        (sample,) = read_some(self.data, ALL_SPLITS, place, place + 1, self.config.square)
         if isinstance(sample, Skipped):
             self._skip(sample)
             return
@@ -93,10 +91,7 @@ class _Over:
         if not asked:
             self._skip(Skipped(sample.name, "It comes with no question: give one for all with --question."))
         for each in asked:
-            item = Item(
-                *(sample.name, each.text, sample.pixels, degraded, seed, each.answer, each.kind, sample),
-                self.data.classes,
-            )
+            item = Item(sample.name, each, sample.pixels, degraded, seed, sample, self.data.classes)
             try:
                 self.found.add(traced(config, self.model, item, mapped=False, progress=quiet, stop=self.stop))
             except Refusal as refusal:  # a question that is too long, say
@@ -152,4 +147,4 @@ class _Over:
             },
             {"what": "skipped", "value": f"{len(self.found.skipped):,}"},
         ]
-        return rows + [{"what": "note", "value": note} for note in self.data.notes]
+        return rows + [{"what": "note", "value": note} for note in notes_of_all(self.data)]

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probes.attribution.recovery import usual_width, windows
+from workbench.datasets.collection import Asked
+from workbench.datasets.matching import matches
 from workbench.errors import Refusal
 from workbench.models.protocol import Answer, Model
 from workbench.panels.attribution.asked import named
@@ -18,7 +20,7 @@ from workbench.panels.causal.effects import EVERY_LAYER
 from workbench.panels.causal.pair import CLEAN, Pair, paired
 from workbench.panels.causal.things import regions
 from workbench.panels.causal.tracing import Edit, Places, Run, Said, Spot, around, covering
-from workbench.panels.interventions.again import right, same
+from workbench.panels.interventions.again import same
 from workbench.panels.layers.config import Progress
 from workbench.panels.needs import known_stage
 
@@ -33,19 +35,17 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Item:
-    """A question about a picture. name: finds it again; truth: its answer, empty where none is known.
+    """A question about a picture. name: finds it again; asked: its answer is empty where none is known.
 
     clean, degraded: uint8 (H, W, 3), of one size. labels: what is known of the picture, with the names of its
     classes; None where nothing is.
     """
 
     name: str
-    question: str
+    asked: Asked
     clean: NDArray[np.uint8]
     degraded: NDArray[np.uint8]
     seed: int
-    truth: str = ""
-    kind: str = ""
     labels: Sample | None = None
     classes: Sequence[str] = ()
 
@@ -78,7 +78,7 @@ def traced(
         Refusal: the model says nothing, or the question does not fit.
         Cancelled: once `stop` says so.
     """
-    pair = paired(config, model, item.clean, item.degraded, item.question, item.seed, stop)
+    pair = paired(config, model, item.clean, item.degraded, item.asked.text, item.seed, stop)
     return _Tracing(config, model, item, pair, progress).all(mapped)
 
 
@@ -117,10 +117,10 @@ class _Tracing:
     def _about(self, clean: Answer, degraded: Answer, changed: bool) -> Row:
         in_clean = self.pair.clean.said(self.targets)
         in_degraded = self.pair.degraded.said(self.targets) if self.damaged else in_clean
-        item = self.item
-        row: Row = {"name": item.name, "question": item.question, "kind": item.kind, "truth": item.truth}
+        name, asked = self.item.name, self.item.asked
+        row: Row = {"name": name, "question": asked.text, "kind": asked.kind, "truth": asked.answer}
         row |= {"answer": clean.text, "degraded answer": degraded.text, "changed": changed}
-        row["right"] = float(right(clean.text, item.truth)) if item.truth else float("nan")
+        row["right"] = float(matches(asked, clean.text)) if asked.answer else float("nan")
         row["object tokens"] = 0
         for name, values in (("clean", in_clean), ("degraded", in_degraded)):
             row[f"{name} log p"] = float(values[0])
@@ -188,7 +188,7 @@ class _Tracing:
     def _edits(self) -> tuple[list[str], list[Edit]]:
         """Which tokens are exchanged at which spot."""
         labels, classes = self.item.labels, self.item.classes
-        thing = None if labels is None else named(self.item.question, labels, classes)
+        thing = None if labels is None else named(self.item.asked.text, labels, classes)
         rng = np.random.default_rng((self.config.seed, self.item.seed, 0xCA5A))
         kinds: list[str] = []
         edits: list[Edit] = []

@@ -147,6 +147,7 @@ def _result(
 
 def _item(config: CausalConfig, picture: Picture) -> tuple[Item, dict[str, str]]:
     """The picture's question, with what is known of it where it is a drawn scene."""
+    from workbench.datasets.matching import by_hand
     from workbench.images.scenes import CLASSES
     from workbench.panels.causal.item import Item
     from workbench.panels.interventions.study import right_answer
@@ -154,11 +155,10 @@ def _item(config: CausalConfig, picture: Picture) -> tuple[Item, dict[str, str]]
     labels = truth(config.image, picture.pixels)
     item = Item(
         config.image or "image",
-        config.question,
+        by_hand(config.question, right_answer(config.image, config.question)),
         picture.pixels,
         degrade(picture.pixels, config.corruption, config.intensity, config.seed),
         config.seed,
-        right_answer(config.image, config.question),
         labels=None if labels is None else labels.samples[0],
         classes=CLASSES,
     )

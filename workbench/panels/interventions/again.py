@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from workbench.datasets.collection import Asked
+from workbench.datasets.matching import matches
 from workbench.models.protocol import Branch, Decision, Event, Model, Reply, Thought
 from workbench.panels.interventions.config import OWN, InterventionsConfig
 from workbench.panels.interventions.states import Pictures, picture_of, wanted
 from workbench.panels.states.events import Laid, spoken
 
 Row = dict[str, object]
-_LETTER = re.compile(r"\(?([A-Z])(?:[).:]|$)")
 
 
 @dataclass(frozen=True)
 class Item:
-    """A question about a picture. name: finds it again; truth: its answer, empty where none is known."""
+    """A question about a picture. name: finds it again; asked: its answer is empty where none is known."""
 
     name: str
-    question: str
+    asked: Asked
     pictures: Pictures
     seed: int
-    truth: str = ""
-    kind: str = ""
 
 
 @dataclass
@@ -55,12 +53,12 @@ def again(
 
     Raises Cancelled once ``stop`` says so.
     """
-    pictures = item.pictures
+    pictures, asked = item.pictures, item.asked
     yield Laid(pictures.original, pictures.degraded)
     settings = config.model_copy(update={"seed": item.seed}).sampling()
     thoughts: list[str] = []
     chance, branch = math.nan, None
-    for event in model.branched(pictures.degraded, item.question, settings, watched=watched, stop=stop):
+    for event in model.branched(pictures.degraded, asked.text, settings, watched=watched, stop=stop):
         match event:
             case Thought(text, done=True):
                 thoughts.append(spoken(text))
@@ -70,7 +68,7 @@ def again(
             branch = event
         else:
             yield event
-    about: Row = {"name": item.name, "question": item.question, "kind": item.kind, "truth": item.truth}
+    about: Row = {"name": item.name, "question": asked.text, "kind": asked.kind, "truth": asked.answer}
     response = about | {"drew": branch is not None, "probability of drawing": chance}
     response["thought"] = thoughts[0] if thoughts else ""
     response["thought after drawing"] = thoughts[-1] if branch is not None else ""
@@ -93,13 +91,18 @@ def again(
         if without is not None:
             by_state["none"] = without
         ordered = {state: by_state[state] for state in (OWN, *states)}
-        found.rows += [about | {"route": route} | row for row in _rows(ordered, item.truth)]
+        found.rows += [about | {"route": route} | row for row in _rows(ordered, asked)]
     yield found
 
 
-def _rows(replies: dict[str, Reply], truth: str) -> list[Row]:
-    """A row for each state by one route, compared with the drawing itself by that route."""
-    own = replies[OWN].answer.text
+def _rows(replies: dict[str, Reply], asked: Asked) -> list[Row]:
+    """A row for each state by one route, compared with the drawing itself by that route.
+
+    Where nothing was said after the drawing itself there is no answer that could change: whether it flipped
+    is NaN.
+    """
+    own, truth = replies[OWN].answer.text, asked.answer
+    spoke = bool(_plain(own))
     candidates = [own, truth] if truth else [own]
     scores = {state: reply.score(candidates) for state, reply in replies.items()}
     rows: list[Row] = []
@@ -115,8 +118,8 @@ def _rows(replies: dict[str, Reply], truth: str) -> list[Row]:
                 "delta": float(change[0]),
                 "truth logprob": float(scores[state][1]) if truth else math.nan,
                 "truth delta": float(change[1]) if truth else math.nan,
-                "flipped": not same(answer.text, own),
-                "right": float(right(answer.text, truth)) if truth else math.nan,
+                "flipped": float(not same(answer.text, own)) if spoke else math.nan,
+                "right": float(matches(asked, answer.text)) if truth else math.nan,
             }
         )
     return rows
@@ -125,14 +128,6 @@ def _rows(replies: dict[str, Reply], truth: str) -> list[Row]:
 def same(one: str, other: str) -> bool:
     """Whether two answers are the same words: case, outer punctuation and white space do not count."""
     return _plain(one) == _plain(other)
-
-
-def right(answer: str, truth: str) -> bool:
-    """Whether an answer is the truth: the same words, or, of a choice, the letter that it begins with."""
-    if same(answer, truth):
-        return True
-    letter = _LETTER.match(answer.strip())
-    return letter is not None and letter.group(1) == truth.strip().upper()
 
 
 def _plain(text: str) -> str:

@@ -32,7 +32,6 @@ SHORT: dict[str, str] = {
 }
 WITH_OWN = ("accuracy",)
 """Measures that the drawing itself has a value of; of the others it is the zero."""
-SHARES = ("flips", "accuracy", "accuracy change", "right to wrong", "wrong to right")
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from workbench.datasets import open_collection
-from workbench.datasets.batches import squared
-from workbench.datasets.collection import Asked, Collection, Sample, Skipped
+from workbench.datasets.asking import ALL_SPLITS, count_of_all, notes_of_all, read_some, some_of
+from workbench.datasets.collection import Collection, Sample, Skipped
 from workbench.errors import Refusal, go_on
 from workbench.models.protocol import Model
 from workbench.panels.interventions.again import Answered, Item, Row, again
@@ -40,11 +40,9 @@ class _Over:
     ) -> None:
         self.config, self.model, self.progress, self.stop = config, model, progress, stop
         self.data: Collection = open_collection(config.data)
-        self.count = min(config.n, self.data.count("test"))
+        self.count = min(config.n, count_of_all(self.data))
         if self.count < 2:
-            raise Refusal(
-                f"{self.data.title} has too few images in its split test ({self.count}): two are needed."
-            )
+            raise Refusal(f"{self.data.title} has too few images ({self.count}): two are needed.")
         # One shift for all: each image stands in for one other, and none for itself.
         self.shift = int(np.random.default_rng((config.seed, 0x07E2)).integers(1, self.count))
         key = Store.key(
@@ -91,25 +89,25 @@ class _Over:
         seed = (config.seed + sample.seed) % 2**31
         degraded = degrade(sample.pixels, config.corruption, config.intensity, seed)
         pictures = Pictures(sample.pixels, degraded, other)
-        chosen = list(_chosen(sample, config))
+        chosen = some_of(sample, config.each, config.seed)
         if not chosen:
             self._skip(Skipped(sample.name, "It comes with no question."))
         for asked in chosen:
-            item = Item(sample.name, asked.text, pictures, seed, asked.answer, asked.kind)
+            item = Item(sample.name, asked, pictures, seed)
             try:
                 *_, found = again(config, self.model, item, watched=False, stop=self.stop)
             except Refusal as refusal:  # a question that is too long, say
                 self._skip(Skipped(sample.name, str(refusal)))
                 continue
             assert isinstance(found, Answered)
-            self.responses.append(found.response)
-            self.answers += found.rows
+            # By number: a question may stand twice about one image, and two images may have one name.
+            number = {"item": len(self.responses), "image": place}
+            self.responses.append(number | found.response)
+            self.answers += [number | row for row in found.rows]
 
     def _read(self, place: int) -> Sample | Skipped:
-        sample = next(self.data.read("test", place, place + 1))
-        if isinstance(sample, Skipped) or not self.config.square:
-            return sample
-        return squared(sample, self.config.square)
+        (sample,) = read_some(self.data, ALL_SPLITS, place, place + 1, self.config.square)
+        return sample
 
     def _other(self, place: int) -> np.ndarray | None:
         """The clean image of another place; the next one where that cannot be read."""
@@ -133,7 +131,7 @@ class _Over:
 
     def _check(self, least: int = 0) -> None:
         """Refuse numbers of a collection of which too little could be used."""
-        drew = {str(row["name"]) for row in self.answers}
+        drew = {row["image"] for row in self.answers}
         if self.skipped and len(self.skipped) > least + len(self.responses):
             first = self.skipped[0]
             raise Refusal(
@@ -172,7 +170,7 @@ class _Over:
         rows: list[Row] = [
             {"what": "collection", "value": self.data.title},
             {"what": "fingerprint", "value": self.data.fingerprint},
-            {"what": "images", "value": f"{len({row['name'] for row in self.responses}):,}"},
+            {"what": "images", "value": f"{len({row['image'] for row in self.responses}):,}"},
             {"what": "questions", "value": f"{len(self.responses):,}"},
             {"what": "questions answered after a drawing", "value": f"{drew:,}"},
             {"what": "skipped", "value": f"{len(self.skipped):,}"},
@@ -181,7 +179,7 @@ class _Over:
                 "value": f"the clean image {self.shift:,} places further on in the collection (by the seed)",
             },
         ]
-        return rows + [{"what": "note", "value": note} for note in self.data.notes]
+        return rows + [{"what": "note", "value": note} for note in notes_of_all(self.data)]
 
 
 class Pace:
@@ -201,10 +199,3 @@ class Pace:
             return ""
         seconds = (time.monotonic() - self.began) / done * (count - place)
         return f", about {seconds:.0f} s left" if seconds < 90 else f", about {seconds / 60:.0f} min left"
-
-
-def _chosen(sample: Sample, config: InterventionsConfig) -> Iterator[Asked]:
-    """Some of an image's questions, drawn with the seed."""
-    rng = np.random.default_rng((config.seed, sample.seed))
-    for k in rng.permutation(len(sample.asked))[: config.each]:
-        yield sample.asked[k]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from probes.bootstrap import mean_scores
+from probes.bootstrap import Score, drop, mean_scores, share
 from workbench.panels.interventions.config import OWN
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ MEASURES: dict[str, str] = {
     "wrong to right": "share turned from wrong to right ↑",
 }
 """The measures of the table "effects", in words; all are compared with the own drawing by the same route."""
+SHARES = ("flips", "accuracy", "right to wrong", "wrong to right")
+"""Those that are shares of yes and no: all or none of them get Wilson's interval, not one without width."""
 
 
 def effects(answers: DataFrame, *, resamples: int, seed: int) -> DataFrame:
@@ -32,34 +34,43 @@ def effects(answers: DataFrame, *, resamples: int, seed: int) -> DataFrame:
     images are drawn for every state, so that intervals of differences are paired. Where nothing is known (no
     right answer), a measure has no row.
 
-    Columns: measure, state, route, value, low, high (95 % percentile interval), n (images), questions.
+    `answers` has a row for each question (column item), state and route; column image: what is drawn again.
+
+    Columns: measure, state, route, value, low, high (95 % percentile interval; Wilson's where a share is all
+    or nothing, see `probes.bootstrap.share` and `drop`), n (images), questions.
     """
     import pandas as pd
 
-    places = {name: number for number, name in enumerate(dict.fromkeys(answers["name"]))}
+    places = {image: number for number, image in enumerate(dict.fromkeys(answers["image"]))}
     rows, values = [], []
     for route in dict.fromkeys(answers["route"]):
         here = answers[answers["route"] == route]
-        own = here[here["state"] == OWN].set_index(["name", "question"])
+        own = here[here["state"] == OWN].set_index("item")
         for state in dict.fromkeys(here["state"]):
-            some = here[here["state"] == state].set_index(["name", "question"])
+            some = here[here["state"] == state].set_index("item")
             before = own.loc[some.index]
             for measure, column in _columns(some, before).items():
                 known = np.isfinite(column)
                 if not known.any():
                     continue
-                owners = [places[name] for name, _ in some.index]
+                owners = [places[image] for image in some["image"]]
                 values.append(_by_image(column, owners, len(places)))
                 rows.append(
                     {"measure": measure, "state": state, "route": route, "questions": int(known.sum())}
                 )
     if not rows:
         return pd.DataFrame()
-    scores = mean_scores(np.stack(values), resamples=resamples, seed=seed)
+    scores = [
+        _with_width(score, str(row["measure"]), str(row["state"]))
+        for row, score in zip(
+            rows, mean_scores(np.stack(values), resamples=resamples, seed=seed), strict=True
+        )
+    ]
     found = [
         row | {"value": score.value, "low": score.low, "high": score.high, "n": score.n}
         for row, score in zip(rows, scores, strict=True)
     ]
+    found += _changes(rows, scores)
     columns = ["measure", "state", "route", "value", "low", "high", "n", "questions"]
     table = pd.DataFrame(found)[columns]
     order = {measure: number for number, measure in enumerate(MEASURES)}
@@ -79,10 +90,31 @@ def _columns(some: DataFrame, own: DataFrame) -> dict[str, np.ndarray]:
         "flips": some["flipped"].to_numpy(float),
         "truth delta": some["truth delta"].to_numpy(float),
         "accuracy": right,
-        "accuracy change": right - before,
         "right to wrong": where((before == 1) & (right == 0)),
         "wrong to right": where((before == 0) & (right == 1)),
     }
+
+
+def _with_width(score: Score, measure: str, state: str) -> Score:
+    """Shares of yes and no with an interval; from the drawing to itself nothing can change."""
+    measured = measure in SHARES and (state != OWN or measure == "accuracy")
+    return share(score) if measured else score
+
+
+def _changes(rows: Sequence[dict[str, object]], scores: Sequence[Score]) -> list[dict[str, object]]:
+    """The rows of "accuracy change": each accuracy less that with the own drawing, in pairs."""
+    right = {
+        (row["route"], row["state"]): (row, score)
+        for row, score in zip(rows, scores, strict=True)
+        if row["measure"] == "accuracy"
+    }
+    found = []
+    for (route, _), (row, score) in right.items():
+        value, low, high = drop(score, right[route, OWN][1])
+        found.append(
+            row | {"measure": "accuracy change", "value": value, "low": low, "high": high, "n": score.n}
+        )
+    return found
 
 
 def _by_image(column: np.ndarray, owners: Sequence[int], images: int) -> np.ndarray:

@@ -8,7 +8,8 @@ kept as it is, **something else is put in place of the drawing**, and the model 
 **Δ log p** is how much the log-probability of the answer that it gave after its own drawing changes, in nats,
 by the same route: −0.7 halves the probability, −2.3 makes it a tenth. It is teacher-forced, with the end of
 the answer. A **bold** answer is another one than after the own drawing. If noise or an empty picture leave
-the answer as it was, the answer does not rest on the drawing, however good that looks.
+the answer as it was, the answer does not rest on the drawing, however good that looks. Where nothing is said
+after the own drawing there is no answer that could change: that is said, and counts in no share.
 
 **Routes.** *re-encode*: the picture goes through the vision tower once more; *bridge*: its latent tokens are
 read as they are (of a picture that was not drawn, the autoencoder's mean latent); *both*. Each route is
@@ -24,6 +25,8 @@ there are is ours; CLEAR (arXiv 2604.04780, section 4.4) tries the degraded imag
 then only what the answer itself reads from the picture changes, not what was thought about it.
 
 One picture shows one case. Over **a collection** the same is asked about many images, once each unless more
-questions are asked for: means with 95 % intervals over images, paired with the own drawing. Work that was
+questions are asked for, those of a test split first: means with 95 % intervals over images, paired with the
+own drawing (of a share that is 0 or 100 % Wilson's interval). What is right is told by the kind of question,
+as in Robustness. Work that was
 ended, even by a kill, goes on where it was when the same look is asked for again.
 """

@@ -173,7 +173,7 @@ class Rows:
                 down = below + LINE + 0.02 + line * (2 * LINE + 0.06)
                 if not column:
                     box.text(figure, 0.06, down, str(route), color="0.35")
-                look: dict[str, Any] = {"weight": "bold"} if row["flipped"] else {}
+                look: dict[str, Any] = {"weight": "bold"} if row["flipped"] == 1 else {}
                 words = str(row["answer"]) or "no words"
                 box.text(figure, left, down, _cut(words, room * CHARACTER), **look)
                 said = probability(row["probability"]) if state == OWN else f"Δ {signed(row['delta'])}"

@@ -72,10 +72,11 @@ def _cell(state: str, row: Mapping[str, Any]) -> str:
     numbers = [] if math.isnan(chance) else [probability(chance)]
     if state != OWN and not math.isnan(float(row["delta"])):
         numbers.append(f"Δ {signed(float(row['delta']))}")
-    said = f"<b>{words}</b>" if row["flipped"] else words
-    told = '<span class="unseen"> (changed)</span>' if row["flipped"] else ""
+    flipped = row["flipped"] == 1  # NaN where there was no answer that could change.
+    said = f"<b>{words}</b>" if flipped else words
+    told = '<span class="unseen"> (changed)</span>' if flipped else ""
     lines = "".join(f'<span class="quiet num">{escape(number)}</span>' for number in numbers)
-    return f"<td{' class=flipped' if row['flipped'] else ''}>{said}{told}{lines}</td>"
+    return f"<td{' class=flipped' if flipped else ''}>{said}{told}{lines}</td>"
 
 
 def pinned_row(title: str, result: Result) -> str:

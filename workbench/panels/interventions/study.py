@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from workbench.datasets.matching import by_hand
 from workbench.errors import Refusal
 from workbench.models.protocol import Capability, Model, VisualState, never
 from workbench.panels.interventions.again import Answered, Asking, Item, again
@@ -61,8 +62,9 @@ def run(
 
     The result holds the tables "answers" (a row for each question, state and route: the greedy answer, the
     log-probability of the own drawing's answer and of the right one with the change in nats, whether the
-    answer changed, whether it is right) and "responses" (the thoughts, and whether it drew); of a collection
-    also "effects" (means with 95 % intervals) and "data"; of one picture the images by state.
+    answer changed, NaN where the own drawing's has no words, whether it is right) and "responses" (the
+    thoughts, and whether it drew); of a collection also "effects" (means with 95 % intervals) and "data", and
+    questions and images by number; of one picture the images by state.
 
     `painted`: uint8 (H, W, 3), a drawing edited by hand, if it is at hand; else `config.painted` is read.
 
@@ -124,7 +126,8 @@ def _one(
     other = other_scene(config.seed, config.image) if "other" in config.states else None
     degraded = degrade(original, config.corruption, config.intensity, config.seed)
     pictures = Pictures(original, degraded, None if other is None else other.picture.pixels, painted)
-    item = Item(config.image or "image", config.question, pictures, config.seed, truth_of(config))
+    asked = by_hand(config.question, truth_of(config))
+    item = Item(config.image or "image", asked, pictures, config.seed)
     progress(0.0, "thinking")
     found: Answered | None = None
     for event in again(config, model, item, watched=True, stop=stop):

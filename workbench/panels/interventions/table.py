@@ -59,5 +59,5 @@ def _cells(rows: DataFrame, state: str) -> dict[str, str]:
             cells[title] = f"{signed(value)} [{signed(low)}, {signed(high)}]"
         else:
             cells[title] = f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
-    first = next(iter(found.values()))
-    return cells | {"n": f"{int(first['n']):,}"}
+    counts = [int(row["n"]) for measure, row in found.items() if measure in COLUMNS]
+    return cells | {"n": " to ".join(f"{n:,}" for n in sorted({min(counts), max(counts)}))}

@@ -22,7 +22,11 @@ def verdict(result: Result) -> list[str]:
     many = "effects" in result.tables
     table = result.tables["effects" if many else "answers"]
     tell = _of_many if many else _of_one
-    said = [tell(table[table["route"] == route], str(route)) for route in _routes(table)]
+    said = []
+    for route in _routes(table):
+        said.append(tell(table[table["route"] == route], str(route)))
+        if many:
+            said.append(_silent(result.tables["answers"], str(route)))
     return [sentence for sentence in said if sentence]
 
 
@@ -33,11 +37,16 @@ def _routes(table: DataFrame) -> list[str]:
 def _of_one(table: DataFrame, route: str) -> str:
     """One response by one route."""
     rows = table.set_index("state")
-    own = rows.loc[OWN, "answer"] or "no words"
     states = [state for state in WITHOUT if state in rows.index]
-    flipped = [state for state in states if bool(rows.loc[state, "flipped"])]
     if not states:
         return ""
+    own = rows.loc[OWN, "answer"]
+    if not own or rows["flipped"].isna().any():
+        return (
+            f"By {route}, the model says nothing after its own drawing: there is no answer of which could be "
+            "told whether it rests on the drawing."
+        )
+    flipped = [state for state in states if bool(rows.loc[state, "flipped"])]
     listed = ", ".join(LABELS[state] for state in flipped)
     if len(flipped) == len(states):
         return f"By {route}, the answer “{own}” rests on the drawing: without it, it changes every time."
@@ -53,6 +62,18 @@ def _of_one(table: DataFrame, route: str) -> str:
             f"clean image in its place it would be “{other}”."
         )
     return f"By {route}, the answer “{own}” does not rest on the drawing: it stays whatever is in its place."
+
+
+def _silent(answers: DataFrame, route: str) -> str:
+    """How many questions of a collection got no words after the own drawing; empty where all did."""
+    own = answers[(answers["route"] == route) & (answers["state"] == OWN)]
+    silent = int(own["flipped"].isna().sum())
+    if not silent:
+        return ""
+    return (
+        f"By {route}, the model says nothing after its own drawing to {silent:,} of {len(own):,} questions: "
+        "they have no answer that could change, and count in no share of answers that change."
+    )
 
 
 def _of_many(table: DataFrame, route: str) -> str:

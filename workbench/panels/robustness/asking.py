@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from workbench.datasets import open_collection
-from workbench.datasets.asking import closed, read_some, some_of
+from workbench.datasets.asking import ALL_SPLITS, closed, count_of_all, read_some, some_of
 from workbench.datasets.collection import Asked, Collection, Sample, Skipped
 from workbench.datasets.judges import Judge, judged
 from workbench.datasets.matching import kind_of, matches
@@ -33,8 +33,6 @@ CHUNK, DRAWN = 32, 8
 asked about, and let go. A kill costs the condition that is being asked, so of slow ones there are fewer."""
 PUT_DOWN = 2.0
 """Seconds of conditions that were asked that a kill may cost; they are asked again, and nothing else is."""
-ALL_SPLITS: tuple[Any, ...] = ("test", "validation", "train")
-"""Nothing is fitted, so that all images are there to be asked about; those of the test split come first."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class Asking:
         progress(0.0, "looking through the data")
         self.data: Collection = open_collection(config.data)
         self.chunk = CHUNK if config.pathways == (DIRECT,) else DRAWN
-        self.total = min(config.n_images, sum(self.data.count(split) for split in ALL_SPLITS))
+        self.total = min(config.n_images, count_of_all(self.data))
         made_of = {"data": self.data.fingerprint, "judge": judge_name}
         settings = config.model_dump(mode="json", exclude={"resamples", "bins"})
         self.unfinished = Unfinished(Store.key("robustness", settings, model.card, made_of), every=PUT_DOWN)

@@ -112,6 +112,7 @@ def run(
 
 def _about(config: RobustnessConfig, work: object, judge_name: str) -> list[dict[str, str]]:
     """What the numbers rest on, in words."""
+    from workbench.datasets.asking import notes_of_all
     from workbench.models.together import SideBySide
     from workbench.panels.robustness.asking import Asking
 
@@ -135,5 +136,6 @@ def _about(config: RobustnessConfig, work: object, judge_name: str) -> list[dict
             ("note", "Responses with a drawing were said freely and matched: this model scores none.")
         )
     return [
-        {"what": what, "value": value} for what, value in (*rows, *(("note", n) for n in work.data.notes))
+        {"what": what, "value": value}
+        for what, value in (*rows, *(("note", n) for n in notes_of_all(work.data)))
     ]

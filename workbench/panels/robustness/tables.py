@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from probes.bootstrap import Score, drop, grouped_means
+from probes.bootstrap import Score, drop, grouped_means, share
 from probes.calibration import calibration
 from probes.correlation import grouped_correlation
 from workbench.images.corruptions import CORRUPTIONS
@@ -70,14 +70,17 @@ class Tables:
         items, rows = self.items, list[Row]()
         cells = [(group, pathway) for group in self.groups for pathway in items.pathways]
         right = [self._of("right", group, pathway) for group, pathway in cells]
-        found = dict(zip(cells, self._means(right), strict=True))
-        drew = dict(zip(cells, self._means([self._of("drew", *cell) for cell in cells]), strict=True))
+        found = dict(zip(cells, self._shares(right), strict=True))
+        drew = dict(zip(cells, self._shares([self._of("drew", *cell) for cell in cells]), strict=True))
         wants = dict(zip(cells, self._means([self._of("restore", *cell) for cell in cells]), strict=True))
         clean = self.groups[0]
         chance = self._chance()
         for (group, pathway), values in zip(cells, right, strict=True):
             here = found[group, pathway]
-            lost = tuple(-x for x in drop(here, found[clean, pathway]))
+            lost = drop(found[clean, pathway], here)
+            draws = drew[group, pathway]
+            if pathway == "in context":  # It has no leave to draw: that none did is no finding.
+                draws = replace(draws, low=NAN, high=NAN)
             direct = (group, DIRECT) if DIRECT in items.pathways and pathway != DIRECT else None
             against = drop(here, found[direct]) if direct else (NAN,) * 3
             error = calibration(
@@ -91,12 +94,12 @@ class Tables:
             rows.append(
                 {"corruption": group.name, "of": group.of, "level": group.level, "severity": group.severity}
                 | {"pathway": pathway, "value": here.value, "low": here.low, "high": here.high}
-                | {"drop": lost[0], "drop_low": lost[2], "drop_high": lost[1]}
+                | {"drop": lost[0], "drop_low": lost[1], "drop_high": lost[2]}
                 | self._flips(group, pathway, clean, pathway, "clean")
                 | {"against_direct": against[0], "against_low": against[1], "against_high": against[2]}
                 | self._flips(group, pathway, group, DIRECT if direct else pathway, "direct")
-                | {"triggered": drew[group, pathway].value, "triggered_low": drew[group, pathway].low}
-                | {"triggered_high": drew[group, pathway].high, "restore": wants[group, pathway].value}
+                | {"triggered": draws.value, "triggered_low": draws.low, "triggered_high": draws.high}
+                | {"restore": wants[group, pathway].value}
                 | {"seconds": self._seconds(group, pathway)}
                 | {"ece": error.error, "ece_low": error.low, "ece_high": error.high}
                 | {"chance": chance, "n": int(np.isfinite(values).sum() * len(group.members))}
@@ -114,7 +117,7 @@ class Tables:
             for pathway in self.items.pathways:
                 values = self._of("right", group, pathway)
                 for kind in sorted(set(kinds)):
-                    here = self._means([np.where(kinds == kind, values, np.nan)])[0]
+                    here = self._shares([np.where(kinds == kind, values, np.nan)])[0]
                     rows.append(
                         {"kind": kind, "level": group.level, "severity": group.severity, "pathway": pathway}
                         | {"value": here.value, "low": here.low, "high": here.high}
@@ -198,6 +201,10 @@ class Tables:
 
     def _means(self, rows: Sequence[np.ndarray]) -> list[Score]:
         return grouped_means(np.stack(rows), self.images, resamples=self.resamples, seed=self.seed)
+
+    def _shares(self, rows: Sequence[np.ndarray]) -> list[Score]:
+        """Means of yes and no: where it is all or none, an interval as wide as so many images leave it."""
+        return [share(score) for score in self._means(rows)]
 
     def _cells(self, group: Group, pathway: Pathway) -> list[int]:
         place = self.items.pathways.index(pathway)
