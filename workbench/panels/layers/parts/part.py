@@ -1,4 +1,4 @@
-"""A part of the study over a collection: what it gathers in three passes, and the curves it makes of it."""
+"""A part of the study over a collection: what it gathers, split by split, and the curves it makes of it."""
 
 from __future__ import annotations
 
