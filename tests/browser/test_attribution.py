@@ -35,7 +35,7 @@ def quick(page: Page) -> None:  # noqa: F811
     """Two quick methods and few steps, of an answer of three words."""
     page.locator("#attribution-settings").get_by_role("button").first.click()
     settings = page.locator("#attribution-settings")
-    settings.get_by_role("textbox", name="Answer").fill("a yellow star")
+    settings.get_by_role("textbox", name="Answer").first.fill("a yellow star")
     for name in (
         "saliency",
         "input × gradient",
