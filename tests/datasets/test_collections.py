@@ -136,6 +136,22 @@ def test_a_class_called_train_is_a_class(tmp_path: Path) -> None:
     data = open_collection(str(tmp_path))
     assert data.targets == {"class": ("airplane", "bus", "train")}
     assert sum(data.count(split) for split in SPLITS) == 12
+    assert not any("called like splits" in note for note in data.notes)
+
+
+def test_splits_that_are_taken_for_classes_are_told(tmp_path: Path) -> None:
+    for name in ("train/cat", "train/dog", "val/cat", "val/dog", "extra"):
+        for k in range(4):
+            put(tmp_path / name / f"{k}.png", picture(k))
+    data = open_collection(str(tmp_path))
+    assert data.targets == {"class": ("extra", "train", "val")}
+    (said,) = [note for note in data.notes if "called like splits" in note]
+    assert "Its folders train, val are called" in said and "for classes, as extra beside them" in said
+    for k in range(4):
+        (tmp_path / "extra" / f"{k}.png").unlink()
+    data = open_collection(str(tmp_path))
+    assert data.targets == {"class": ("cat", "dog")}
+    assert not any("called like splits" in note for note in data.notes)
 
 
 def test_a_changed_file_changes_the_fingerprint(pets: Path) -> None:

@@ -16,6 +16,7 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from probes.content import residuals
 from probes.labels import token_labels
 from probes.linear import INVERSE_PENALTIES, logistic
 from probes.neighbours import COUNTS as NEIGHBOURS
@@ -34,13 +35,17 @@ from workbench.images.scenes import CLASSES, generate
 from workbench.models.protocol import Grid, Prompt, Tap
 from workbench.panels.layers.config import LayersConfig
 from workbench.panels.layers.edges import edges
-from workbench.panels.layers.parts.part import Axis, Seen, Subject
+from workbench.panels.layers.parts.content import PatchContent, targets
+from workbench.panels.layers.parts.memory import COPIES
+from workbench.panels.layers.parts.part import Axis, Part, Seen, Subject
 from workbench.panels.layers.parts.streamed import Streamed
+from workbench.panels.layers.probe_set import PARTS
 from workbench.panels.layers.study import run
 from workbench.runs.result import Result
 from workbench.runs.store import load, save
 
 SMALL = LayersConfig(n_train=80, n_validation=30, n_test=60, batch=16, resamples=200)
+PLAIN = np.zeros((96, 96, 3), np.uint8)
 COUNTS: dict[Split, int] = {"train": 80, "validation": 30, "test": 60}
 
 
@@ -326,12 +331,152 @@ def test_what_the_ridge_reader_holds_does_not_grow_by_states(model: FakeModel) -
 def test_states_that_will_not_fit_are_refused_before_the_passes(
     model: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.models.memory.free_on", lambda device: 5000)
-    before = model.passes
-    with pytest.raises(Refusal, match=r"170 images at 9 stages take .* free\. Ask for “ridge reader”"):
-        run(SMALL, model)
-    assert model.passes - before == 1
+    monkeypatch.setattr("workbench.models.memory.free_on", lambda device: 100_000)
+    both = "“linear reader” and “neighbours”"
+    for measures, said in (
+        (
+            ("linear reader", "neighbours", "geometry"),
+            rf"of it for {both}, .* free: ask for “ridge reader” in",
+        ),
+        (
+            ("content", "structure"),
+            "of 170 images at 9 stages .* of it for “content”, .* free: leave that out",
+        ),
+    ):
+        before = model.passes
+        with pytest.raises(Refusal, match=said):
+            run(SMALL.model_copy(update={"measures": measures}), model)
+        assert model.passes - before == 1
     run(SMALL.model_copy(update={"measures": ("ridge reader",)}), model)
+
+
+@pytest.mark.parametrize("kind", dict.fromkeys(kind for kinds in PARTS.values() for kind in kinds))
+def test_an_image_leaves_no_more_than_its_part_says(model: FakeModel, kind: type[Part]) -> None:
+    def held() -> int:
+        return sum(values.nbytes for name, values in part.held().items() if "pool" not in name)
+
+    axis = Axis.of(capture(model, model.prepare(list(drawn("train", 16).images))))
+    part = kind(Subject(SMALL, DrawnScenes(), axis, model))
+    for split in part.splits:
+        for start in (0, 16):  # What does not grow is there after the first batch; pools have an end.
+            before = held()
+            samples = [s for s in DrawnScenes().read(split, start, start + 16) if isinstance(s, Sample)]
+            samples = [replace(s, place=start + k) for k, s in enumerate(samples)]
+            (batch,) = batches(samples, 16, len(CLASSES))
+            part.take(split, Seen(batch, capture(model, model.prepare(list(batch.images))), 0.6))
+        grown, said = held() - before, 16 * part.bytes_of(split)
+        assert said / 5 <= grown <= said, "more is said: scoring takes float64, and some stages have none"
+        part.end(split)
+
+
+def test_work_that_is_taken_up_again_is_not_refused_for_what_it_holds(
+    model: FakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workbench.runs import unfinished
+
+    config = SMALL.model_copy(update={"measures": ("neighbours",)})
+    needed = COPIES * 170 * (4 * sum(Axis.of(capture(model, model.prepare([PLAIN]))).widths) + 8 * 4)
+    free = [needed]
+    monkeypatch.setattr("workbench.models.memory.free_on", lambda device: free[0])
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(unfinished, "EVERY", 0.0)
+    monkeypatch.setattr(unfinished, "SHARE", 0.0)
+    before = model.passes
+    with pytest.raises(Cancelled):
+        run(config, model, stop=lambda: model.passes - before >= 5)
+    free[0] -= needed * 5 * 16 // 170 // COPIES
+    run(config, model)
+
+
+@pytest.mark.parametrize(
+    ("measures", "passes", "splits"),
+    [
+        (("structure", "likeness", "lens"), 4, ["test"]),
+        (("geometry", "structure"), 9, ["train", "test"]),
+        (("content", "likeness"), 11, ["train", "validation", "test"]),
+    ],
+)
+def test_only_the_splits_that_a_measure_needs_are_read(
+    model: FakeModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    measures: tuple[str, ...],
+    passes: int,
+    splits: list[str],
+) -> None:
+    from workbench.runs import unfinished
+
+    config = SMALL.model_copy(update={"measures": measures})
+    told: list[str] = []
+    before = model.passes
+    result = run(config, model, progress=lambda fraction, text: told.append(text))
+    assert model.passes - before == passes
+    total = sum(COUNTS[split] for split in splits)  # type: ignore[index]
+    assert told[1] == f"reading images, 0 of {total}"
+    data = result.tables["data"].set_index("what")["value"]
+    assert [name for name in data.index if name.startswith("images")] == [f"images, {s}" for s in splits]
+    # Killed in the last split, it goes on there, and ends with the same numbers.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(unfinished, "EVERY", 0.0)
+    monkeypatch.setattr(unfinished, "SHARE", 0.0)
+    before = model.passes
+    with pytest.raises(Cancelled):
+        run(config, model, stop=lambda: model.passes - before >= passes - 1)
+    again = run(config, model)
+    assert model.passes - before == passes
+    assert again.tables["curves"].equals(result.tables["curves"])
+
+
+def test_a_measure_has_the_numbers_that_it_has_beside_others(model: FakeModel) -> None:
+    every = run(SMALL, model)
+    for measures in (("likeness",), ("structure", "geometry")):
+        alone = run(SMALL.model_copy(update={"measures": measures}), model)
+        for name in alone.tables["curves"]["measure"].unique():
+            pd.testing.assert_frame_equal(rows(alone, name), rows(every, name))
+        if "likeness" in measures:
+            pd.testing.assert_frame_equal(alone.tables["cka"], every.tables["cka"])
+            for name, array in alone.arrays.items():
+                np.testing.assert_array_equal(array, every.arrays[name])
+
+
+def test_what_validation_says_of_content_is_the_sum_over_its_images(model: FakeModel) -> None:
+    def seen(split: Split, count: int, images: slice = slice(None)) -> Seen:
+        samples = [s for s in DrawnScenes().read(split, 0, count) if isinstance(s, Sample)][images]
+        (batch,) = batches(samples, count, len(CLASSES))
+        return Seen(batch, capture(model, model.prepare(list(batch.images))), 0.6)
+
+    axis = Axis.of(capture(model, model.prepare([PLAIN])))
+    part = PatchContent(Subject(SMALL, DrawnScenes(), axis, model))
+    part.take("train", seen("train", 80))
+    part.end("train")
+    for images in (slice(0, 16), slice(16, 30)):
+        part.take("validation", seen("validation", 30, images))
+    whole = seen("validation", 30)
+    captured = whole.captured
+    for i in (0, 5):
+        truth = targets(whole.batch, captured.grids[i].boxes)  # type: ignore[union-attr]
+        read = part.paths[i].values(captured.states[i].reshape(-1, axis.widths[i]))
+        for k, each in enumerate(read):
+            expected = residuals(truth, each.reshape(truth.shape)).sum(axis=0)
+            np.testing.assert_allclose(part.tried[i][k], expected, rtol=1e-3)
+    again = PatchContent(Subject(SMALL, DrawnScenes(), axis, model))
+    again.restore(part.held())
+    assert again.tried.keys() == part.tried.keys() == set(range(len(axis)))
+    assert again._best(5) == part._best(5)
+
+
+def test_tallies_lie_in_the_smallest_integer_and_are_summed_in_a_larger_one(model: FakeModel) -> None:
+    from workbench.panels.layers.parts.segmentation import small
+
+    assert small(np.array([0, 255])).dtype == np.uint8 and small(np.array([256])).dtype == np.uint16
+    big = FakeModel(side=24, width=16)  # 576 patches: those of all classes together do not fit in 8 bits.
+    found = rows(run(SMALL.model_copy(update={"measures": ("segmentation",)}), big), "patch accuracy")
+    batch = drawn("test", 60)
+    truth = batch.patch_classes(big.prepare([batch.images[0]]).grid.boxes, 0.6)
+    train = drawn("train", 80).patch_classes(big.prepare([batch.images[0]]).grid.boxes, 0.6)
+    assert truth is not None and train is not None
+    commonest = np.bincount(train[train >= 0]).argmax()
+    assert found.loc["llm 0", "majority"] == pytest.approx((truth[truth >= 0] == commonest).mean())
 
 
 def test_the_batch_does_not_matter_and_the_seed_decides(model: FakeModel) -> None:

@@ -62,6 +62,12 @@ def test_whoever_knows_the_answers_is_always_right_and_is_asked_in_batches() -> 
         assert len(set(asked)) == SMALL.each
 
 
+def test_no_image_is_asked_about_that_readers_are_not_scored_on() -> None:
+    model, config = Answering(lambda image, text: "yes"), SMALL.model_copy(update={"n_test": 10, "each": 1})
+    answers = marked(model, open_collection("scenes"), config, lambda share, words: None, lambda: False)
+    assert config.n_asked > 10 and {each.image for each in answers} == set(range(10))
+
+
 def test_whoever_says_one_word_is_right_as_often_as_it_is_true() -> None:
     model = Answering(lambda image, text: "yes")
     answers = marked(model, open_collection("scenes"), SMALL, lambda share, words: None, lambda: False)

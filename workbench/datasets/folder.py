@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from workbench.datasets.collection import Split
-from workbench.datasets.files import Entry, Files, folder_at, given_splits, images_under
+from workbench.datasets.files import NAMED_SPLITS, Entry, Files, folder_at, given_splits, images_under
 
 TARGET = "class"
+FEW = 5
+"""Folders that are named in a note."""
 
 
 def open_folder(path: str) -> Files:
@@ -21,7 +23,7 @@ def open_folder(path: str) -> Files:
     names = {split: [_class_of(image, inner[split]) for image in found[split]] for split in inner}
     classes = tuple(sorted({name for each in names.values() for name in each if name}))
     loose = sum(not name for each in names.values() for name in each)
-    notes = []
+    notes = _called_like_splits(classes) if inner == {"train": folder} else []
     if classes and loose:
         notes.append(f"{loose:,} images lie in no class's folder; they have no label.")
     if len(classes) == 1:
@@ -39,6 +41,19 @@ def open_folder(path: str) -> Files:
         for split in inner
     }
     return Files(f"folder:{path}", folder.resolve().name, given, targets=targets, notes=notes)
+
+
+def _called_like_splits(classes: tuple[str, ...]) -> list[str]:
+    """What to say where two classes or more are called like splits: others stand beside them."""
+    splits = [name for name in classes if name.lower() in NAMED_SPLITS]
+    others = [name for name in classes if name not in splits]
+    if len(splits) < 2 or not others:
+        return []
+    few = ", ".join(others[:FEW]) + (f" and {len(others) - FEW:,} more" if len(others) > FEW else "")
+    return [
+        f"Its folders {', '.join(splits)} are called like splits and were taken for classes, as {few} beside "
+        "them: their images were divided anew. Where they are splits, move what is none out of the folder."
+    ]
 
 
 def _class_of(image: Path, root: Path) -> str:

@@ -1,4 +1,4 @@
-"""Everything that is measured over a collection along the stages: three passes, then the fits."""
+"""Everything that is measured over a collection along the stages: a pass over each split, then the fits."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from workbench.panels.layers.parts.averages import (
 from workbench.panels.layers.parts.cloud import Cloud
 from workbench.panels.layers.parts.content import PatchContent
 from workbench.panels.layers.parts.likeness import Likeness
+from workbench.panels.layers.parts.memory import check_memory
 from workbench.panels.layers.parts.part import Arrays, Axis, Part, Seen, Subject
 from workbench.panels.layers.parts.pooled import Pooled, targets_of
 from workbench.panels.layers.parts.segmentation import PatchClasses
@@ -59,10 +60,11 @@ FEW = 32
 
 
 def measure(config: LayersConfig, model: Model, progress: Progress, stop: Callable[[], bool]) -> Measured:
-    """Three passes over the splits, then the fits; see `study.run`.
+    """A pass over each split that a measure needs, then the fits; see `study.run`.
 
-    Memory holds pooled states of all images where “linear reader” or “neighbours” is asked for, tokens of one
-    batch only, and for each stage the sums of its other readers: a square of its width in float64 for each.
+    Memory holds tokens of one batch only, for each stage the sums of its readers, a square of its width in
+    float64 for each, and of every image what `Part.bytes_of` says. What would not fit is refused after the
+    first batch.
     What is gathered is put down once a minute, and taken up again where an earlier run of the same study of
     the same model was killed.
     """
@@ -76,14 +78,16 @@ class _Passes:
         self.config, self.model, self.progress, self.stop = config, model, progress, stop
         progress(0.0, "looking through the data")
         self.data: Collection = open_collection(config.data)
+        self.kinds = _kinds(config, self.data)
+        self.splits = tuple(split for split in SPLITS if any(split in kind.splits for kind in self.kinds))
         asked = dict(zip(SPLITS, (config.n_train, config.n_validation, config.n_test), strict=True))
-        self.counts = {split: min(asked[split], self.data.count(split)) for split in SPLITS}
+        self.counts = {split: min(asked[split], self.data.count(split)) for split in self.splits}
         self._check()
         key = Store.key("layers", config.model_dump(mode="json"), model.card, {"data": self.data.fingerprint})
         self.unfinished = Unfinished(key)
         self.digest = self.data.fingerprint
         self.skipped: list[Skipped] = []
-        self.used = dict.fromkeys(SPLITS, 0)
+        self.used = dict.fromkeys(self.splits, 0)
         self.parts: list[Part] = []
         self.axis: Axis | None = None
 
@@ -114,10 +118,10 @@ class _Passes:
         )
 
     def _gather(self) -> None:
-        """The three passes, from where an earlier run was ended."""
+        """The passes, from where an earlier run was ended."""
         split_at, place, done = self._resumed()
         chunk = CHUNK * self.config.batch
-        for number, split in enumerate(SPLITS):
+        for number, split in enumerate(self.splits):
             if number < split_at:
                 continue
             for start in range(place if number == split_at else 0, self.counts[split], chunk):
@@ -129,8 +133,11 @@ class _Passes:
                     if self.unfinished.due:
                         self._put_down(number, start, k + 1)
                 done = 0
-            for part in self.parts:
+            for part in self._needing(split):
                 part.end(split)
+
+    def _needing(self, split: Split) -> list[Part]:
+        return [part for part in self.parts if split in part.splits]
 
     def _batches(self, split: Split, start: int, stop: int, *, noted: bool) -> list[Batch]:
         """Some images of a split, by size; those that cannot be used are set aside.
@@ -177,7 +184,7 @@ class _Passes:
         if self.axis is None:
             self._begin(Axis.of(captured))
         seen = Seen(batch, captured, config.purity)
-        for part in self.parts:
+        for part in self._needing(split):
             part.take(split, seen)
         self.used[split] += len(batch)
 
@@ -191,10 +198,10 @@ class _Passes:
         """Refuse numbers of a collection of which most could not be used."""
         if self.axis is None or len(self.skipped) > sum(self.used.values()):
             self._give_up()
-        if short := [split for split in SPLITS if self.used[split] < 2]:
+        if short := [split for split in self.splits if self.used[split] < 2]:
             raise Refusal(
                 f"Of the {short[0]} split of {self.data.title} {self.used[short[0]]} images could be used: "
-                "readers need more. Ask for more images, or mend those that were skipped."
+                "that is too few. Ask for more images, or mend those that were skipped."
             )
 
     def _give_up(self) -> NoReturn:
@@ -207,13 +214,16 @@ class _Passes:
     def _said(self) -> list[str]:
         return [note for part in self.parts for note in part.notes]
 
-    def _begin(self, axis: Axis) -> None:
+    def _begin(self, axis: Axis, held: int = 0) -> None:
+        """Make the parts. Raises Refusal where memory will not hold what they keep; `held`: bytes it does."""
         self.axis = axis
-        wanted = dict.fromkeys(part for name in self.config.measures for part in PARTS[name])
-        known = [part for part in wanted if self.data.classes or part not in NEEDS_MASKS]
-        labels = [part for part in known if self.data.targets or part not in NEEDS_LABELS]
         subject = Subject(self.config, self.data, axis, self.model)
-        self.parts = [part(subject) for part in labels]
+        self.parts = [kind(subject) for kind in self.kinds]
+        check_memory({part: self._measures(part) for part in self.parts}, self.counts, len(axis), held=held)
+
+    def _measures(self, part: Part) -> str:
+        """The measures that are asked for and that a part takes, in words."""
+        return " and ".join(f"“{name}”" for name in self.config.measures if type(part) in PARTS[name])
 
     def _put_down(self, split: int, place: int, batches: int) -> None:
         """Keep what is gathered: all before `place`, and so many batches of the images from there on."""
@@ -239,12 +249,13 @@ class _Passes:
         if found is None:
             return 0, 0, 0
         about, arrays = found
-        self._begin(Axis.from_rows(about["axis"]))
+        self._begin(Axis.from_rows(about["axis"]), sum(values.nbytes for values in arrays.values()))
         for k, part in enumerate(self.parts):
             mine = f"{k}/"
             part.restore({name.removeprefix(mine): v for name, v in arrays.items() if name.startswith(mine)})
-            for split in SPLITS[: about["split"]]:
-                part.end(split)
+            for split in self.splits[: about["split"]]:
+                if split in part.splits:
+                    part.end(split)
         self.used |= about["used"]
         self.skipped = [Skipped(*each) for each in about["skipped"]]
         self.digest = about["digest"]
@@ -255,7 +266,7 @@ class _Passes:
         rows: list[dict[str, Any]] = [
             {"what": "collection", "value": self.data.title},
             {"what": "fingerprint", "value": self.data.fingerprint},
-            *({"what": f"images, {split}", "value": f"{self.used[split]:,}"} for split in SPLITS),
+            *({"what": f"images, {split}", "value": f"{self.used[split]:,}"} for split in self.splits),
             {"what": "skipped", "value": f"{len(self.skipped):,}"},
             *({"what": "note", "value": note} for note in (*self.data.notes, *self._said())),
         ]
@@ -265,18 +276,21 @@ class _Passes:
     def _check(self) -> None:
         """Refuse before a pass what cannot be measured of this collection."""
         config, data = self.config, self.data
-        if short := [split for split in SPLITS if self.counts[split] < 2]:
+        if short := [split for split in self.splits if self.counts[split] < 2]:
             raise Refusal(
                 f"{data.title} has too few images in its split {short[0]} ({self.counts[short[0]]}). A "
                 "collection needs a few dozen in all."
             )
         targets_of(config.targets, data)
-        wanted = [part for name in config.measures for part in PARTS[name]]
-        if all(
-            part in NEEDS_MASKS and not data.classes or part in NEEDS_LABELS and not data.targets
-            for part in wanted
-        ):
+        if not self.kinds:
             raise Refusal(
                 f"{data.title} has neither the labels nor the masks that {', '.join(config.measures)} "
                 "would be measured against. Ask for structure, geometry, content or likeness."
             )
+
+
+def _kinds(config: LayersConfig, data: Collection) -> list[type[Part]]:
+    """The parts that measure what is asked for, as far as the collection has what they need."""
+    wanted = dict.fromkeys(part for name in config.measures for part in PARTS[name])
+    known = [part for part in wanted if data.classes or part not in NEEDS_MASKS]
+    return [part for part in known if data.targets or part not in NEEDS_LABELS]

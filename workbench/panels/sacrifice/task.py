@@ -42,7 +42,7 @@ def marked(
     progress: Progress,
     stop: Callable[[], bool],
 ) -> list[Marked]:
-    """Ask about the first `config.n_asked` images of the test split.
+    """Ask about the first `config.n_asked` of the images that the readers are scored on.
 
     Only questions with candidates are asked, up to `config.each` about an image, drawn with the seed;
     `config.batch` images run at once.
@@ -51,7 +51,7 @@ def marked(
         Refusal: none of the images comes with such a question.
         Cancelled: once `stop` says so.
     """
-    total, out = min(config.n_asked, data.count("test")), list[Marked]()
+    total, out = min(config.n_asked, config.n_test, data.count("test")), list[Marked]()
     for start in range(0, total, CHUNK):
         progress(start / total, f"asking questions, {len(out):,} so far")
         read = read_some(data, ("test",), start, min(start + CHUNK, total), config.square)

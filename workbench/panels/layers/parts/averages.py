@@ -16,8 +16,9 @@ from workbench.panels.layers.table import REFERENCE, UNKNOWN, Chance, Row, curve
 
 
 class Averages(Part):
-    """One number for each image, stage and measure; a subclass says which."""
+    """One number for each test image, stage and measure; a subclass says which."""
 
+    splits = ("test",)
     names: tuple[str, ...] = ()
     """The measures, in the order of the table."""
 
@@ -27,10 +28,13 @@ class Averages(Part):
 
     def take(self, split: Split, seen: Seen) -> None:
         """Measure a batch of the test split."""
-        if split == "test":
-            for i in range(len(self.axis)):
-                for name, values in self.measured(seen, i).items():
-                    self.grown.add(f"{name}/{i}", values)
+        for i in range(len(self.axis)):
+            for name, values in self.measured(seen, i).items():
+                self.grown.add(f"{name}/{i}", values)
+
+    def bytes_of(self, split: Split) -> int:
+        """A number for each measure, and what it is by chance."""
+        return 8 * 2 * len(self.names) * len(self.axis)
 
     def measured(self, seen: Seen, stage: int) -> Mapping[str, np.ndarray]:
         """Numbers (N,) of a batch at a stage by name; "NAME chance" is what NAME is by chance."""
@@ -67,6 +71,8 @@ class Averages(Part):
 
 class PatchStructure(Averages):
     """Cohesion, coupling and contrast, where the collection has masks."""
+
+    names = STRUCTURE
 
     def measured(self, seen: Seen, stage: int) -> Mapping[str, np.ndarray]:
         """The parts of `Structure`."""

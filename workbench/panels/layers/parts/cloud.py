@@ -25,23 +25,29 @@ class Cloud(Part):
     is told how much each test image moves the numbers.
     """
 
+    splits = ("train", "test")
+
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
         self.sums: dict[Split, list[Covariance]] = {
-            split: [Covariance(width) for width in self.axis.widths] for split in ("train", "test")
+            split: [Covariance(width) for width in self.axis.widths] for split in self.splits
         }
         self.influence: list[Influence] = []
         self.grown = Grown()
 
     def take(self, split: Split, seen: Seen) -> None:
         """Add the tokens of a batch."""
-        for sums, states in zip(self.sums.get(split, ()), seen.captured.states, strict=False):
+        for sums, states in zip(self.sums[split], seen.captured.states, strict=True):
             sums.update(states)
         if split != "test":
             return
         for i, (influence, states) in enumerate(zip(self.influence, seen.captured.states, strict=True)):
             self.grown.add(f"moved/{i}", influence.of(states))
             self.grown.add(f"tokens/{i}", np.full(len(states), states.shape[1]))
+
+    def bytes_of(self, split: Split) -> int:
+        """How much a test image moves either number, and how many tokens it has."""
+        return 8 * (len(SLOPED) + 1) * len(self.axis) if split == "test" else 0
 
     def end(self, split: Split) -> None:
         """Once the training images are seen, how much others move the numbers can be told."""

@@ -19,6 +19,7 @@ from workbench.panels.layers.table import Choice, Row, choice, curve
 CELLS = 4
 """Cells along each side of a patch whose mean colours are read: 16 of them, 48 numbers."""
 COLOURS = CELLS * CELLS * 3
+TRIED = "tried "
 PICTURES = 4
 """Test images whose reading is kept as a picture."""
 
@@ -30,6 +31,8 @@ class PatchContent(Part):
         super().__init__(subject)
         self.sums: dict[int, Moments] = {}
         self.paths: dict[int, RidgePath] = {}
+        self.tried: dict[int, np.ndarray] = {}
+        """By stage `residuals` of each penalty (penalties, outputs, 4), summed over the validation images."""
         self.grown = Grown()
 
     def take(self, split: Split, seen: Seen) -> None:
@@ -48,7 +51,8 @@ class PatchContent(Part):
                 self.sums[i].update(rows(states), rows(truth))
             elif i in self.paths and split == "validation":
                 tried = self.paths[i].values(rows(states)).reshape(-1, *truth.shape)
-                self.grown.add(f"tried {i}", np.stack([residuals(truth, each) for each in tried], axis=1))
+                sums = np.stack([residuals(truth, each).sum(axis=0) for each in tried])
+                self.tried[i] = self.tried.get(i, 0) + sums
             elif i in self.paths:
                 pixels, depth = self._best(i)
                 for name, path in (("true", self.paths[i]), ("control", self.paths[i].control())):
@@ -61,6 +65,10 @@ class PatchContent(Part):
                     if name == "true":
                         self._keep(i, told, grid.rows, grid.cols, seen.batch)
 
+    def bytes_of(self, split: Split) -> int:
+        """Of the test split the sums of either reader's outputs, depth among them, and of mean colours."""
+        return 8 * 4 * 2 * (COLOURS + 1 + 3) * len(self.axis) if split == "test" else 0
+
     def end(self, split: Split) -> None:
         """Solve for the readers once their sums are whole."""
         if split == "train":
@@ -68,7 +76,8 @@ class PatchContent(Part):
 
     def held(self) -> Arrays:
         """The sums, and the residuals of the splits after them."""
-        return held_sums(self.sums) | self.grown.held()
+        tried = {f"{TRIED}{i}": sums for i, sums in self.tried.items()}
+        return held_sums(self.sums) | tried | self.grown.held()
 
     def restore(self, held: Mapping[str, np.ndarray]) -> None:
         """Go on from them."""
@@ -76,7 +85,8 @@ class PatchContent(Part):
         self.sums, rest = restored_sums(
             held, lambda i: Moments(self.axis.widths[i], outputs[i], self.config.seed)
         )
-        self.grown.restore(rest)
+        self.tried = {int(k.removeprefix(TRIED)): v for k, v in rest.items() if k.startswith(TRIED)}
+        self.grown.restore({k: v for k, v in rest.items() if not k.startswith(TRIED)})
 
     def curves(self, say: Say, stop: Callable[[], bool]) -> list[Row]:
         """R² of pixels, mean colours and depth by stage."""
@@ -95,8 +105,7 @@ class PatchContent(Part):
 
     def _best(self, stage: int) -> tuple[int, int]:
         """The penalties with the best validation R² of pixels and of depth."""
-        pooled = self.grown.whole(f"tried {stage}").sum(axis=0)
-        every = r_squared(pooled)
+        every = r_squared(self.tried[stage])
         pixels = _best_of(mean_known(every[:, :COLOURS]))
         return pixels, _best_of(every[:, COLOURS]) if every.shape[1] > COLOURS else pixels
 
@@ -127,7 +136,7 @@ class PatchContent(Part):
         which = 1 if measure.startswith("depth") else 0
         return [
             choice("λ / n", RIDGE_PENALTIES[self._best(i)[which]], RIDGE_PENALTIES)
-            if f"tried {i}" in self.grown
+            if i in self.tried
             else Choice()
             for i in range(len(self.axis))
         ]

@@ -51,11 +51,15 @@ TOKENS = Layout(images=8, rows=8, most=256)
 """Single tokens, the same cells of an image wherever its grid is the same."""
 PICTURE = 4
 """Blocks of tokens of a picture that is measured alone."""
+COMPARED = ("place", "image", "rows", "cols")
+"""Columns of the table "compared"."""
 LAYOUTS = {"images": POOLED, "tokens": TOKENS}
 
 
 class KeptGrams(Part):
     """Gram matrices of the first test images at every stage, of their pooled tokens and of single ones."""
+
+    splits = ("test",)
 
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
@@ -71,8 +75,6 @@ class KeptGrams(Part):
 
     def take(self, split: Split, seen: Seen) -> None:
         """Keep rows of the test images; a block's rows go once their products are taken."""
-        if split != "test":
-            return
         grid = seen.captured.grid
         for sample in seen.batch.samples:
             row = [sample.place, number_of(sample.pixels), grid.rows, grid.cols]
@@ -84,6 +86,10 @@ class KeptGrams(Part):
         for i, cells in seen.cells.items():
             for place, tokens in zip(places, cells, strict=True):
                 self._add("tokens", i, place, tokens[chosen(place, len(tokens), TOKENS.rows)])
+
+    def bytes_of(self, split: Split) -> int:
+        """A row of the table "compared"; products are of the first images alone."""
+        return 8 * len(COMPARED)
 
     def _add(self, level: str, stage: int, place: int, rows: np.ndarray) -> None:
         layout = LAYOUTS[level]
@@ -104,9 +110,8 @@ class KeptGrams(Part):
 
     def end(self, split: Split) -> None:
         """Blocks that stay with fewer rows, where images were skipped."""
-        if split == "test":
-            for key in list(self.waiting):
-                self._close(key)
+        for key in list(self.waiting):
+            self._close(key)
 
     def held(self) -> Arrays:
         """The products, and the rows that wait."""
@@ -168,8 +173,7 @@ def number_of(pixels: np.ndarray) -> int:
 
 
 def _rows(about: np.ndarray) -> list[Row]:
-    names = ("place", "image", "rows", "cols")
-    return [dict(zip(names, row, strict=True)) for row in about[np.argsort(about[:, 0])].tolist()]
+    return [dict(zip(COMPARED, row, strict=True)) for row in about[np.argsort(about[:, 0])].tolist()]
 
 
 def _named(level: str, grams: np.ndarray, whose: np.ndarray) -> Arrays:

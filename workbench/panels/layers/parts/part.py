@@ -1,17 +1,17 @@
-"""A part of the study over a collection: what it gathers in three passes, and the curves it makes of it."""
+"""A part of the study over a collection: what it gathers, split by split, and the curves it makes of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from workbench.capture.hidden import Captured
 from workbench.datasets.batches import Batch
-from workbench.datasets.collection import Split
+from workbench.datasets.collection import SPLITS, Split
 from workbench.models.protocol import Model, Stage
 from workbench.panels.layers.table import Row, labelled
 from workbench.panels.layers.tokens_in_cells import tokens_in_cells
@@ -96,6 +96,11 @@ class Subject:
 class Part:
     """One kind of measure. What it holds can be put down between batches and taken up again."""
 
+    splits: ClassVar[tuple[Split, ...]] = SPLITS
+    """What it needs, in order: others are not read for it."""
+    instead: ClassVar[str] = "leave that out"
+    """What to do where memory does not hold what it keeps."""
+
     def __init__(self, subject: Subject) -> None:
         self.config, self.collection, self.axis = subject.config, subject.collection, subject.axis
         self.model = subject.model
@@ -103,7 +108,11 @@ class Part:
         """What is to be said about its numbers, or why it has none."""
 
     def take(self, split: Split, seen: Seen) -> None:
-        """Gather a batch of a split; the splits come in order."""
+        """Gather a batch of one of its splits; they come in order."""
+        raise NotImplementedError
+
+    def bytes_of(self, split: Split) -> int:
+        """Bytes that each image of a split leaves until the end, at most, for all stages together."""
         raise NotImplementedError
 
     def end(self, split: Split) -> None:

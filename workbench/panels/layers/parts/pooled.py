@@ -15,8 +15,6 @@ from workbench.panels.layers.measures import accuracy_of, neighbours_of
 from workbench.panels.layers.parts.part import Arrays, Grown, Part, Say, Seen, Subject
 from workbench.panels.layers.table import UNKNOWN, Chance, Choice, Row, choice, curve
 
-COPIES = 2
-"""Times that pooled states lie in memory where they are put together, or put down."""
 Three = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Of the training, validation and test split."""
 
@@ -24,27 +22,12 @@ Three = tuple[np.ndarray, np.ndarray, np.ndarray]
 class Pooled(Part):
     """Mean-pooled states of every image at every stage, and the labels that are asked for."""
 
+    instead = "ask for “ridge reader” in place of “linear reader” and “neighbours”, as it holds no states"
+
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
         self.targets = targets_of(self.config.targets, self.collection)
-        self._check_memory()
         self.grown = Grown()
-
-    def _check_memory(self) -> None:
-        """Refuse before hours of passes what would not fit after them."""
-        import torch
-
-        from workbench.models.memory import free_on, in_words
-
-        counts = (self.config.n_train, self.config.n_validation, self.config.n_test)
-        images = sum(min(n, self.collection.count(split)) for n, split in zip(counts, SPLITS, strict=True))
-        needed, free = COPIES * 4 * images * sum(self.axis.widths), free_on(torch.device("cpu"))
-        if free is not None and needed > free:
-            raise Refusal(
-                f"The pooled states of {images:,} images at {len(self.axis)} stages take {in_words(needed)} "
-                f"while they are read, and {in_words(free)} are free. Ask for “ridge reader” in place of "
-                "“linear reader” and “neighbours”: it holds no states. Or ask for fewer images."
-            )
 
     def take(self, split: Split, seen: Seen) -> None:
         """Keep the mean of the tokens."""
@@ -52,6 +35,10 @@ class Pooled(Part):
             self.grown.add(f"{split} {i}", states.mean(axis=1, dtype=np.float32))
         for target in self.targets:
             self.grown.add(f"{split} {target}", seen.batch.labels(target))
+
+    def bytes_of(self, split: Split) -> int:
+        """A float32 for each number of a state, and the labels."""
+        return 4 * sum(self.axis.widths) + 8 * len(self.targets)
 
     def held(self) -> Arrays:
         """The pooled states and the labels."""

@@ -42,7 +42,14 @@ class PatchClasses(Part):
                 best = int(np.nan_to_num(mean_iou(self.tried[i])).argmax())
                 for name, path in (("true", self.paths[i]), ("control", self.paths[i].control())):
                     guess = path.classes(rows(states), best).reshape(truth.shape)
-                    self.told.add(f"{name} {i}", tallies(truth, guess, self.count))
+                    self.told.add(f"{name} {i}", small(tallies(truth, guess, self.count)))
+
+    def bytes_of(self, split: Split) -> int:
+        """Of the test split the tallies of either reader; they are scored in float64, a stage at a time."""
+        if split != "test":
+            return 0
+        kept = 2 * sum(np.min_scalar_type(tokens).itemsize for tokens in self.axis.tokens)
+        return 3 * self.count * (kept + 8)
 
     def end(self, split: Split) -> None:
         """Solve for the readers once their sums are whole."""
@@ -137,7 +144,7 @@ class PatchClasses(Part):
             truth = self.told.whole(f"true {i}")[:, 1]  # The same for all stages of one grid.
             most = self.sums[i].y.argmax()
             if (key := truth.tobytes() + most.tobytes()) not in found:
-                always = np.zeros((len(truth), 3, self.count), dtype=truth.dtype)
+                always = np.zeros((len(truth), 3, self.count), dtype=np.int64)
                 always[:, 1] = truth
                 always[:, 0, most], always[:, 2, most] = truth[:, most], truth.sum(axis=1)
                 found[key] = self._score(always)
@@ -148,3 +155,8 @@ class PatchClasses(Part):
         if not counts[:, 1].any():
             return None
         return segmentation(counts, resamples=self.config.resamples, seed=self.config.seed)
+
+
+def small(counts: np.ndarray) -> np.ndarray:
+    """Counts in the smallest unsigned integer that holds them."""
+    return counts.astype(np.min_scalar_type(int(counts.max(initial=0))))

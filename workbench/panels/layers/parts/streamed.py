@@ -63,6 +63,11 @@ class Streamed(Part):
                     right = np.where(truth >= 0, asked.classes(x, best) == truth, NONE).astype(np.int8)
                     self.grown.add(f"{name} {reader}", right)
 
+    def bytes_of(self, split: Split) -> int:
+        """The labels; of the test split what was right, which is scored in float64, a label at a time."""
+        right = 2 * len(self.sums) + 8 * 2 * len(self.axis) if split == "test" else 0
+        return 8 * len(self.targets) + right
+
     def end(self, split: Split) -> None:
         """Solve for the readers once their sums are whole."""
         if split == "train":
