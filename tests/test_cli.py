@@ -411,6 +411,44 @@ def test_one_image_is_captured_into_the_folder_itself_and_so_are_several_togethe
     assert asked == [(2, True)] and len(load(tmp_path / "both").tables["images"]) == 2
 
 
+FITTED = "Fitted from 2000 × 1500 to 1024 × 768 pixels."
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> str:
+    """A CMYK JPEG that is larger than what is looked at."""
+    Image.new("CMYK", (2000, 1500)).save(tmp_path / "large.jpg")
+    return str(tmp_path / "large.jpg")
+
+
+def test_what_was_done_to_an_image_is_said_once_and_kept(
+    tmp_path: Path, large: str, fake_model: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["states", "--image", large, "--steps", "1", "--out", str(tmp_path / "out")]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "large.jpg" in line]
+    assert len(said) == 1 and "CMYK" in said[0] and said[0].endswith(FITTED)
+    assert f"large.jpg: {' '.join(load(tmp_path / 'out').manifest['notes']['original'])}" == said[0]
+    assert cli.main(["states", "--image", "scene:1", "--steps", "1", "--out", str(tmp_path / "plain")]) == 0
+    assert "scene:1:" not in capsys.readouterr().err
+    assert load(tmp_path / "plain").manifest["notes"] == {}
+
+
+def test_captures_and_what_opens_no_model_say_what_was_done_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("workbench.models.open", lambda *a, **k: Captured(side=12, width=16))
+    grey, said = str(tmp_path / "grey.png"), "It is greyscale: the three channels are equal."
+    Image.new("L", (96, 96), 90).save(grey)
+    assert cli.main(["capture", "m", grey, "scene:3", "-o", str(tmp_path / "c")]) == 0
+    assert capsys.readouterr().err.count(f"grey.png: {said}") == 1
+    assert load(tmp_path / "c" / "grey").manifest["notes"] == {"image 0": [said]}
+    assert load(tmp_path / "c" / "scene-3").manifest["notes"] == {}
+    for command, name in (("patches", "picture"), ("corrupt", "original")):
+        assert cli.main([command, "--image", grey, "--out", str(tmp_path / command)]) == 0
+        assert capsys.readouterr().err.count(f"grey.png: {said}") == 1
+        assert load(tmp_path / command).manifest["notes"] == {name: [said]}
+
+
 def test_a_capture_that_does_not_fit_on_the_disk_is_refused_before_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

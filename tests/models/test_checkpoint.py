@@ -199,7 +199,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     ),
     "a tensor of another shape": (
         tensors(lambda w: w.update({NORM: torch.zeros(7)})),
-        ("another shape", NORM, "(7,)", "(32,)"),
+        ("configuration beside it. Tensors of another shape", NORM, "(7,)", "(32,)"),
     ),
     "a quantised tensor": (
         tensors(lambda w: w.update({NORM: torch.zeros(32, dtype=torch.int8)})),

@@ -356,4 +356,6 @@ def test_a_very_thin_picture_is_fitted_to_what_can_be_read() -> None:
     thin = read(np.random.default_rng(0).integers(0, 256, (9, 2000, 3), dtype=np.uint8))
     small = fitted(thin)
     assert small.pixels.shape == (8, 1024, 3)
-    assert "1024 × 8" in small.notes[-1]
+    assert "1024 × 8" in small.notes[-1] and "proportions changed" in small.notes[-1]
+    less = fitted(read(np.zeros((16, 2000, 3), dtype=np.uint8)))
+    assert less.pixels.shape == (8, 1024, 3) and "proportions" not in less.notes[-1]

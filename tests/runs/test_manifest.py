@@ -9,10 +9,13 @@ from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.card import CARD
 from workbench import cli
+from workbench.images.fit import fitted
+from workbench.images.read import read
 from workbench.runs.manifest import made_with, manifest
 
 AT_HOME = replace(CARD, folder=Path("/home/somebody/checkpoints/pocket"), revision="0123456789ab")
@@ -31,6 +34,17 @@ def test_holds_what_it_takes_to_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
     assert made["packages"]["torch"] == metadata.version("torch")
     assert made["command"] == "python -m workbench states --question 'what is this?'"
     assert "somebody" not in json.dumps(made)
+
+
+def test_says_what_was_done_to_an_image() -> None:
+    large = fitted(read(np.zeros((20, 2048), dtype=np.uint8)))
+    plain = read(np.zeros((20, 20, 3), dtype=np.uint8))
+    made = manifest(CARD, {}, 0, {"original": large, "painted": plain, "data": "ab" * 32}, time.time())
+    assert json.loads(json.dumps(made)) == made
+    assert made["images"] == {"original": large.sha256, "painted": plain.sha256, "data": "ab" * 32}
+    greyscale, fit = made["notes"].pop("original")
+    assert "greyscale" in greyscale and "2048 × 20 to 1024 × 10" in fit
+    assert made["notes"] == {}
 
 
 def test_another_program(monkeypatch: pytest.MonkeyPatch) -> None:

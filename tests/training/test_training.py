@@ -134,3 +134,80 @@ def test_a_damaged_state_is_named(tmp_path: Path) -> None:
     (tmp_path / "line.state.safetensors").write_bytes(b"cut off")
     with pytest.raises(state.Refusal, match="not a training state"):
         train(Line(), tmp_path, say=quiet)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *(["--scale", value] for value in ("nan", "inf", "0", "-1")),
+        *(["--threads", value] for value in ("-1", "0", "1000000000000")),
+        *(["--seed", value] for value in ("-1", str(2**31))),
+        ["--start", "no such folder"],
+    ],
+)
+def test_what_cannot_be_trained_with_is_a_sentence_and_leaves_no_folder(
+    tmp_path: Path, wrong: list[str]
+) -> None:
+    with pytest.raises(state.Refusal, match=f"{wrong[0]} "):
+        base.main(["base", *wrong, "--out", str(tmp_path / "no")])
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_folder_that_is_a_file_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(state.Refusal, match="another --out"):
+        base.main(["base", "--out", str(tmp_path / "file")])
+
+
+def begun(folder: Path, *words: str) -> list[str]:
+    """Run `train base` to its first stage; what it trained."""
+    trained: list[str] = []
+
+    def step(stage: Any, folder: Path, **_: object) -> None:
+        trained.append(stage.name)
+        (folder / f"{stage.name}.safetensors").touch()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base, "train", step)
+        patch.setattr(base, "build", lambda folder, seed: None)
+        patch.setattr(base, "further", lambda start, folder: None)
+        patch.setattr(base, "stages", lambda *_, **__: iter([Line()]))
+        patch.setattr(base, "publish", lambda kit, folder: None)
+        base.main(["base", "--out", str(folder), *words])
+    return trained
+
+
+def test_a_run_goes_on_only_as_it_was_begun(tmp_path: Path) -> None:
+    folder, start = tmp_path / "run", tmp_path / "start"
+    start.mkdir()
+    (start / "ema.safetensors").write_bytes(b"weights")
+    assert begun(folder, "--scale", "0.03") == ["line"]
+    assert begun(folder, "--scale", "0.03", "--threads", "1", "--until", "tower") == ["line"]
+    with pytest.raises(state.Refusal) as refused:
+        begun(folder, "--scale", "0.05", "--seed", "4")
+    assert "--seed 0 and not 4, --scale 0.03 and not 0.05" in str(refused.value)
+    with pytest.raises(
+        state.Refusal, match="--start from nothing and not from weights .* --drawing left out"
+    ):
+        begun(folder, "--scale", "0.03", "--start", str(start), "--drawing")
+    (folder / state.ASKED).write_text("{")
+    with pytest.raises(state.Refusal, match="cannot be read"):
+        begun(folder, "--scale", "0.03")
+
+
+def test_other_weights_to_start_from_are_another_run(tmp_path: Path) -> None:
+    start = tmp_path / "start"
+    start.mkdir()
+    (start / "ema.safetensors").write_bytes(b"weights")
+    begun(tmp_path / "run", "--start", str(start))
+    assert begun(tmp_path / "run", "--start", str(start.rename(tmp_path / "moved"))) == ["line"]
+    (tmp_path / "moved" / "ema.safetensors").write_bytes(b"others")
+    with pytest.raises(state.Refusal, match="--start"):
+        begun(tmp_path / "run", "--start", str(tmp_path / "moved"))
+
+
+def test_a_run_from_before_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "autoencoder.state.safetensors").touch()
+    assert begun(tmp_path, "--seed", "4") == ["line"]
+    assert begun(tmp_path, "--seed", "5") == ["line"]
+    assert not (tmp_path / state.ASKED).exists()

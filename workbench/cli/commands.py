@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from workbench.images.read import Picture
     from workbench.models import Opening
     from workbench.models.protocol import Model
+    from workbench.runs.manifest import Noted
     from workbench.runs.result import Result
 
 
@@ -95,7 +96,7 @@ def intervene(options: argparse.Namespace) -> None:
     """What becomes of the answer with something else in place of the drawing."""
     from workbench.models.presets import preset
     from workbench.panels.interventions import figure, study
-    from workbench.panels.interventions.config import InterventionsConfig
+    from workbench.panels.interventions.config import PAINTED, InterventionsConfig
     from workbench.panels.interventions.verdict import verdict
     from workbench.panels.layers.skipped import skipped
 
@@ -103,7 +104,9 @@ def intervene(options: argparse.Namespace) -> None:
         options = argparse.Namespace(**preset(options.preset).parameters() | vars(options))
 
     def paper(result: Result) -> Figure:
-        print(*verdict(result), *filter(None, [skipped(result)]), sep="\n", file=sys.stderr)
+        painted = result.manifest["notes"].get(PAINTED, [])
+        said = [f"The painted drawing: {' '.join(painted)}"] if painted else []
+        print(*said, *verdict(result), *filter(None, [skipped(result)]), sep="\n", file=sys.stderr)
         return figure.paper(result)
 
     _study(options, InterventionsConfig, study.prepared, study.run, paper)
@@ -286,6 +289,7 @@ def corrupt(options: argparse.Namespace) -> None:
     config = from_flags(CorruptConfig, vars(options))
     check_place(options.out)
     picture = study.prepared(config)
+    _tell({config.image: picture})
     result = study.run(config, picture=picture, progress=progress())
     _write(options.out, result, figure.paper)
 
@@ -301,6 +305,7 @@ def perceptual(options: argparse.Namespace) -> None:
     config = from_flags(PerceptualConfig, vars(options))
     check_place(options.out)
     pictures = study.prepared(config)
+    _tell({each.name: each for each in pictures[0]})
     result = study.run(config, picture=pictures, progress=progress())
     for sentence in left_out(result):
         print(sentence, file=sys.stderr)
@@ -335,6 +340,13 @@ def capture(options: argparse.Namespace) -> None:
     folders = _folders(options.out, [images[0] for images in parts])
     configs = [given.model_copy(update={"images": images}) for images in parts]
     pictures = [study.prepared(config) for config in configs]
+    _tell(
+        {
+            source: picture
+            for config, found in zip(configs, pictures, strict=True)
+            for source, picture in zip(config.images, found, strict=True)
+        }
+    )
     for folder in folders:
         check_place(folder)
     model = models.open(options.model, **asdict(opening_of(options)), say=opening_progress())
@@ -372,6 +384,13 @@ def _train() -> None:
     print(f"{OWN} holds no finished series yet: it is trained first.", flush=True)
     if subprocess.run([sys.executable, "-m", "workbench", *MAKING]).returncode:
         raise Refusal(f"The series could not be trained in {OWN}; what went wrong stands above.")
+
+
+def _tell(pictures: Mapping[str, Noted]) -> None:
+    """What was done to each picture, by what names it, before anything is computed of it."""
+    for source, picture in pictures.items():
+        if picture.notes:
+            print(f"{Path(source).name}: {' '.join(picture.notes)}", file=sys.stderr)
 
 
 def _folders(out: Path, images: Sequence[str]) -> list[Path]:
@@ -418,6 +437,8 @@ def _study(
     config = from_flags(kind, vars(options))
     check_place(options.out)
     picture = prepared(config)
+    if picture is not None:
+        _tell({getattr(config, "image", ""): picture})
     model = models.open(options.model, **asdict(opening_of(options)), say=opening_progress())
     if picture is not None and (said := outside(getattr(config, "image", ""), model.card)):
         print(said, file=sys.stderr)

@@ -15,9 +15,12 @@ LONGEST = 1024
 
 
 def size_within(height: int, width: int) -> tuple[int, int]:
-    """Height and width with the long side at most LONGEST, in the same proportion."""
+    """Height and width with the long side at most LONGEST, in the same proportion to a pixel.
+
+    No side becomes shorter than MIN_SIDE, so a very thin picture is less thin afterwards.
+    """
     scale = min(1.0, LONGEST / max(height, width))
-    # A very thin picture is a little less thin afterwards: a side of fewer pixels could not be read again.
+    # A side of fewer pixels could not be read again.
     return max(MIN_SIDE, round(height * scale)), max(MIN_SIDE, round(width * scale))
 
 
@@ -29,6 +32,8 @@ def fitted(picture: Picture) -> Picture:
     high, wide = size_within(height, width)
     small = np.asarray(Image.fromarray(picture.pixels).resize((wide, high), Image.Resampling.LANCZOS))
     note = f"Fitted from {width} × {height} to {wide} × {high} pixels."
+    if round(min(height, width) * LONGEST / max(height, width)) < MIN_SIDE:
+        note += f" Its proportions changed: no side is made shorter than {MIN_SIDE} pixels."
     return type(picture)(small, (*picture.notes, note), read(small).sha256)
 
 

@@ -63,7 +63,7 @@ def check(
             if stored[k][1] not in READABLE
         ],
     }
-    problems = [f"{label}: {listing(keys)}" for label, keys in found.items() if keys]
+    problems = [f"Tensors {label}: {listing(keys)}." for label, keys in found.items() if keys]
     if problems:
         names = listing([p.name for p in files])
         where, advice = "beside it", "Take weights and configuration from the same place."
@@ -71,7 +71,7 @@ def check(
             where, advice = f"in {base}", "Give the base that these weights were trained from."
         raise Refusal(
             f"{names} in {files[0].parent} does not fit the configuration {where}. "
-            f"{'; '.join(problems)}. {advice}"
+            f"{' '.join(problems)} {advice}"
         )
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import workbench
 
@@ -22,6 +22,22 @@ PACKAGES = (
     *("torch", "transformers", "tokenizers", "safetensors", "numpy", "scipy", "scikit-learn"),
     *("scikit-image", "pillow", "pandas", "matplotlib"),
 )
+
+
+class Noted(Protocol):
+    """An image that went into a study, as `images.read.Picture` is one."""
+
+    @property
+    def sha256(self) -> str:
+        """Hexadecimal digest of shape and pixels."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was done to it, a sentence each."""
+        ...
+
+
 _called: list[Sequence[str]] = []
 """Commands in progress that a programme gave in place of the process' own arguments."""
 
@@ -40,7 +56,7 @@ def manifest(
     model: ModelCard | Mapping[str, Any],
     config: Mapping[str, Any],
     seed: int,
-    images: Mapping[str, str],
+    images: Mapping[str, str | Noted],
     started: float,
 ) -> dict[str, Any]:
     """The manifest of a study that ends now.
@@ -50,17 +66,22 @@ def manifest(
             earlier result says of it.
         config: the study's settings, of JSON's types.
         seed: the seed of everything random in it.
-        images: sha256 of every image that went in, by name.
+        images: every image that went in, by name; the sha256 of what is not one image, as of a collection.
         started: ``time.time()`` at the beginning.
 
     Returns:
-        A dict of JSON's types; ``seconds`` is wall time, ``started`` is UTC in ISO 8601.
+        A dict of JSON's types; ``images`` holds each sha256, ``notes`` what was done to the images before
+        (those of which there is something to say; older results have none), ``seconds`` is wall time,
+        ``started`` is UTC in ISO 8601.
     """
     return {
         "model": dict(model) if isinstance(model, Mapping) else _about(model),
         "config": dict(config),
         "seed": seed,
-        "images": dict(images),
+        "images": {name: one if isinstance(one, str) else one.sha256 for name, one in images.items()},
+        "notes": {
+            name: list(one.notes) for name, one in images.items() if not isinstance(one, str) and one.notes
+        },
         "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         "seconds": round(max(0.0, time.time() - started), 3),
         **made_with(),

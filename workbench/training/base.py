@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import fcntl
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from workbench.errors import Refusal
+from workbench.training import state
 from workbench.training.autoencoder import AutoencoderStage
 from workbench.training.drawing import DrawingStage
 from workbench.training.interleaving import InterleavingStage, start_experts
@@ -35,6 +40,7 @@ REDRAWN = Schedule(steps=230, batch=16, matrix_lr=0.007, other_lr=7e-4, warmup=1
 """What `--start` trains with `--drawing`."""
 ANEW = Schedule(steps=400, batch=8, matrix_lr=0.01, other_lr=1e-3, warmup=60)
 """What `--start` trains with `--anew`."""
+MOST_THREADS = 1024
 ANSWERING = ("understanding", "interleaving")
 """The stages in which the model learns to answer: what --keep counts the steps of."""
 
@@ -74,6 +80,30 @@ def keeper(kit: Kit, folder: Path, every: int, before: int) -> Callable[[int], N
             publish(kit, folder / f"step-{before + step:04d}")
 
     return after
+
+
+def asked_of(args: argparse.Namespace) -> dict[str, Any]:
+    """What decides where a run ends, by flag; checkpoints that it starts from by their weights' sha256.
+
+    Raises Refusal where a folder to start from holds no weights.
+    """
+    found = []
+    for folder in args.start or ():
+        try:
+            with (folder / "ema.safetensors").open("rb") as file:
+                found.append(hashlib.file_digest(file, "sha256").hexdigest()[:12])
+        except OSError as error:
+            raise Refusal(
+                f"--start names published checkpoints; ema.safetensors in {folder} cannot be read "
+                f"({error.strerror})."
+            ) from None
+    return {
+        "--seed": args.seed,
+        "--scale": args.scale,
+        "--start": f"from weights {', '.join(found)}" if found else "from nothing",
+        "--drawing": "given" if args.drawing else "left out",
+        "--anew": "given" if args.anew else "left out",
+    }
 
 
 def parser() -> argparse.ArgumentParser:
@@ -142,8 +172,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> None:
     """Train the stages in order, up to `--until`, going on from what `--out` holds, and publish.
 
-    Raises Refusal for a scale that is not above 0, --keep under 1, --drawing or --anew without --start or
-    with one another, and where another run holds the folder.
+    Raises Refusal for a scale that is not above 0, --keep or --threads under 1, a seed below 0, --drawing or
+    --anew without --start or with one another, and where the folder holds a run that was begun with another
+    seed, scale or way, or another run is at work in it.
     """
     if args.keep is not None and args.keep < 1:
         raise Refusal(f"--keep counts steps, at least 1; it is {args.keep}.")
@@ -151,8 +182,38 @@ def run(args: argparse.Namespace) -> None:
         raise Refusal("--drawing and --anew train a checkpoint further: name it with --start.")
     if args.drawing and args.anew:
         raise Refusal("--anew forgets what --drawing would leave as it is: give one of them.")
-    if args.scale <= 0:
-        raise Refusal(f"--scale must be above 0; it is {args.scale:g}.")
+    if not 0 < args.scale < math.inf:
+        raise Refusal(f"--scale must be a number above 0; it is {args.scale:g}.")
+    if args.threads is not None and not 1 <= args.threads <= MOST_THREADS:
+        raise Refusal(f"--threads is a number from 1 to {MOST_THREADS:,}; it is {args.threads}.")
+    if not 0 <= args.seed < 2**31:
+        raise Refusal(f"--seed is a whole number from 0 to {2**31 - 1:,}; it is {args.seed}.")
+    asked = asked_of(args)
+    with _held(args.out):
+        state.refuse_another(asked, args.out)
+        _go_on(args, asked)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Make the folder and keep others out meanwhile: two runs in it would overwrite each other's states."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise Refusal(f"Nothing can be kept in {folder} ({error.strerror}). Give another --out.") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Refusal(
+                f"Another run is training in {folder}. Wait for it, or give another --out."
+            ) from None
+        yield
+
+
+def _go_on(args: argparse.Namespace, asked: Mapping[str, Any]) -> None:
+    """Train the stages, going on from what the folder holds, and publish."""
     if args.threads:
         torch.set_num_threads(args.threads)
     torch.set_default_device(args.device)
@@ -163,12 +224,7 @@ def run(args: argparse.Namespace) -> None:
     def say(line: str) -> None:
         print(line, flush=True)
 
-    # Held until the process ends: two runs in one folder would overwrite each other's states.
-    lock = (args.out / "lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise Refusal(f"Another run is training in {args.out}. Wait for it, or give another --out.") from None
+    state.keep_asked(asked, args.out)
     before = 0
     how = {"started": bool(args.start), "drawing": args.drawing, "anew": args.anew}
     for stage in stages(kit, args.seed, args.scale, **how):

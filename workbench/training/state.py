@@ -1,16 +1,24 @@
-"""What a training run keeps on disk: weights, optimiser, step. Written whole, then renamed; no pickle."""
+"""What a training run keeps on disk: weights, optimiser, step, and what was asked of it.
+
+Written whole, then renamed; no pickle.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from workbench.errors import Refusal
+
+ASKED = "asked.json"
+"""The file of a training folder that says what was asked of the run that began it."""
 
 
 def write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
@@ -61,6 +69,34 @@ def load(path: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optim
                 _, slot, name = key.split("/", 2)
                 optimizer.state[parameters[name]][slot] = int(value) if slot == "age" else value
     return int(tensors["step"])
+
+
+def refuse_another(asked: Mapping[str, Any], folder: Path) -> None:
+    """Raise Refusal where `folder` was begun with other settings than those asked for now.
+
+    asked: settings of JSON's types by the words that name them. A folder that does not say is any run's.
+    """
+    path = folder / ASKED
+    if not path.exists():
+        return
+    try:
+        begun = json.loads(path.read_text(encoding="utf-8"))
+        differ = [f"{name} {begun[name]} and not {now}" for name, now in asked.items() if begun[name] != now]
+    except (ValueError, KeyError, TypeError):
+        raise Refusal(
+            f"{path} cannot be read. Give another --out, or delete {folder} to begin again."
+        ) from None
+    if differ:
+        raise Refusal(
+            f"The run in {folder} was begun with {', '.join(differ)}: ask for the same to go on with it, or "
+            "give another --out."
+        )
+
+
+def keep_asked(asked: Mapping[str, Any], folder: Path) -> None:
+    """Say in `folder` what is asked of the run that begins there; not where one was begun without saying."""
+    if not any(folder.glob("*.safetensors")):
+        write_json(dict(asked), folder / ASKED)
 
 
 def write_json(values: object, path: Path) -> None:

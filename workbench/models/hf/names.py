@@ -52,9 +52,9 @@ def refuse_misfits(info: Mapping[str, Any], folder: Path | str) -> None:
             for name, stored, own in info["mismatched_keys"]
         ],
     }
-    if problems := [f"{label}: {listing(sorted(names))}" for label, names in wrong.items() if names]:
+    if problems := [f"Tensors {label}: {listing(sorted(names))}." for label, names in wrong.items() if names]:
         raise Refusal(
-            f"The weights in {folder} do not fit the configuration beside them. {'; '.join(problems)}. "
+            f"The weights in {folder} do not fit the configuration beside them. {' '.join(problems)} "
             "Take weights and configuration from the same place."
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -159,10 +159,10 @@ class Reading:
             }
         )
 
-    def hashes(self) -> dict[str, str]:
-        """sha256 of what went in."""
+    def saw(self) -> Mapping[str, str | Picture]:
+        """What went in: the picture, or the sha256 of the collection's."""
         if self.picture is not None:
-            return {"picture": self.picture.sha256}
+            return {"picture": self.picture}
         return {"collection": self._hash.hexdigest()}
 
 

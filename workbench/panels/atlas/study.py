@@ -108,7 +108,7 @@ def result_of(
     result = Result(
         study=STUDY,
         config=values,
-        manifest=manifest(model, values, config.seed, reading.hashes(), started),
+        manifest=manifest(model, values, config.seed, reading.saw(), started),
         tables={
             "points": pd.concat([reading.rows(stage) for stage in reading.stages], ignore_index=True),
             "planes": pd.DataFrame(planes),

@@ -9,7 +9,7 @@ Over a collection it holds the shares of attention by kind of token, layer by la
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,13 +82,14 @@ def run(
     picture = prepared(config, picture)
     images: dict[str, np.ndarray] = {}
     arrays: dict[str, np.ndarray] = {}
+    went_in: Mapping[str, str | Picture]
     if picture is None:
         from workbench.panels.attention.collection import measured
 
-        tables, hashes = measured(config, model, progress, stop)
+        tables, went_in = measured(config, model, progress, stop)
     else:
         tables, arrays, images = _One(config, model, picture, progress, stop).measured()
-        hashes = {"picture": picture.sha256}
+        went_in = {"picture": picture}
     import pandas as pd
 
     from workbench.runs.manifest import manifest
@@ -98,7 +99,7 @@ def run(
     return Result(
         study=STUDY,
         config=values,
-        manifest=manifest(model.card, values, config.seed, hashes, started),
+        manifest=manifest(model.card, values, config.seed, went_in, started),
         tables={name: pd.DataFrame(rows) for name, rows in tables.items()},
         arrays=arrays,
         images=images,

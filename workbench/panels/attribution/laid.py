@@ -122,9 +122,7 @@ class Laid:
         return Result(
             study=STUDY,
             config=values,
-            manifest=manifest(
-                case.model.card, values, config.seed, {"picture": self.picture.sha256}, self.started
-            ),
+            manifest=manifest(case.model.card, values, config.seed, {"picture": self.picture}, self.started),
             tables={name: pd.DataFrame(found) for name, found in tables.items() if found},
             arrays=arrays,
             images={"original": self.picture.pixels, **case.pictures},

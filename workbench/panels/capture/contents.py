@@ -5,6 +5,7 @@ A view is one grid that the language model reads: an image, the tiles of one put
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,7 +83,7 @@ def seen(saved: Result) -> list[Seen]:
             Seen(
                 str(about["image"]),
                 ", ".join(words),
-                Picture(saved.images[f"original_{k}"], (str(about["notes"]),), str(about["sha256"])),
+                Picture(saved.images[f"original_{k}"], _notes(about), str(about["sha256"])),
                 saved.images[f"shown_{k}"],
                 captured,
                 [_reading(saved, row) for row in rows],
@@ -92,6 +93,10 @@ def seen(saved: Result) -> list[Seen]:
             )
         )
     return found
+
+
+def _notes(about: Mapping[str, Any]) -> tuple[str, ...]:
+    return (str(about["notes"]),) if about["notes"] else ()
 
 
 def conditions(saved: Result) -> dict[str, Any]:

@@ -119,13 +119,13 @@ def run(
         for source, picture in zip(config.images, found, strict=True)
     ]
     values = config.model_dump(mode="json")
-    hashes = {f"image {number}": picture.sha256 for number, picture in enumerate(found)}
+    shot = {f"image {number}": picture for number, picture in enumerate(found)}
     images = {f"original_{number}": picture.pixels for number, picture in enumerate(found)}
     progress(1.0, "captured")
     return Result(
         study=STUDY,
         config=values,
-        manifest=manifest(model.card, values, config.seed, hashes, started),
+        manifest=manifest(model.card, values, config.seed, shot, started),
         tables={name: pd.DataFrame(rows) for name, rows in tables.items()},
         arrays=arrays,
         images=images | {f"shown_{number}": pixels for number, pixels in enumerate(shown)},

@@ -8,7 +8,7 @@ stage (Meng et al., 2022). Both ask what becomes of the log-probability of the a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Refusal
@@ -84,12 +84,13 @@ def run(
     started = time.time()
     picture = prepared(config, picture)
     tables: dict[str, list[Row]]
+    went_in: Mapping[str, str | Picture]
     arrays: dict[str, np.ndarray] = {}
     images: dict[str, np.ndarray] = {}
     if picture is not None:
         from workbench.panels.causal.item import traced
 
-        item, hashes = _item(config, picture)
+        item, went_in = _item(config, picture)
         progress(0.0, "answering about the clean and the degraded image")
         found = traced(config, model, item, mapped=True, progress=progress, stop=stop)
         tables = {
@@ -104,11 +105,11 @@ def run(
         from workbench.panels.causal.collection import gathered
 
         over, about, fingerprint = gathered(config, model, progress, stop)
-        hashes = {"data": fingerprint}
+        went_in = {"data": fingerprint}
         tables = {"items": over.items, "knockout": over.knockout, "patching": over.patching, "data": about}
         tables |= {"skipped": over.skipped} if over.skipped else {}
     progress(0.98, "computing intervals")
-    return _result(config, model, tables, arrays, images, hashes, started, progress)
+    return _result(config, model, tables, arrays, images, went_in, started, progress)
 
 
 def _result(
@@ -117,7 +118,7 @@ def _result(
     rows: dict[str, list[Row]],
     arrays: dict[str, Any],
     images: dict[str, Any],
-    hashes: dict[str, str],
+    went_in: Mapping[str, str | Picture],
     started: float,
     progress: Progress,
 ) -> Result:
@@ -138,14 +139,14 @@ def _result(
     return Result(
         study=STUDY,
         config=values,
-        manifest=manifest(model.card, values, config.seed, hashes, started),
+        manifest=manifest(model.card, values, config.seed, went_in, started),
         tables=tables,
         arrays=arrays,
         images=images,
     )
 
 
-def _item(config: CausalConfig, picture: Picture) -> tuple[Item, dict[str, str]]:
+def _item(config: CausalConfig, picture: Picture) -> tuple[Item, dict[str, Picture]]:
     """The picture's question, with what is known of it where it is a drawn scene."""
     from workbench.datasets.matching import by_hand
     from workbench.images.scenes import CLASSES
@@ -162,4 +163,4 @@ def _item(config: CausalConfig, picture: Picture) -> tuple[Item, dict[str, str]]
         labels=None if labels is None else labels.samples[0],
         classes=CLASSES,
     )
-    return item, {"original": picture.sha256}
+    return item, {"original": picture}

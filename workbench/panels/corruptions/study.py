@@ -80,7 +80,7 @@ def run(
     return Result(
         study=STUDY,
         config=values,
-        manifest=manifest({"id": "no model"}, values, config.seed, {"original": picture.sha256}, started),
+        manifest=manifest({"id": "no model"}, values, config.seed, {"original": picture}, started),
         tables={"sheet": pd.DataFrame(rows)},
         images=images,
     )

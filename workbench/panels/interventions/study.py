@@ -9,7 +9,7 @@ reports one such case (the degraded image's latent at the bridge); the other sta
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from workbench.datasets.matching import by_hand
@@ -76,12 +76,13 @@ def run(
         raise Refusal(reason)
     started = time.time()
     picture = prepared(config, picture)
+    went_in: Mapping[str, str | Picture]
     if picture is not None:
-        tables, images, hashes = _one(config, model, picture, painted, progress, stop)
+        tables, images, went_in = _one(config, model, picture, painted, progress, stop)
     else:
         from workbench.panels.interventions.collection import measured
 
-        tables, hashes = measured(config, model, progress, stop)
+        tables, went_in = measured(config, model, progress, stop)
         images = {}
     import pandas as pd
 
@@ -92,7 +93,7 @@ def run(
     return Result(
         study=STUDY,
         config=values,
-        manifest=manifest(model.card, values, config.seed, hashes, started),
+        manifest=manifest(model.card, values, config.seed, went_in, started),
         tables={name: pd.DataFrame(rows) for name, rows in tables.items()},
         images=images,
     )
@@ -114,15 +115,16 @@ def _one(
     painted: np.ndarray | None,
     progress: Progress,
     stop: Callable[[], bool],
-) -> tuple[dict[str, list[Any]], dict[str, np.ndarray], dict[str, str]]:
-    """Tables, images and hashes of one picture."""
-    original, hashes = picture.pixels, {"original": picture.sha256}
-    if painted is None and config.painted:
-        painted = find(config.painted).picture.pixels
-    if painted is not None:
-        import hashlib
+) -> tuple[dict[str, list[Any]], dict[str, np.ndarray], dict[str, Picture]]:
+    """Tables, images and what went in, of one picture."""
+    from workbench.images.read import read
 
-        hashes[PAINTED] = hashlib.sha256(painted.tobytes()).hexdigest()
+    original, went_in = picture.pixels, {"original": picture}
+    if painted is not None:
+        went_in[PAINTED] = read(painted, name="the painted drawing")
+    elif config.painted:
+        went_in[PAINTED] = find(config.painted).picture
+        painted = went_in[PAINTED].pixels
     other = other_scene(config.seed, config.image) if "other" in config.states else None
     degraded = degrade(original, config.corruption, config.intensity, config.seed)
     pictures = Pictures(original, degraded, None if other is None else other.picture.pixels, painted)
@@ -150,7 +152,7 @@ def _one(
     if other is not None:
         tables["other"] = [{"source": other.source, "name": other.name}]
     images = {"original": original, "degraded": degraded}
-    return tables, images | found.images, hashes
+    return tables, images | found.images, went_in
 
 
 def truth_of(config: InterventionsConfig) -> str:

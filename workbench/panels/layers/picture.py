@@ -71,7 +71,7 @@ def measure_captured(
     compared, grams = kept_of(captured, picture.pixels)
     return Measured(
         tables={"curves": curves, "stages": stage_rows(captured), "compared": compared},
-        hashes={"picture": picture.sha256},
+        saw={"picture": picture},
         arrays=grams,
         images={"original": picture.pixels, "shown": shown},
     )

@@ -113,7 +113,7 @@ class _Passes:
         self.unfinished.done()
         return Measured(
             tables={"curves": curves, "stages": self.axis.rows(), **tables, **self._about()},
-            hashes={"data": self.digest},
+            saw={"data": self.digest},
             arrays=arrays,
         )
 

@@ -82,7 +82,7 @@ def result_of(
     return Result(
         study=STUDY,
         config=values,
-        manifest=manifest(model, values, config.seed, found.hashes, started),
+        manifest=manifest(model, values, config.seed, found.saw, started),
         tables={name: pd.DataFrame(rows) for name, rows in found.tables.items()},
         arrays=found.arrays,
         images=found.images,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from probes.bootstrap import Score, drop
 from workbench.capture.hidden import Captured
 from workbench.errors import Cancelled
 from workbench.models.protocol import Stage
+
+if TYPE_CHECKING:
+    from workbench.images.read import Picture
 
 REFERENCE = "llm 0"
 """The stage that every drop is measured from: what enters the language model."""
@@ -40,10 +43,10 @@ def choice(name: str, value: float, tried: Sequence[float], ends: Sequence[float
 
 @dataclass
 class Measured:
-    """What one mode of the study found: rows of tables by name, arrays, images, hashes of what it saw."""
+    """What one mode of the study found: rows of tables by name, arrays, images; and what it saw, by name."""
 
     tables: dict[str, list[Row]]
-    hashes: dict[str, str]
+    saw: Mapping[str, str | Picture]
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     images: dict[str, np.ndarray] = field(default_factory=dict)
 

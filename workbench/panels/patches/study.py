@@ -102,7 +102,7 @@ def result_of(
     return Result(
         study=STUDY,
         config=values,
-        manifest=manifest(model, values, config.seed, {"picture": one.picture.sha256}, started),
+        manifest=manifest(model, values, config.seed, {"picture": one.picture}, started),
         tables={name: pd.DataFrame(rows) for name, rows in tables.items()},
         arrays=arrays,
         images={"original": one.picture.pixels, "shown": one.shown},

@@ -102,8 +102,8 @@ def run(
         raise Refusal(f"There is nothing to show: {record.left_out[0]['reason']}.")
     progress(1.0, "done")
     settings = config.model_dump(mode="json")
-    hashes = {f"{k:03d} {each.name}": each.sha256 for k, each in enumerate(given)}
-    about = manifest(_whose(opened), settings, 0, hashes, started)
+    compared = {f"{k:03d} {each.name}": each for k, each in enumerate(given)}
+    about = manifest(_whose(opened), settings, 0, compared, started)
     return Result(
         study=STUDY,
         config=settings,

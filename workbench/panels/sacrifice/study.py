@@ -77,4 +77,4 @@ def run(
     rows = task_rows(answers, resamples=config.resamples, seed=config.seed)
     values = config.model_dump(mode="json")
     tables = {name: pd.DataFrame(table) for name, table in (found.tables | {"task": rows}).items()}
-    return Result(STUDY, values, manifest(model.card, values, config.seed, found.hashes, started), tables)
+    return Result(STUDY, values, manifest(model.card, values, config.seed, found.saw, started), tables)

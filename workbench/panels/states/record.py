@@ -126,7 +126,7 @@ class Record:
         from workbench.runs.result import Result
 
         config = self.config.model_dump(mode="json")
-        images = {"original": self.picture.sha256}
+        images = {"original": self.picture}
         arrays = {"compared_at": np.array(self.compared_at)}
         return Result(
             study=STUDY,

@@ -83,7 +83,7 @@ def run(
     return Result(
         study=STUDY,
         config=values,
-        manifest=manifest(model.card, values, config.seed, {"original": picture.sha256}, started),
+        manifest=manifest(model.card, values, config.seed, {"original": picture}, started),
         tables={
             "summary": pd.DataFrame(numbers, columns=["measure", "value", "unit"]),
             "codes": pd.DataFrame({"code": counts[0], "count": counts[1]}),
