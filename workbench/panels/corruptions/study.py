@@ -96,7 +96,11 @@ def made(result: Result) -> str:
     height, width = result.images["original"].shape[:2]
     size, seed = f"{width} × {height} pixels", f"seed {result.config['seed']}"
     if result.config["pixels"] == "native":
-        return f"{size}; pixel sizes native, as in the authors' code; {seed}."
+        fitted = [note for note in result.manifest.get("notes", {}).get("original", []) if "Fitted" in note]
+        words = "pixel sizes native, as in the authors' code"
+        # A picture on the page's bench was made smaller, and these are no longer the sizes of the whole one.
+        words += f", of a smaller picture ({fitted[0].rstrip('.')})" if fitted else ""
+        return f"{size}; {words}; {seed}."
     scale = max(height, width) / REFERENCE_SIDE
     return (
         f"{size}; pixel sizes relative, {scale:.2f} times those for a long side of {REFERENCE_SIDE}; {seed}."
